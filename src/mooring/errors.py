@@ -1,0 +1,241 @@
+"""Every error that Mooring raises, as one tree.
+
+::
+
+    MooringError
+    ├── StoreError                 the store itself: its file, folder or disk
+    │   ├── StoreNotFound          nothing at the address
+    │   ├── NotAStore              a file that Mooring did not write
+    │   ├── StoreCorrupt           damaged or truncated
+    │   │   └── SegmentMissing     a Parquet segment or blob that should be there is not
+    │   ├── StoreTooNew            written by a newer Mooring
+    │   ├── StoreLocked            another process holds it too long      (Transient)
+    │   ├── StoreFull              the disk is full                       (Transient)
+    │   ├── StoreReadOnly          a write to something that can only be read
+    │   ├── StoreClosed            used after close()
+    │   └── UnsafeFilesystem       a network file system where this mode could lose data
+    ├── NotFound                   a name that the store does not hold
+    │   ├── ProjectNotFound
+    │   ├── RunNotFound
+    │   └── AttributeNotFound
+    ├── AlreadyExists              a name that is taken
+    ├── InvalidInput               (also a ValueError) an argument that cannot be accepted
+    │   ├── InvalidAddress
+    │   ├── InvalidName
+    │   ├── InvalidPath
+    │   ├── InvalidStep
+    │   ├── InvalidValue
+    │   ├── TypeConflict           an attribute that already has another type
+    │   └── QueryError             a filter that cannot be read or compared
+    └── MissingExtra               an optional dependency is not installed
+
+`Transient` marks what may succeed when it is tried again; retry loops look for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+__all__ = [
+    "AlreadyExists",
+    "AttributeNotFound",
+    "InvalidAddress",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidPath",
+    "InvalidStep",
+    "InvalidValue",
+    "MissingExtra",
+    "MooringError",
+    "NotAStore",
+    "NotFound",
+    "ProjectNotFound",
+    "QueryError",
+    "RunNotFound",
+    "SegmentMissing",
+    "StoreClosed",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "StoreNotFound",
+    "StoreReadOnly",
+    "StoreTooNew",
+    "Transient",
+    "TypeConflict",
+    "UnsafeFilesystem",
+    "closest",
+]
+
+
+class MooringError(Exception):
+    """Base of every error that Mooring raises."""
+
+
+class Transient:
+    """Marker: the same call may succeed later."""
+
+
+class StoreError(MooringError):
+    """The store itself cannot be used. `address` tells which."""
+
+    def __init__(self, message: str, *, address: str = "") -> None:
+        super().__init__(message)
+        self.address = address
+
+
+class StoreNotFound(StoreError):
+    """Nothing lies at the address."""
+
+
+class NotAStore(StoreError):
+    """The file exists, and Mooring did not write it."""
+
+
+class StoreCorrupt(StoreError):
+    """The file is damaged or truncated."""
+
+
+class SegmentMissing(StoreCorrupt):
+    """A segment or blob that the store refers to is not where it should be."""
+
+
+class StoreTooNew(StoreError):
+    """A newer Mooring wrote the store; `found` and `supported` are format versions."""
+
+    def __init__(self, address: str, *, found: int, supported: int) -> None:
+        super().__init__(
+            f"{address} has store format {found}; this Mooring reads formats up to {supported}. "
+            "Upgrade Mooring (pip install -U mooring) to open it.",
+            address=address,
+        )
+        self.found = found
+        self.supported = supported
+
+
+class StoreLocked(Transient, StoreError):
+    """Another process kept the store locked for longer than the time-out."""
+
+
+class StoreFull(Transient, StoreError):
+    """The disk that holds the store is full. Nothing logged before is lost."""
+
+
+class StoreReadOnly(StoreError):
+    """A write to a store that is opened, or can only be opened, for reading."""
+
+
+class StoreClosed(StoreError):
+    """The store was used after `close()`."""
+
+
+class UnsafeFilesystem(StoreError):
+    """The store lies on a network file system where the asked mode could lose data."""
+
+
+class NotFound(MooringError):
+    """A name that the store does not hold.
+
+    Attributes: `name`, and `suggestions`, the closest names that exist.
+    """
+
+    what = "name"
+
+    def __init__(self, name: str, *, where: str = "", known: Iterable[str] = ()) -> None:
+        self.name = name
+        self.suggestions = closest(name, known)
+        message = f"{self.what} {name!r} not found"
+        if where:
+            message += f" in {where}"
+        if self.suggestions:
+            message += f"; closest: {', '.join(self.suggestions)}"
+        super().__init__(message)
+
+
+class ProjectNotFound(NotFound):
+    """No such project in the store."""
+
+    what = "project"
+
+
+class RunNotFound(NotFound):
+    """No such run in the project."""
+
+    what = "run"
+
+
+class AttributeNotFound(NotFound):
+    """The run has no attribute of this path."""
+
+    what = "attribute"
+
+
+class AlreadyExists(MooringError):
+    """A run or project of this name exists already."""
+
+
+class InvalidInput(MooringError, ValueError):
+    """An argument that cannot be accepted."""
+
+
+class InvalidAddress(InvalidInput):
+    """A store address of no known form."""
+
+
+class InvalidName(InvalidInput):
+    """A project name or run id that cannot be used."""
+
+
+class InvalidPath(InvalidInput):
+    """An attribute path that cannot be used."""
+
+
+class InvalidStep(InvalidInput):
+    """A step that is not a finite number within ±10^12."""
+
+
+class InvalidValue(InvalidInput):
+    """A value that no attribute type can hold."""
+
+
+class TypeConflict(InvalidInput):
+    """The attribute already has another type. Attributes: `path`, `expected`, `got`."""
+
+    def __init__(self, path: str, *, expected: str, got: str) -> None:
+        super().__init__(
+            f"attribute {path!r} is a {expected} in this run and cannot take a {got}; "
+            "log it under another path, or delete the attribute first"
+        )
+        self.path = path
+        self.expected = expected
+        self.got = got
+
+
+class QueryError(InvalidInput):
+    """A filter that cannot be read. `text` and `position` tell where."""
+
+    def __init__(self, message: str, *, text: str = "", position: int | None = None) -> None:
+        if text and position is not None:
+            message = f"{message} at position {position}\n  {text}\n  {' ' * position}^"
+        super().__init__(message)
+        self.text = text
+        self.position = position
+
+
+class MissingExtra(MooringError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(f"{package} is not installed; pip install 'mooring[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+def closest(name: str, known: Iterable[str], limit: int = 3) -> Sequence[str]:
+    """Return up to `limit` of `known` that resemble `name`, best first.
+
+    >>> closest("metrics/los", ["metrics/loss", "params/lr"])
+    ['metrics/loss']
+    """
+    return get_close_matches(name, list(known), n=limit, cutoff=0.6)

@@ -1,0 +1,29 @@
+"""The vocabulary: attribute types, paths, exact steps, values, points, runs."""
+
+from mooring.model.names import ProjectName, validate_path, validate_run_id
+from mooring.model.runs import RunInfo, RunKind, RunSpec
+from mooring.model.steps import MAX_STEP, STEP_SCALE, step_from_micros, step_to_micros
+from mooring.model.times import datetime_from_micros, micros_from_datetime, now_micros
+from mooring.model.types import AttributeType
+from mooring.model.values import FileRef, Histogram, SeriesStats, Value
+
+__all__ = [
+    "MAX_STEP",
+    "STEP_SCALE",
+    "AttributeType",
+    "FileRef",
+    "Histogram",
+    "ProjectName",
+    "RunInfo",
+    "RunKind",
+    "RunSpec",
+    "SeriesStats",
+    "Value",
+    "datetime_from_micros",
+    "micros_from_datetime",
+    "now_micros",
+    "step_from_micros",
+    "step_to_micros",
+    "validate_path",
+    "validate_run_id",
+]
