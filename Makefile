@@ -5,10 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Pins the build requirements too: pip before 25.3 reads the first for them, later ones the second.
-export PIP_CONSTRAINT := constraints.txt
-export PIP_BUILD_CONSTRAINT := constraints.txt
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Pins what builds the package too: pip before 25.3 reads the first for it, later ones the second.
+# Not exported: the peers that `bench` installs apart have versions of their own.
+PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long check bench format clean
@@ -30,7 +29,7 @@ check: $(STAMP) ## check format, lint, types and the import rule, then run the t
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
-	$(MAKE) test
+	$(MAKE) --no-print-directory test
 
 bench: $(STAMP) ## measure side by side with the peers (installs them apart)
 	$(BIN)/python -m benchmarks
@@ -40,7 +39,7 @@ format: $(STAMP) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environment, the caches and what was built
-	rm -rf $(VENV) dist demo-out benchmarks/.venvs
+	rm -rf $(VENV) __pycache__ dist demo-out benchmarks/.venvs
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -49,5 +48,6 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "Mooring needs Python 3.11 or later, and '$(PYTHON)' is not one."; \
 	  echo "Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; } >&2
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,dev,polars]'
+	$(PINNED) $(BIN)/python -m pip --disable-pip-version-check install --quiet \
+	  -c constraints.txt -e '.[demo,dev,polars]'
 	@touch $@
