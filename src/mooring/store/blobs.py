@@ -37,7 +37,7 @@ class LocalBlobs:
         """Store content; return its SHA-256 in hex and its size in bytes."""
         if isinstance(source, (bytes, bytearray, memoryview)):
             digest = hashlib.sha256(source).hexdigest()
-            if self.path_of(digest).exists():
+            if _refresh(self.path_of(digest)):
                 return digest, len(source)
         hasher = hashlib.sha256()
         size = 0
@@ -54,7 +54,7 @@ class LocalBlobs:
                 file.flush()
                 os.fsync(file.fileno())
             final = self.path_of(hasher.hexdigest())
-            if not final.exists():
+            if not _refresh(final):
                 final.parent.mkdir(exist_ok=True)
                 temporary.replace(final)
                 sync_folder(final.parent)
@@ -92,6 +92,18 @@ class LocalBlobs:
         size = path.stat().st_size if path.exists() else 0
         path.unlink(missing_ok=True)
         return size
+
+
+def _refresh(path: Path) -> bool:
+    """Return whether content is there, made as young as if it had just been written.
+
+    Unused content is removed when it is old: the caller is about to refer to it.
+    """
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _chunks(source: BinaryIO | bytes) -> Iterator[bytes]:
