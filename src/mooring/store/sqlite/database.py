@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,7 @@ class Database:
         self.settings = settings
         self.read_only = read_only
         self.lock = threading.RLock()
+        self.on_fork: list[Callable[[], None]] = []
         self._closed = False
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
@@ -274,11 +275,15 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
+    def check_open(self) -> None:
+        """Raise `StoreClosed` after `close()`."""
+        if self._closed:
+            raise StoreClosed(f"{self.path} is closed", address=str(self.path))
+
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Run a block on one consistent snapshot. Nested blocks share the outer one's."""
-        if self._closed:
-            raise StoreClosed(f"{self.path} is closed", address=str(self.path))
+        self.check_open()
         with self.errors():
             if self.read_only:
                 with self.lock:
@@ -378,6 +383,8 @@ class Database:
 
     def leave_to_parent(self) -> None:
         """Forget every connection without touching it (called in a forked child)."""
+        for forget in self.on_fork:
+            forget()
         _INHERITED.extend([self._writer, self._readers, self._local])
         self.lock = threading.RLock()
         self._local = threading.local()

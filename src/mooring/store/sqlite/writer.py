@@ -20,6 +20,7 @@ from mooring.store.sqlite import holders
 from mooring.store.sqlite.codec import (
     dumps,
     encode_cell,
+    encode_point,
     encode_text,
     series_type,
     store_value,
@@ -45,9 +46,14 @@ _MAX_SHAPES = 512
 RELAXED_INTERVAL_S = 0.1
 """How much of the latest logging `Durability.RELAXED` may lose."""
 
-WRITABLE_SYSTEM_PATHS = frozenset(
-    {"sys/name", "sys/description", "sys/failed", "sys/tags", "sys/group_tags", "sys/archived"}
-)
+WRITABLE_SYSTEM_PATHS = {
+    "sys/name": AttributeType.STRING,
+    "sys/description": AttributeType.STRING,
+    "sys/failed": AttributeType.BOOL,
+    "sys/archived": AttributeType.BOOL,
+    "sys/tags": AttributeType.STRING_SET,
+    "sys/group_tags": AttributeType.STRING_SET,
+}
 
 _Plan = tuple[int, Callable[..., bytes]]
 
@@ -62,6 +68,7 @@ class Appender:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: MooringError | None = None
+        database.on_fork.append(self.leave_to_parent)
 
     def append(self, row: tuple[Any, ...]) -> None:
         """Insert one row; on return it is as durable as the store's setting says."""
@@ -135,7 +142,7 @@ class SqliteWriter:
         self._catalog = catalog
         self._run = run
         self._key = run.key
-        self._types = types
+        self._types = WRITABLE_SYSTEM_PATHS | types
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._ids: dict[str, str] = {}
         self._append = appender.append
@@ -183,7 +190,9 @@ class SqliteWriter:
         self._check_open()
         if not values:
             return
-        cells = {validate_path(path): encode_cell(path, value) for path, value in values.items()}
+        for path in values:
+            check_loggable(validate_path(path))
+        cells = {path: encode_point(path, value) for path, value in values.items()}
         types = {}
         for path, cell in cells.items():
             kind = series_type(cell)
@@ -305,3 +314,9 @@ class SqliteWriter:
     def _check_writable(path: str) -> None:
         if path.startswith("sys/") and path not in WRITABLE_SYSTEM_PATHS:
             raise InvalidPath(f"{path!r} is kept by the store and cannot be set")
+
+
+def check_loggable(path: str) -> None:
+    """Refuse series below `sys/`."""
+    if path.startswith("sys/"):
+        raise InvalidPath(f"{path!r}: what lies below sys/ is no series")
