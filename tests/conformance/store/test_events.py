@@ -36,7 +36,6 @@ def rows(store: Store, keys: list[int] | None = None) -> list[dict[str, Any]]:
 
 
 def test_cells_come_back_as_they_were(store: Store, run: RunInfo) -> None:
-    file = FileRef("ab" * 32, 3, "text/plain", "a.txt")
     histogram = Histogram((0.0, 1.0), (2.0,))
     cells: dict[str, object] = {
         "int": 2**53 + 1,
@@ -57,7 +56,7 @@ def test_cells_come_back_as_they_were(store: Store, run: RunInfo) -> None:
         "'; DROP TABLE log; --": 1,
     }
     digest, size = store.put_blob(b"abc")
-    cells["file"] = file = FileRef(digest, size, "text/plain", "a.txt")
+    cells["file"] = FileRef(digest, size, "text/plain", "a.txt")
     store.open_writer(run.key).log_event({**cells, "none": None}, time=5)
     expected = {name: plain(value) for name, value in cells.items()}
     expected["numpy"], expected["numpy float"] = 7, 0.5

@@ -326,7 +326,7 @@ class TestOrder:
         ]  # fmt: skip
 
     def test_by_aggregates(self, store: Store) -> None:
-        series = {"a": [3.0, 1.0, 2.0], "b": [9.0], "c": [0.0, 0.0, 0.0, 4.0], "d": [math.nan]}
+        series = {"a": [3.0, 1.0, 2.0], "b": [9.0, 9.0], "c": [0.0, 0.0, 0.0, 4.0], "d": [math.nan]}
         for run_id, values in series.items():
             run = store.create_run(RunSpec(project="p", run_id=run_id))
             writer = store.open_writer(run.key)

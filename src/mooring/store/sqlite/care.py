@@ -140,7 +140,8 @@ class Care:
         blobs, blob_bytes = self._remove_unused_blobs()
         with self._database.lock, self._database.errors():
             connection = self._database.writer
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            # It frees one page a step, and only a script steps until nothing is left.
+            connection.executescript("PRAGMA incremental_vacuum")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             left = connection.execute("PRAGMA page_count").fetchone()[0]
             size = connection.execute("PRAGMA page_size").fetchone()[0]

@@ -183,6 +183,8 @@ class Database:
             cached_statements=256,
         )
         connection.create_function("matches", 2, _matches, deterministic=True)
+        if self.read_only:
+            connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
     def _connect_writer(self, *, create: bool = False) -> sqlite3.Connection:
@@ -287,7 +289,7 @@ class Database:
         with self.errors():
             if self.read_only:
                 with self.lock:
-                    yield from self._snapshot(self._shared_reader)
+                    yield from self._overlaid_snapshot(self._shared_reader)
                 return
             connection = getattr(self._local, "reader", None)
             if connection is None:
@@ -309,24 +311,25 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
+    def _overlaid_snapshot(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        """Yield a snapshot in which a fold in memory may be made, and keep what it made."""
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if self._overlay_version is not None:
+                self._overlay_version = -1  # whatever is there has to be made anew
+            raise
+        connection.execute("COMMIT")
+
     @contextmanager
     def fold_target(self, watermark: int) -> Iterator[sqlite3.Connection | None]:
-        """Yield a connection to write the result of a fold to, or None when another was first.
-
-        A read-only store gets temporary tables that stand before the file's tables of the same
-        names, so that the same statements fold in memory.
-        """
-        if self.read_only:
-            with self.lock, self.errors():
-                connection = self._shared_reader
-                connection.execute("BEGIN")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
-            return
+        """Yield a connection to write the result of a fold to, or None when another was first."""
         with self.write() as connection:
             current = connection.execute(
                 "SELECT value FROM meta WHERE key = 'watermark'"
@@ -336,6 +339,8 @@ class Database:
     def prepare_overlay(self) -> None:
         """Make a read-only store ready to fold: copy its derived tables into memory.
 
+        The copies stand before the file's tables of the same names, so that the same statements
+        fold in memory. Call it, and whatever uses the result, inside one `read()`.
         The copy is renewed when another process has changed the file.
         """
         with self.lock, self.errors():
@@ -343,7 +348,6 @@ class Database:
             version = connection.execute("PRAGMA data_version").fetchone()[0]
             if version == self._overlay_version:
                 return
-            connection.execute("PRAGMA temp_store = MEMORY")
             for table, definition in DERIVED.items():
                 connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
                 connection.execute(definition.format("temp."))

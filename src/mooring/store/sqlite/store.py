@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time as clock
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,7 +88,7 @@ class SqliteStore:
         self._runs = RunTable(self._database, self._catalog, self._filters)
         self._appender = Appender(self._database)
         self._blobs = LocalBlobs(self._data / "blobs")
-        self._writers: weakref.WeakSet[SqliteWriter] = weakref.WeakSet()
+        self._writers: set[SqliteWriter] = set()
         self._reading: Reading | None = None
         self._reaped = 0.0
         if not read_only:
@@ -209,7 +208,7 @@ class SqliteStore:
                 ).fetchall()
             names = self._catalog.names([path for path, _ in rows])
             types = {name: TYPES[row[1]] for name, row in zip(names, rows, strict=True)}
-        writer = SqliteWriter(self._appender, self._catalog, run, types)
+        writer = SqliteWriter(self._appender, self._catalog, run, types, self._writers.discard)
         self._writers.add(writer)
         return writer
 
@@ -298,6 +297,12 @@ class SqliteStore:
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        if self.read_only:
+            # What is folded in memory belongs to one state of the file only.
+            with self._database.read() as connection:
+                self._fold()
+                yield connection
+            return
         self._fold()
         with self._database.read() as connection:
             yield connection
