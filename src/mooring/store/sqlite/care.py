@@ -246,7 +246,12 @@ class Care:
             yield Finding("error", f"segment {path} with {rows} rows: {error.strerror}")
 
     def _check_blobs(self) -> Iterator[Finding]:
-        for digest in sorted(set(self._used_blobs())):
+        try:
+            used = set(self._used_blobs())
+        except MooringError as error:
+            yield Finding("error", f"files cannot be checked: {error}")
+            return
+        for digest in sorted(used):
             try:
                 with self._blobs.open(digest) as file:
                     if _digest(file) != digest:

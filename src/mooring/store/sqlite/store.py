@@ -9,9 +9,10 @@ import shutil
 import tempfile
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
 
 from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing
 from mooring.model import (
@@ -55,6 +56,22 @@ SEAL_POINTS = 400_000
 """Unsealed points of a run after which the next read seals them."""
 
 _REAP_INTERVAL_S = 1.0
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _retried(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a method try again when a compaction replaced a segment since its snapshot was taken."""
+
+    @wraps(method)
+    def patient(*args: _P.args, **options: _P.kwargs) -> _R:
+        for _ in range(2):
+            with suppress(SegmentMissing):
+                return method(*args, **options)
+        return method(*args, **options)
+
+    return patient
 
 
 class SqliteStore:
@@ -151,6 +168,7 @@ class SqliteStore:
 
     # runs
 
+    @_retried
     def create_run(self, spec: RunSpec) -> RunInfo:
         """Create a run. See `Store.create_run`."""
         if spec.parent is None:
@@ -183,6 +201,7 @@ class SqliteStore:
         """Take runs out of the trash. See `Store.restore_runs`."""
         self._runs.set_trashed(keys, False)
 
+    @_retried
     def delete_runs(self, keys: Sequence[int]) -> None:
         """Delete runs for good. See `Store.delete_runs`."""
         self._check_writable()
@@ -212,6 +231,7 @@ class SqliteStore:
         self._writers.add(writer)
         return writer
 
+    @_retried
     def write_points(
         self,
         key: int,
@@ -227,12 +247,14 @@ class SqliteStore:
         self._fold()
         return self._read_side.bulk.write_points(key, path, steps, values, times)
 
+    @_retried
     def write_table(self, key: int, table: pa.Table) -> int:
         """Append points of many float series. See `Store.write_table`."""
         self._check_writable()
         self._fold()
         return self._read_side.bulk.write_table(key, table)
 
+    @_retried
     def set_events(
         self, key: int, path: str, value: object, *, where: tuple[str, object] | None = None
     ) -> int:
@@ -260,6 +282,7 @@ class SqliteStore:
         with self._database.lock:
             _ = self._database.writer
 
+    @_retried
     def _fold(self) -> None:
         """Make the derived tables current."""
         self._appender.flush()
@@ -372,6 +395,7 @@ class SqliteStore:
 
         return stats_of(row)
 
+    @_retried
     def read_series(
         self, keys: Sequence[int], select: PathSelector, query: SeriesQuery
     ) -> pa.Table:
@@ -379,16 +403,10 @@ class SqliteStore:
         types = [type for type in select.types or () if type.is_series]
         if len(types) != 1 or len(select.types or ()) != 1:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
-        for attempt in range(3):
-            try:
-                with self._snapshot() as connection:
-                    return self._read_side.read_series(connection, keys, select, types[0], query)
-            except SegmentMissing:
-                # A compaction may have replaced the segment since the snapshot was taken.
-                if attempt == 2:
-                    raise
-        raise AssertionError("unreachable")
+        with self._snapshot() as connection:
+            return self._read_side.read_series(connection, keys, select, types[0], query)
 
+    @_retried
     def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
         """Return rows of a tracker's table. See `Store.read_events`."""
         with self._snapshot() as connection:
@@ -416,6 +434,7 @@ class SqliteStore:
 
     # care
 
+    @_retried
     def compact(
         self,
         project: str | None = None,
