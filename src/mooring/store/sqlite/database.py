@@ -141,9 +141,7 @@ class Database:
         )
         if not writable:
             if exists:  # what is no store at all is refused as such
-                Database(
-                    self.path, read_only=True, create=False, settings=self.settings
-                ).close()
+                Database(self.path, read_only=True, create=False, settings=self.settings).close()
             advice = "open it with read_only=True" if exists else "choose another folder"
             raise StoreReadOnly(f"{self.path} cannot be written; {advice}", address=str(self.path))
         if exists:
