@@ -49,7 +49,7 @@ class Labels:
         return Labels(self.codes[rows], self.names)
 
 
-def parse_step_range(step_range: StepRange | None) -> tuple[int | None, int | None]:
+def parse_step_range(step_range: object) -> tuple[int | None, int | None]:
     """Return a step range in millionths; `InvalidInput` for what is none."""
     if step_range is None:
         return None, None
@@ -123,7 +123,9 @@ def buckets_frame(
     )
     width = max(len(path.names), 1)
     columns: dict[str, Any] = {
-        "run": _label_column(Labels(_small(cut.series // width, len(run.names)), run.names), format),
+        "run": _label_column(
+            Labels(_small(cut.series // width, len(run.names)), run.names), format
+        ),
         "path": _label_column(Labels(_small(cut.series % width, width), path.names), format),
         **_bucket_columns(cut),
     }
@@ -203,9 +205,7 @@ def point_value(value: dict[str, Any]) -> FileRef | Histogram:
     """Return the file or histogram that one struct of a series holds."""
     if "digest" in value:
         return FileRef(**value)
-    return Histogram(
-        edges=tuple(value["edges"]), values=tuple(value["values"]), kind=value["kind"]
-    )
+    return Histogram(edges=tuple(value["edges"]), values=tuple(value["values"]), kind=value["kind"])
 
 
 def _preview_columns(points: pa.Table) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _label_column(labels: Labels, format: FrameFormat) -> Any:
 def _run_labels(points: pa.Table, runs: Mapping[int, str]) -> Labels:
     """Return the labels of runs, in the order in which they come."""
     keys = _int64s(points, "run")
-    starts = _block_starts(keys)
+    starts = block_starts(keys)
     held = keys[starts].tolist()
     order = list(dict.fromkeys(held))
     return _block_labels(held, order, [runs[key] for key in order], starts, len(keys))
@@ -234,14 +234,14 @@ def _path_labels(points: pa.Table) -> Labels:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     indices: NDArray[np.integer[Any]] = column.indices.to_numpy()
-    starts = _block_starts(indices)
+    starts = block_starts(indices)
     names: list[str] = column.dictionary.to_pylist()
     held = indices[starts].tolist()
     order = sorted(set(held), key=names.__getitem__)
     return _block_labels(held, order, [names[index] for index in order], starts, len(indices))
 
 
-def _block_starts(numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+def block_starts(numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Return where equal numbers begin: points come in blocks of one run and path."""
     if not len(numbers):
         return np.zeros(0, np.int64)

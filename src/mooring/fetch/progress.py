@@ -88,14 +88,18 @@ def open_progress(progress_bar: ProgressBar, description: str) -> ProgressBarCal
         return SilentProgress(description=description)
     if progress_bar is None or progress_bar is True:
         return TqdmProgress(description=description)
-    # Bars written for Neptune derive from its class, not from ours.
-    if isinstance(progress_bar, type) and all(
-        hasattr(progress_bar, name) for name in ("update", "__enter__", "__exit__")
-    ):
+    if _makes_bars(progress_bar):
         return progress_bar(description=description)
     raise InvalidInput(
         "progress_bar is True, False, None or a subclass of ProgressBarCallback, "
         f"not {progress_bar!r}"
+    )
+
+
+def _makes_bars(value: object) -> bool:
+    # Bars written for Neptune derive from its class, not from ours.
+    return isinstance(value, type) and all(
+        hasattr(value, name) for name in ("update", "__enter__", "__exit__")
     )
 
 

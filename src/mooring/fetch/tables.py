@@ -20,7 +20,12 @@ from mooring.model import AttributeType, FileRef, Histogram
 from mooring.store.contract import AttributeColumn
 
 _FILE = pa.struct(
-    [("digest", pa.string()), ("size_bytes", pa.int64()), ("mime_type", pa.string()), ("name", pa.string())]
+    [
+        ("digest", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("mime_type", pa.string()),
+        ("name", pa.string()),
+    ]
 )
 _HISTOGRAM = pa.struct(
     [("kind", pa.string()), ("edges", pa.list_(pa.float64())), ("values", pa.list_(pa.float64()))]
@@ -58,7 +63,9 @@ class RunTable:
     def add(self, columns: Iterable[AttributeColumn], *, offset: int = 0) -> None:
         """Take columns whose row 0 is row `offset` of the table."""
         for column in columns:
-            rows = column.rows if not offset else np.asarray(column.rows, np.int64) + offset
+            rows = (
+                column.rows if not offset else (np.asarray(column.rows, np.int64) + offset).tolist()
+            )
             part = AttributeColumn(column.path, column.type, rows, column.values)
             self._parts[column.path].append(part)
 
@@ -91,7 +98,9 @@ class _Cells:
         column = self._typed()
         if column is None:
             cells = self._objects()
-            column = pa.array([None if cell is None else _text(cell) for cell in cells], pa.string())
+            column = pa.array(
+                [None if cell is None else _text(cell) for cell in cells], pa.string()
+            )
         return column
 
     def to_pandas(self) -> Any:
