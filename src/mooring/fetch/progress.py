@@ -23,10 +23,10 @@ class ProgressBarCallback(ABC):
     --------
     >>> class Dots(ProgressBarCallback):
     ...     def update(self, *, by, total=None):
-    ...         print("." * by, "of", total)
+    ...         print(f"{by} of {total}")
     >>> with open_progress(Dots, "Fetching runs") as bar:
     ...     bar.update(by=3, total=9)
-    ... of 9
+    3 of 9
     """
 
     def __init__(self, *args: Any, description: str | None = None, **kwargs: Any) -> None:
