@@ -162,7 +162,7 @@ def _frame(columns: dict[str, Any], length: int, format: FrameFormat) -> Any:
 
 
 def _whole(points: pa.Table, name: str) -> pa.Array:
-    column = points.column(name)
+    column = points.column(name).unify_dictionaries()
     if column.num_chunks == 1:
         return column.chunk(0)
     return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
@@ -221,39 +221,43 @@ def _label_column(labels: Labels, format: FrameFormat) -> Any:
 
 def _run_labels(points: pa.Table, runs: Mapping[int, str]) -> Labels:
     """Return the labels of runs, in the order in which they come."""
-    keys = _int64s(points, "run")
-    starts = block_starts(keys)
-    held = keys[starts].tolist()
-    order = list(dict.fromkeys(held))
-    return _block_labels(held, order, [runs[key] for key in order], starts, len(keys))
+    indices, keys = _dictionary(points, "run")
+    starts = block_starts(indices)
+    order = list(dict.fromkeys(indices[starts].tolist()))
+    return _block_labels(indices, starts, order, [runs[keys[index]] for index in order])
 
 
 def _path_labels(points: pa.Table) -> Labels:
-    """Return the labels of paths, sorted, without those of the dictionary that no point has."""
-    column = _whole(points.unify_dictionaries(), "path")
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    indices: NDArray[np.integer[Any]] = column.indices.to_numpy()
+    """Return the labels of paths, sorted."""
+    indices, paths = _dictionary(points, "path")
     starts = block_starts(indices)
-    names: list[str] = column.dictionary.to_pylist()
-    held = indices[starts].tolist()
-    order = sorted(set(held), key=names.__getitem__)
-    return _block_labels(held, order, [names[index] for index in order], starts, len(indices))
+    order = sorted(set(indices[starts].tolist()), key=paths.__getitem__)
+    return _block_labels(indices, starts, order, [paths[index] for index in order])
 
 
-def block_starts(numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Return where equal numbers begin: points come in blocks of one run and path."""
-    if not len(numbers):
+def _dictionary(points: pa.Table, name: str) -> tuple[NDArray[np.integer[Any]], list[Any]]:
+    column = _whole(points, name)
+    return column.indices.to_numpy(), column.dictionary.to_pylist()
+
+
+def block_starts(indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return where each block of equal numbers begins: of points, those of one run or path."""
+    if not len(indices):
         return np.zeros(0, np.int64)
-    return np.concatenate(([0], np.flatnonzero(numbers[1:] != numbers[:-1]) + 1))
+    return np.concatenate(([0], np.flatnonzero(indices[1:] != indices[:-1]) + 1))
 
 
 def _block_labels(
-    held: list[int], order: list[int], names: list[str], starts: NDArray[np.int64], length: int
+    indices: NDArray[np.integer[Any]],
+    starts: NDArray[np.int64],
+    order: list[int],
+    names: list[str],
 ) -> Labels:
-    code_of = {number: code for code, number in enumerate(order)}
-    codes = _small(np.array([code_of[number] for number in held], np.int64), len(order))
-    return Labels(np.repeat(codes, np.diff(starts, append=length)), names)
+    """Return labels for those numbers only that are there: `order` tells their new order."""
+    code_of = {index: code for code, index in enumerate(order)}
+    codes = np.array([code_of[index] for index in indices[starts].tolist()], np.int64)
+    sizes = np.diff(starts, append=len(indices))
+    return Labels(np.repeat(_small(codes, len(order)), sizes), names)
 
 
 def _small(codes: NDArray[np.integer[Any]], names: int) -> NDArray[np.integer[Any]]:

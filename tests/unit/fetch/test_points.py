@@ -23,7 +23,7 @@ def table(rows, value_type=None, completion=None):
     """Return points as a store does, from (run, path, step, time, value)."""
     runs, paths, steps, times, values = map(list, zip(*rows, strict=True)) if rows else [[]] * 5
     columns = {
-        "run": pa.array(runs, pa.int64()),
+        "run": pa.array(runs, pa.int64()).dictionary_encode(),
         "path": pa.array(paths, pa.string()).dictionary_encode(),
         "step": pa.array([round(step * 1e6) for step in steps], pa.int64()),
         "time": pa.array(times, pa.int64()),

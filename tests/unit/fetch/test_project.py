@@ -94,6 +94,10 @@ def test_columns_include_the_id_and_what_no_run_has(project):
 def test_columns_regex_adds_to_columns(project):
     frame = project.fetch_runs_df(columns=["sys/name"], columns_regex="tree/.*")
     assert list(frame.columns) == ["sys/id", "sys/name", "tree/depth"]
+    assert list(project.fetch_runs_df(columns_regex="^params/[[:lower:]]r$")) == [
+        "sys/id",
+        "params/lr",
+    ]
     assert list(project.fetch_runs_df(columns_regex="^params/l")) == [
         "sys/id",
         "params/layers",
