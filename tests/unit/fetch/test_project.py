@@ -127,6 +127,7 @@ def test_custom_ids(select):
 
 def test_thousands_of_ids(select):
     assert select(custom_ids=[f"x-{n}" for n in range(5000)] + ["alpha-1"]) == ["alpha-1"]
+    assert select(query=field("params/layers").is_in(range(4, 3000))) == ["beta-1"]
 
 
 def test_states(select):
