@@ -55,11 +55,12 @@ class ReadOnlyProject:
 
     Examples
     --------
-    >>> project = ReadOnlyProject("local/digits", store="runs.db")  # doctest: +SKIP
-    >>> project.fetch_runs_df(columns=["params/lr"], sort_by="params/lr")  # doctest: +SKIP
-       sys/id  params/lr
-    0  DIG-2        0.10
-    1  DIG-1        0.01
+    >>> project = ReadOnlyProject("local/digits", store="runs.db")
+    >>> project.fetch_runs_df(columns=["params/lr", "metrics/loss"], sort_by="params/lr")
+      sys/id  metrics/loss  params/lr
+    0  DIG-2           0.5       0.10
+    1  DIG-1           0.5       0.01
+    >>> project.close()
     """
 
     def __init__(
@@ -105,21 +106,29 @@ class ReadOnlyProject:
 
         Examples
         --------
-        >>> next(project.list_runs())  # doctest: +SKIP
-        {'sys/id': 'DIG-2', 'sys/name': 'baseline', 'sys/custom_run_id': 'brave-otter'}
+        >>> next(project.list_runs())
+        {'sys/id': 'DIG-2', 'sys/name': 'large', 'sys/custom_run_id': 'brave-otter'}
         """
         return self._list(RunSelection())
 
     def list_experiments(self) -> Iterator[dict[str, str | None]]:
-        """Yield the same of the newest run of each experiment."""
+        """Yield what `list_runs` does of the newest run of each experiment."""
         return self._list(RunSelection(heads_only=True))
 
     def fetch_runs(self, *, format: str = "pandas") -> Any:
-        """Return `sys/id`, `sys/name` and `sys/custom_run_id` of all runs, newest first."""
+        """Return `sys/id`, `sys/name` and `sys/custom_run_id` of all runs, newest first.
+
+        Examples
+        --------
+        >>> project.fetch_runs()
+          sys/id sys/name sys/custom_run_id
+        0  DIG-2    large       brave-otter
+        1  DIG-1    small        calm-heron
+        """
         return self._identifiers(RunSelection(), format)
 
     def fetch_experiments(self, *, format: str = "pandas") -> Any:
-        """Return the same of the newest run of each experiment."""
+        """Return what `fetch_runs` does of the newest run of each experiment."""
         return self._identifiers(RunSelection(heads_only=True), format)
 
     # tables
@@ -179,9 +188,12 @@ class ReadOnlyProject:
 
         Examples
         --------
-        >>> project.fetch_runs_df(columns=["params/lr"], tags="best")  # doctest: +SKIP
-          sys/id  params/lr
-        0  DIG-2       0.1
+        >>> project.fetch_runs_df(columns=["sys/name"], columns_regex="^params/", tags="best")
+          sys/id sys/name  params/lr
+        0  DIG-2    large        0.1
+        >>> project.fetch_runs_df(["sys/name"], query="`params/lr`:float < 0.05")
+          sys/id sys/name
+        0  DIG-1    small
         """
         selection = RunSelection(
             names_regex=names_regex,
@@ -290,11 +302,13 @@ class ReadOnlyProject:
 
         Examples
         --------
-        >>> curve = project.fetch_metrics("^lr-", ["metrics/loss"], buckets=100)  # doctest: +SKIP
-        >>> curve.loc[curve["max"].idxmax(), ["run", "max_step", "max"]]  # doctest: +SKIP
-        run         lr-0.1
-        max_step    4711.0
-        max           88.2
+        >>> curves = project.fetch_metrics(paths=["metrics/loss"], buckets=2)
+        >>> curves[["run", "step_from", "step_to", "count", "max", "max_step"]]
+                   run  step_from  step_to  count   max  max_step
+        0  brave-otter        0.0      1.0      1   0.8       0.0
+        1  brave-otter        1.0      2.0      2  88.2       1.0
+        2   calm-heron        0.0      1.0      1   0.8       0.0
+        3   calm-heron        1.0      2.0      2   0.7       1.0
         """
         frame_format = parse_format(format)
         low, high = parse_step_range(step_range)
@@ -332,7 +346,7 @@ class ReadOnlyProject:
 
         Examples
         --------
-        >>> for run in project.fetch_read_only_runs(with_ids=["DIG-1"]):  # doctest: +SKIP
+        >>> for run in project.fetch_read_only_runs(with_ids=["DIG-1"]):
         ...     print(run["params/lr"].fetch())
         0.01
         """

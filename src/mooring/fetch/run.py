@@ -50,12 +50,18 @@ class ReadOnlyRun:
 
     Examples
     --------
-    >>> run = ReadOnlyRun(project, with_id="DIG-1")  # doctest: +SKIP
-    >>> run["params/lr"].fetch()  # doctest: +SKIP
+    >>> run = ReadOnlyRun(project, with_id="DIG-1")
+    >>> run["params/lr"].fetch()
     0.01
-    >>> run["metrics/loss"].fetch_values()  # doctest: +SKIP
-       step  value                        timestamp
-    0   1.0   0.50 2026-01-05 12:00:00.000000+00:00
+    >>> run["metrics/loss"].fetch_values()
+       step  value                 timestamp
+    0   0.0    0.8 2026-01-05 12:00:00+00:00
+    1   1.0    0.7 2026-01-05 12:00:01+00:00
+    2   2.0    0.5 2026-01-05 12:00:02+00:00
+    >>> run["params/l"]
+    Traceback (most recent call last):
+        ...
+    mooring.errors.AttributeNotFound: attribute 'params/l' not found in ...; closest: params/lr
     """
 
     def __init__(
