@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +16,7 @@ from mooring.fetch.run import ReadOnlyRun
 from mooring.fetch.selection import (
     RunSelection,
     Texts,
+    check_sort,
     is_expression,
     parse_count,
     parse_path_regex,
@@ -390,10 +390,11 @@ class ReadOnlyProject:
     ) -> Any:
         frame_format = parse_format(format)
         select = select_columns(columns, columns_regex)
-        query = selection.to_query(self.project_identifier, limit=limit)
+        sort = parse_sort(*order)
+        query = selection.to_query(self.project_identifier, sort=sort, limit=limit)
         with open_progress(progress_bar, "Fetching runs") as progress:
-            sort = parse_sort(self._store, self.project_identifier, *order)
-            runs = self._store.query_runs(replace(query, sort=sort)).runs
+            runs = self._store.query_runs(query).runs
+            check_sort(self._store, self.project_identifier, sort, runs)
             table = RunTable(len(runs))
             for offset in range(0, len(runs), _CHUNK_RUNS):
                 keys = [run.key for run in runs[offset : offset + _CHUNK_RUNS]]

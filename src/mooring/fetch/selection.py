@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard, get_args
 
 from mooring.errors import AttributeNotFound, InvalidInput, QueryError
 from mooring.fetch.nearest import near_paths
-from mooring.model import AttributeType
+from mooring.model import AttributeType, RunInfo
 from mooring.query import And, Expression, Field, Sort, compile_pattern, field, parse
 from mooring.query.ast import FieldBuilder
 from mooring.store.contract import PathSelector, RunQuery, Store
@@ -28,6 +28,7 @@ _SORTABLE = {
     AttributeType.FLOAT_SERIES,
     AttributeType.STRING_SERIES,
 }
+_ALWAYS_THERE = {"sys/creation_time", "sys/id", "sys/custom_run_id"}
 _EXPRESSIONS = get_args(Expression)
 _ID, _RUN_ID, _NAME = "sys/id", "sys/custom_run_id", "sys/name"
 
@@ -154,13 +155,8 @@ def parse_count(name: str, value: object) -> int | None:
     raise InvalidInput(f"{name} is a whole number above 0, or None, not {value!r}")
 
 
-def parse_sort(
-    store: Store, project: str, sort_by: str | Field | FieldBuilder, ascending: bool
-) -> Sort:
-    """Return the order of runs; an attribute that cannot be sorted by is refused.
-
-    `sys/…` texts are not looked up: the store keeps them for every run.
-    """
+def parse_sort(sort_by: str | Field | FieldBuilder, ascending: bool) -> Sort:
+    """Return the order of runs. Whether it makes sense, `check_sort` tells afterwards."""
     target = sort_by.target if isinstance(sort_by, FieldBuilder) else sort_by
     if isinstance(target, str):
         target = Field(target)
@@ -168,21 +164,22 @@ def parse_sort(
         raise InvalidInput(f"sort_by is the path of an attribute, not {sort_by!r}")
     if not isinstance(ascending, bool):
         raise InvalidInput(f"ascending is True or False, not {ascending!r}")
-    if target.path != "sys/creation_time":
-        _check_sortable(store, project, target.path)
     return Sort(target, ascending=ascending)
 
 
-def select_columns(columns: Texts, columns_regex: str | None) -> PathSelector:
-    """Return the attributes that a table shows, `sys/id` among them."""
-    pattern = None if columns_regex is None else parse_path_regex("columns_regex", columns_regex)
-    if columns is None and pattern is None:
-        return PathSelector()
-    paths = dict.fromkeys([_ID, *texts("columns", columns)])
-    return PathSelector(paths=tuple(paths), patterns=(pattern,) if pattern else None)
+def check_sort(store: Store, project: str, sort: Sort, runs: Sequence[RunInfo]) -> None:
+    """Refuse an order that says nothing: no run has the attribute, or none can be sorted by it.
 
-
-def _check_sortable(store: Store, project: str, path: str) -> None:
+    Runs that have it come first, so the first of a sorted page answers for all. A project is
+    searched only when that one lacks it: among 100,000 runs this takes a quarter of a second.
+    """
+    path = sort.field.path
+    if path in _ALWAYS_THERE:
+        return
+    if runs:
+        first = store.read_attributes([runs[0].key], PathSelector(paths=(path,)))
+        if any(column.type in _SORTABLE for column in first):
+            return
     found = store.list_attributes(None, PathSelector(paths=(path,)), project=project)
     if any(type in _SORTABLE for _, type in found):
         return
@@ -194,6 +191,15 @@ def _check_sortable(store: Store, project: str, path: str) -> None:
     known = [name for name, _ in store.list_attributes(None, PathSelector(), project=project)]
     if known:
         raise AttributeNotFound(path, where=project, known=near_paths(path, known))
+
+
+def select_columns(columns: Texts, columns_regex: str | None) -> PathSelector:
+    """Return the attributes that a table shows, `sys/id` among them."""
+    pattern = None if columns_regex is None else parse_path_regex("columns_regex", columns_regex)
+    if columns is None and pattern is None:
+        return PathSelector()
+    paths = dict.fromkeys([_ID, *texts("columns", columns)])
+    return PathSelector(paths=tuple(paths), patterns=(pattern,) if pattern else None)
 
 
 def _states(states: Texts) -> list[str] | None:
