@@ -51,7 +51,7 @@ class Field(Generic[T]):
         """Return the last value of a series; `TypeMismatch` for any other type."""
         self._refuse("fetch_last")
 
-    def fetch_values(self, include_timestamp: bool = True, **options: Any) -> Any:
+    def fetch_values(self, *args: Any, **options: Any) -> Any:
         """Return the points of a series; `TypeMismatch` for any other type."""
         self._refuse("fetch_values")
 
@@ -135,7 +135,6 @@ class Series(Field[T | None]):
         progress_bar: ProgressBar = False,
         include_point_previews: bool = False,
         format: str = "pandas",
-        **options: Any,
     ) -> Any:
         """Return all points, ordered by step.
 
@@ -156,8 +155,6 @@ class Series(Field[T | None]):
             order. Series that `prefetch_series_values` read with the same options are not read
             again.
         """
-        if options:
-            raise TypeError(f"fetch_values() has no argument {next(iter(options))!r}")
         frame_format = parse_format(format)
         points = self._run._read_points(
             self.path,
