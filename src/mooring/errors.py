@@ -217,7 +217,11 @@ class QueryError(InvalidInput):
 
     def __init__(self, message: str, *, text: str = "", position: int | None = None) -> None:
         if text and position is not None:
-            message = f"{message} at position {position}\n  {text}\n  {' ' * position}^"
+            start = max(0, position - 60)
+            shown = "".join(
+                char if char.isprintable() else " " for char in text[start : start + 120]
+            )
+            message = f"{message} at position {position}\n  {shown}\n  {' ' * (position - start)}^"
         super().__init__(message)
         self.text = text
         self.position = position

@@ -13,7 +13,9 @@ from mooring.query.ast import (
     Sort,
     field,
 )
+from mooring.query.literals import read_literal
 from mooring.query.nql import parse
+from mooring.query.patterns import compile_pattern
 
 __all__ = [
     "Aggregate",
@@ -26,6 +28,8 @@ __all__ = [
     "Operator",
     "Or",
     "Sort",
+    "compile_pattern",
     "field",
     "parse",
+    "read_literal",
 ]

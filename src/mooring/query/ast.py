@@ -1,5 +1,9 @@
 """The syntax tree of filters, and the way to write one in Python.
 
+`str()` of a filter is text that `mooring.query.parse` reads back to an equal tree, but for what
+parsing simplifies without a change of meaning: And in And and Or in Or become one, a group of
+one becomes its operand, an untyped field compared with a time gets the type `datetime`.
+
 >>> from mooring.query import field
 >>> condition = (field("metrics/loss").last < 0.1) & field("sys/tags").contains("best")
 >>> print(condition)
@@ -8,7 +12,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -48,14 +51,22 @@ class Aggregate(StrEnum):
     LAST_STEP = "last_step"
 
 
+SERIES_NUMBERS = frozenset(
+    {Aggregate.MIN, Aggregate.MAX, Aggregate.AVERAGE, Aggregate.VARIANCE, Aggregate.SUM}
+)
+"""Aggregates that only a float series has."""
+
+
 class _Combine:
+    """Operators of expressions. Chains of one operator give one flat group."""
+
     __slots__ = ()
 
     def __and__(self, other: Expression) -> And:
-        return And((self, other))  # type: ignore[arg-type]
+        return And(_chain(And, self, other))
 
     def __or__(self, other: Expression) -> Or:
-        return Or((self, other))  # type: ignore[arg-type]
+        return Or(_chain(Or, self, other))
 
     def __invert__(self) -> Not:
         return Not(self)  # type: ignore[arg-type]
@@ -65,8 +76,8 @@ class _Combine:
 class Field:
     """An attribute in a filter: its path, and optionally its type and the aggregate of a series.
 
-    `type` None means: whatever type the run's attribute has. `aggregate` None means: the value
-    itself, or the last value of a series.
+    `type` None means: whatever type the run's attribute has, if that has the aggregate.
+    `aggregate` None means: the value itself, or the last value of a series.
     """
 
     path: str
@@ -74,10 +85,27 @@ class Field:
     aggregate: Aggregate | None = None
 
     def __str__(self) -> str:
-        suffix = f":{self.type}" if self.type else ""
-        if self.aggregate:
-            suffix = f":{self.type or AttributeType.FLOAT_SERIES}.{self.aggregate}"
-        return f"`{self.path}`{suffix}"
+        name = "`" + self.path.replace("`", "``") + "`"
+        if self.type is None:
+            return f"{self.aggregate}({name})" if self.aggregate else name
+        return f"{name}:{self.type}" + (f".{self.aggregate}" if self.aggregate else "")
+
+    @property
+    def value_type(self) -> AttributeType | None:
+        """Type of what is compared: an attribute's value, an aggregate, a series' last value.
+
+        >>> field("loss").max.target.value_type
+        <AttributeType.FLOAT: 'float'>
+        """
+        if self.aggregate is Aggregate.COUNT:
+            return AttributeType.INT
+        if self.aggregate is Aggregate.LAST_STEP or self.aggregate in SERIES_NUMBERS:
+            return AttributeType.FLOAT
+        if self.type is AttributeType.FLOAT_SERIES:
+            return AttributeType.FLOAT
+        if self.type is AttributeType.STRING_SERIES:
+            return AttributeType.STRING
+        return self.type
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +113,16 @@ class Compare(_Combine):
     """`field operator value`. False where the run lacks the attribute, or it has another type.
 
     Exceptions: `!=`, `NOT MATCHES` and `NOT CONTAINS` are true there.
+
+    `value` has the type that `field.value_type` names: int or float for the numbers, an aware
+    datetime, a bool, else str; the pattern or part of MATCHES and CONTAINS is always str. States
+    of runs are `"active"` and `"inactive"`.
+
+    Where `field.value_type` is None, the type of the run's attribute decides, and the one who
+    evaluates resolves it: a str that came from text (quoted, or a word such as `-2h` or `50MB`)
+    is read with `mooring.query.read_literal(value, type)`; where that raises `QueryError`, the
+    attribute counts as one of another type. Unquoted numbers and `true` / `false` came as int,
+    float and bool.
     """
 
     field: Field
@@ -92,7 +130,10 @@ class Compare(_Combine):
     value: Literal
 
     def __str__(self) -> str:
-        return f"({self.field} {self.operator} {_quote(self.value)})"
+        field = self.field
+        if isinstance(self.value, datetime) and not (field.type or field.aggregate):
+            field = replace(field, type=AttributeType.DATETIME)
+        return f"({field} {self.operator} {_quote(self.value)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +153,27 @@ class Not(_Combine):
     operand: Expression
 
     def __str__(self) -> str:
-        return f"(NOT {self.operand})"
+        return f"(NOT {_nested(self.operand)})"
 
 
 @dataclass(frozen=True, slots=True)
 class And(_Combine):
-    """True where all operands are; an empty one is always true."""
+    """True where all operands are; an empty one is always true (`TRUE` inside other text)."""
 
     operands: tuple[Expression, ...]
 
     def __str__(self) -> str:
-        return "(" + " AND ".join(map(str, self.operands)) + ")" if self.operands else ""
+        return _join(self.operands, " AND ") if self.operands else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Or(_Combine):
-    """True where any operand is; an empty one is never true."""
+    """True where any operand is; an empty one is never true (`FALSE` in text)."""
 
     operands: tuple[Expression, ...]
 
     def __str__(self) -> str:
-        return "(" + " OR ".join(map(str, self.operands)) + ")" if self.operands else "()"
+        return _join(self.operands, " OR ") if self.operands else "FALSE"
 
 
 Expression = Compare | Exists | Not | And | Or
@@ -166,6 +207,11 @@ class FieldBuilder:
         )
 
     @property
+    def first(self) -> FieldBuilder:
+        """First value of a float series."""
+        return self._aggregate(Aggregate.FIRST)
+
+    @property
     def last(self) -> FieldBuilder:
         """Last value of a float series."""
         return self._aggregate(Aggregate.LAST)
@@ -189,6 +235,21 @@ class FieldBuilder:
     def variance(self) -> FieldBuilder:
         """Population variance of the finite values of a float series."""
         return self._aggregate(Aggregate.VARIANCE)
+
+    @property
+    def sum(self) -> FieldBuilder:
+        """Sum of the finite values of a float series."""
+        return self._aggregate(Aggregate.SUM)
+
+    @property
+    def count(self) -> FieldBuilder:
+        """Number of points of a series (a float series unless `typed` says another)."""
+        return self._aggregate(Aggregate.COUNT)
+
+    @property
+    def last_step(self) -> FieldBuilder:
+        """Last step of a series (a float series unless `typed` says another)."""
+        return self._aggregate(Aggregate.LAST_STEP)
 
     def __eq__(self, value: object) -> Compare:  # type: ignore[override]
         return Compare(self.target, Operator.EQ, value)  # type: ignore[arg-type]
@@ -236,12 +297,34 @@ def field(path: str) -> FieldBuilder:
     return FieldBuilder(Field(path))
 
 
+def _chain(kind: type[And | Or], *operands: object) -> tuple[Expression, ...]:
+    flat: list[Expression] = []
+    for operand in operands:
+        if isinstance(operand, kind):
+            flat.extend(operand.operands)
+        else:
+            flat.append(operand)  # type: ignore[arg-type]
+    return tuple(flat)
+
+
+def _nested(expression: Expression) -> str:
+    return str(expression) or "TRUE"
+
+
+def _join(operands: tuple[Expression, ...], word: str) -> str:
+    if len(operands) == 1:
+        return str(operands[0])
+    return "(" + word.join(map(_nested, operands)) + ")"
+
+
 def _quote(value: Literal) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f'"{value}"'
-    if isinstance(value, (int, float)):
-        return repr(value)
-    text = value.isoformat() if isinstance(value, datetime) else value
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)  # that of numpy's subclass names the class
+    if isinstance(value, datetime):
+        # As in mooring.model.times, a time without a zone is local time.
+        return f'"{(value if value.tzinfo else value.astimezone()).isoformat()}"'
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,53 @@
+# Needs Python 3.11 or later, make and git. The first target that runs sets up .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Pins what builds the package too: pip before 25.3 reads the first for it, later ones the second.
+# Not exported: the peers that `bench` installs apart have versions of their own.
+PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long check bench format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## train real models, log them, and ask the store about them
+	$(BIN)/python examples/04_main_job/main.py
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest
+
+test-long: $(STAMP) ## run the tests with many more generated examples
+	MOORING_TEST_PROFILE=long $(BIN)/python -m pytest
+
+check: $(STAMP) ## check format, lint, types and the import rule, then run the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory test
+
+bench: $(STAMP) ## measure side by side with the peers (installs them apart)
+	$(BIN)/python -m benchmarks
+
+format: $(STAMP) ## format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environment, the caches and what was built
+	rm -rf $(VENV) __pycache__ dist demo-out benchmarks/.venvs
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Mooring needs Python 3.11 or later, and '$(PYTHON)' is not one."; \
+	  echo "Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; } >&2
+	$(PYTHON) -m venv $(VENV)
+	$(PINNED) $(BIN)/python -m pip --disable-pip-version-check install --quiet \
+	  -c constraints.txt -e '.[demo,dev,polars]'
+	@touch $@

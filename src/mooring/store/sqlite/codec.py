@@ -1,0 +1,229 @@
+"""Rows of the log: how values are written as JSON cells and read back.
+
+A cell of a point or event is a JSON number, text, boolean or null where JSON can say it, else a
+list whose first element names what follows::
+
+    ["n", "nan"]                      a float that JSON cannot hold: nan, inf, -inf
+    ["h", edges, values, kind]        a histogram
+    ["f", digest, size, mime, name]   a file
+    ["j", text]                       a value that a tracker's table shows as text only
+
+An assigned value is a list of its type and its stored form, as `store_value` makes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from mooring.errors import InvalidValue
+from mooring.model import (
+    AttributeType,
+    FileRef,
+    Histogram,
+    datetime_from_micros,
+    micros_from_datetime,
+)
+
+_INT64 = range(-(2**63), 2**63)
+_SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+dumps = orjson.dumps
+loads = orjson.loads
+
+
+def number_code(value: object) -> str | None:
+    """Return the `struct` code of a number, or None for what is no number.
+
+    NumPy's scalars count as numbers; so does everything with `__float__` that is no text.
+    """
+    kind = type(value)
+    if kind is float:
+        return "d"
+    if kind is bool or kind.__name__ in ("bool_", "bool"):
+        return "?"
+    if isinstance(value, (str, bytes, bytearray, Histogram, FileRef, datetime)):
+        return None
+    if hasattr(value, "__index__") and not getattr(value, "shape", ()):
+        return "q"
+    if hasattr(value, "__float__") and not getattr(value, "shape", ()):
+        return "d"
+    return None
+
+
+def plain_number(value: Any) -> int | float | bool:
+    """Return a number as Python's own; `InvalidValue` for integers beyond 64 bits."""
+    code = number_code(value)
+    if code == "?":
+        return bool(value)
+    if code == "q":
+        number = int(value)
+        if number not in _INT64:
+            raise InvalidValue(f"integer {number} does not fit 64 bits")
+        return number
+    return float(value)
+
+
+def encode_cell(path: str, value: object) -> object:
+    """Return a value of a point or event as JSON; `InvalidValue` for what has no form."""
+    kind = type(value)
+    if kind is float:
+        if math.isfinite(value):  # type: ignore[arg-type]
+            return value
+        return ["n", repr(value)]
+    if value is None or kind is bool:
+        return value
+    if isinstance(value, str):
+        return encode_text(path, value)
+    if number_code(value) is not None:
+        try:
+            return encode_cell(path, plain_number(value)) if kind is not int else _int(value)
+        except InvalidValue as error:
+            raise InvalidValue(f"attribute {path!r}: {error}") from None
+    if isinstance(value, Histogram):
+        return ["h", [_float(x) for x in value.edges], [_float(x) for x in value.values], value.kind]
+    if isinstance(value, FileRef):
+        return ["f", value.digest, value.size_bytes, value.mime_type, value.name]
+    raise InvalidValue(
+        f"attribute {path!r}: a {type(value).__module__}.{type(value).__qualname__} cannot be "
+        "logged as a point; give a number, a text, a Histogram or a file"
+    )
+
+
+def _int(value: Any) -> int:
+    if value not in _INT64:
+        raise InvalidValue(f"integer {value} does not fit 64 bits")
+    return int(value)
+
+
+def _float(value: float) -> object:
+    value = float(value)
+    return value if math.isfinite(value) else repr(value)
+
+
+def encode_text(path: str, value: str) -> str:
+    """Return a text as it is; `InvalidValue` when it is no valid Unicode."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidValue(f"attribute {path!r}: {error.reason} in the text") from None
+    return str(value)
+
+
+def decode_cell(cell: Any) -> Any:
+    """Return the value of a JSON cell."""
+    if type(cell) is not list:
+        return cell
+    match cell[0]:
+        case "n":
+            return _SPECIAL[cell[1]]
+        case "h":
+            return Histogram(tuple(map(float, cell[1])), tuple(map(float, cell[2])), cell[3])
+        case "f":
+            return FileRef(*cell[1:])
+        case _:
+            return cell[1]
+
+
+def series_type(cell: Any) -> AttributeType | None:
+    """Return the series type that a JSON cell is a point of; None for no point."""
+    kind = type(cell)
+    if kind is float or kind is int or kind is bool:
+        return AttributeType.FLOAT_SERIES
+    if kind is str:
+        return AttributeType.STRING_SERIES
+    if kind is list:
+        return {
+            "n": AttributeType.FLOAT_SERIES,
+            "h": AttributeType.HISTOGRAM_SERIES,
+            "f": AttributeType.FILE_SERIES,
+        }.get(cell[0])
+    return None
+
+
+def value_type(path: str, value: object) -> AttributeType:
+    """Return the type of an attribute that holds `value`; `InvalidValue` when there is none."""
+    if isinstance(value, str):
+        return AttributeType.STRING
+    if isinstance(value, datetime):
+        return AttributeType.DATETIME
+    if isinstance(value, FileRef):
+        return AttributeType.FILE
+    if isinstance(value, (set, frozenset)):
+        return AttributeType.STRING_SET
+    code = number_code(value)
+    if code is None:
+        raise InvalidValue(
+            f"attribute {path!r} cannot hold a {type(value).__module__}."
+            f"{type(value).__qualname__}; give a number, text, bool, datetime, set of texts or file"
+        )
+    return {"?": AttributeType.BOOL, "q": AttributeType.INT, "d": AttributeType.FLOAT}[code]
+
+
+def store_value(path: str, type: AttributeType, value: Any) -> object:
+    """Return the stored form of a single value: what SQLite and JSON can both hold.
+
+    A float that is NaN is stored as None; infinities are the texts that `load_value` knows.
+    """
+    match type:
+        case AttributeType.STRING | AttributeType.RUN_STATE:
+            return encode_text(path, value)
+        case AttributeType.DATETIME:
+            return micros_from_datetime(value)
+        case AttributeType.FILE:
+            return dumps([value.digest, value.size_bytes, value.mime_type, value.name]).decode()
+        case AttributeType.STRING_SET:
+            if not all(isinstance(text, str) for text in value):
+                raise InvalidValue(f"attribute {path!r}: a set holds texts only")
+            return encode_set(encode_text(path, text) for text in value)
+        case AttributeType.BOOL:
+            return int(bool(value))
+        case AttributeType.INT | AttributeType.FLOAT:
+            try:
+                number = plain_number(value)
+            except InvalidValue as error:
+                raise InvalidValue(f"attribute {path!r}: {error}") from None
+            if isinstance(number, float) and not math.isfinite(number):
+                return None if math.isnan(number) else repr(number)
+            return number
+        case _:
+            return dumps(value).decode()
+
+
+def encode_set(texts: Iterable[str]) -> str:
+    """Return the stored form of a string set."""
+    return dumps(sorted(set(texts))).decode()
+
+
+def column_value(type: AttributeType, stored: Any) -> Any:
+    """Return the stored form as a column of SQLite holds it: infinities are real there."""
+    if type is AttributeType.FLOAT and isinstance(stored, str):
+        return _SPECIAL[stored]
+    return stored
+
+
+def load_value(type: AttributeType, stored: Any) -> Any:
+    """Return the value of a stored form; of a series, its last value."""
+    match type:
+        case AttributeType.FLOAT | AttributeType.FLOAT_SERIES:
+            return math.nan if stored is None else float(stored)
+        case AttributeType.BOOL:
+            return bool(stored)
+        case AttributeType.DATETIME:
+            return datetime_from_micros(stored)
+        case AttributeType.STRING_SET:
+            return frozenset(loads(stored))
+        case AttributeType.FILE:
+            return FileRef(*loads(stored))
+        case AttributeType.HISTOGRAM_SERIES | AttributeType.FILE_SERIES:
+            return decode_cell(loads(stored))
+        case AttributeType.INT | AttributeType.STRING | AttributeType.STRING_SERIES:
+            return stored
+        case AttributeType.RUN_STATE:
+            return stored
+        case _:
+            return loads(stored)

@@ -1,0 +1,153 @@
+"""Tables of the store's file, and the migrations that lead to them.
+
+`PRAGMA user_version` holds the format; migration *n* leads from format *n* to *n + 1*.
+
+==================  ===========================================================================
+base tables         what callers said; the truth
+==================  ===========================================================================
+projects, runs      identity
+paths, shapes       interned attribute paths, and interned lists of them
+log                 one row for each update that is not sealed yet, in the order of commits
+segments            the Parquet files of sealed points and events
+segment_series      which rows of which segment belong to which series
+run_holders         processes that have a run open for writing
+==================  ===========================================================================
+
+==================  ===========================================================================
+derived tables      what the fold made of the log up to `meta.watermark`
+==================  ===========================================================================
+attributes          latest value of each attribute; for a series its aggregates as well
+log_index           rows of the log by run, with their resolved step
+run_state           highest step, last time and number of points of each run
+previews            provisional points
+erased              until which row of the log an attribute was deleted
+conflicts           values that the type of their attribute could not take
+==================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from mooring.model import AttributeType
+
+APPLICATION_ID = 0x4D4F4F52
+"""`MOOR` in the header of every store file."""
+
+LOG_POINTS, LOG_EVENT, LOG_ASSIGN, LOG_CHANGE_SET, LOG_DELETE, LOG_PREVIEW = range(6)
+"""What a row of the log is (`log.kind`)."""
+LOG_MARK = 9
+"""A row without content that keeps the numbers of deleted rows from being given out again."""
+
+TYPE_CODES = {
+    AttributeType.INT: 1,
+    AttributeType.FLOAT: 2,
+    AttributeType.STRING: 3,
+    AttributeType.BOOL: 4,
+    AttributeType.DATETIME: 5,
+    AttributeType.STRING_SET: 6,
+    AttributeType.FILE: 7,
+    AttributeType.FLOAT_SERIES: 8,
+    AttributeType.STRING_SERIES: 9,
+    AttributeType.HISTOGRAM_SERIES: 10,
+    AttributeType.FILE_SERIES: 11,
+    AttributeType.FILE_SET: 12,
+    AttributeType.ARTIFACT: 13,
+    AttributeType.GIT_REF: 14,
+    AttributeType.RUN_STATE: 15,
+    AttributeType.NOTEBOOK_REF: 16,
+}
+"""Numbers of the attribute types in the file; never reused."""
+TYPES = {code: type for type, code in TYPE_CODES.items()}
+
+ATTRIBUTE_COLUMNS = (
+    "path",
+    "run",
+    "type",
+    "value",
+    "count",
+    "first_step",
+    "last_step",
+    "last_time",
+    "first",
+    "min",
+    "min_step",
+    "max",
+    "max_step",
+    "sum",
+    "sum_squares",
+    "nan",
+    "pinf",
+    "ninf",
+)
+
+DERIVED = {
+    "meta": "CREATE TABLE {0}meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "attributes": """CREATE TABLE {0}attributes (
+        path INTEGER NOT NULL, run INTEGER NOT NULL, type INTEGER NOT NULL, value,
+        count INTEGER, first_step INTEGER, last_step INTEGER, last_time INTEGER, first,
+        min REAL, min_step INTEGER, max REAL, max_step INTEGER, sum REAL, sum_squares REAL,
+        nan INTEGER, pinf INTEGER, ninf INTEGER,
+        PRIMARY KEY (path, run)) WITHOUT ROWID""",
+    "log_index": """CREATE TABLE {0}log_index (
+        run INTEGER NOT NULL, seq INTEGER NOT NULL, step INTEGER,
+        PRIMARY KEY (run, seq)) WITHOUT ROWID""",
+    "run_state": """CREATE TABLE {0}run_state (
+        run INTEGER PRIMARY KEY, last_step INTEGER, last_time INTEGER,
+        points INTEGER NOT NULL, unsealed INTEGER NOT NULL)""",
+    "previews": """CREATE TABLE {0}previews (
+        run INTEGER NOT NULL, path INTEGER NOT NULL, step INTEGER NOT NULL,
+        time INTEGER NOT NULL, value REAL, completion REAL NOT NULL,
+        PRIMARY KEY (run, path, step)) WITHOUT ROWID""",
+    "erased": """CREATE TABLE {0}erased (
+        run INTEGER NOT NULL, path INTEGER NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (run, path)) WITHOUT ROWID""",
+    "conflicts": """CREATE TABLE {0}conflicts (
+        run INTEGER NOT NULL, path INTEGER NOT NULL, expected INTEGER NOT NULL,
+        got INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (run, path, got)) WITHOUT ROWID""",
+    "segment_series": """CREATE TABLE {0}segment_series (
+        run INTEGER NOT NULL, path INTEGER NOT NULL, segment INTEGER NOT NULL,
+        type INTEGER NOT NULL, first_row INTEGER NOT NULL, rows INTEGER NOT NULL,
+        first_step INTEGER, last_step INTEGER,
+        PRIMARY KEY (run, path, segment)) WITHOUT ROWID""",
+}
+"""Tables that a fold changes; `{0}` is empty, or `temp.` for readers that may not write."""
+
+DERIVED_INDEXES = (
+    "CREATE INDEX {0}attributes_run ON attributes (run, type)",
+    "CREATE INDEX {0}attributes_value ON attributes (path, value)",
+)
+
+_FORMAT_1 = (
+    """CREATE TABLE projects (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, key TEXT NOT NULL,
+        last_number INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL)""",
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL, kind TEXT NOT NULL,
+        sys_id TEXT NOT NULL, run_id TEXT NOT NULL, created INTEGER NOT NULL,
+        trashed INTEGER NOT NULL DEFAULT 0, parent INTEGER, fork_step INTEGER,
+        UNIQUE (project, run_id), UNIQUE (project, sys_id))""",
+    "CREATE INDEX runs_created ON runs (project, created)",
+    "CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL",
+    "CREATE TABLE paths (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE shapes (
+        id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, paths BLOB NOT NULL)""",
+    """CREATE TABLE log (
+        seq INTEGER PRIMARY KEY, run INTEGER NOT NULL, kind INTEGER NOT NULL, step INTEGER,
+        time INTEGER, shape INTEGER, data)""",
+    """CREATE TABLE segments (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+        rows INTEGER NOT NULL, bytes INTEGER NOT NULL, digest TEXT NOT NULL,
+        created INTEGER NOT NULL)""",
+    """CREATE TABLE run_holders (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
+        started TEXT NOT NULL)""",
+    *(table.format("") for table in DERIVED.values()),
+    *(index.format("") for index in DERIVED_INDEXES),
+    "CREATE INDEX segment_series_segment ON segment_series (segment)",
+    "INSERT INTO meta VALUES ('watermark', 0)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1,)
+
+FORMAT = len(MIGRATIONS)
+"""The newest format that this code reads and writes."""

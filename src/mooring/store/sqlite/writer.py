@@ -1,0 +1,311 @@
+"""Appending to the log: the path of every logging call.
+
+One call is one row, committed when it returns. What a SIGKILL leaves behind: before the commit
+nothing but perhaps an interned path or shape that nobody refers to; after it the whole row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+from mooring.errors import InvalidPath, InvalidValue, MooringError, StoreClosed, TypeConflict
+from mooring.model import MAX_STEP, AttributeType, RunInfo, step_to_micros, validate_path
+from mooring.store.contract import Durability
+from mooring.store.sqlite import holders
+from mooring.store.sqlite.codec import (
+    dumps,
+    encode_cell,
+    encode_text,
+    series_type,
+    store_value,
+    value_type,
+)
+from mooring.store.sqlite.schema import (
+    LOG_ASSIGN,
+    LOG_CHANGE_SET,
+    LOG_DELETE,
+    LOG_EVENT,
+    LOG_POINTS,
+    LOG_PREVIEW,
+)
+
+if TYPE_CHECKING:
+    from mooring.store.sqlite.catalog import Catalog
+    from mooring.store.sqlite.database import Database
+
+_INSERT = "INSERT INTO log (run, kind, step, time, shape, data) VALUES (?, ?, ?, ?, ?, ?)"
+_MAX_SHAPES = 512
+"""Different sets of names that one writer packs; calls beyond that are rows of JSON."""
+
+RELAXED_INTERVAL_S = 0.1
+"""How much of the latest logging `Durability.RELAXED` may lose."""
+
+WRITABLE_SYSTEM_PATHS = frozenset(
+    {"sys/name", "sys/description", "sys/failed", "sys/tags", "sys/group_tags", "sys/archived"}
+)
+
+_Plan = tuple[int, Callable[..., bytes]]
+
+
+class Appender:
+    """The one place that inserts into the log, for all writers of a store object."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.relaxed = database.settings.durability is Durability.RELAXED
+        self._pending: list[tuple[Any, ...]] = []
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failure: MooringError | None = None
+
+    def append(self, row: tuple[Any, ...]) -> None:
+        """Insert one row; on return it is as durable as the store's setting says."""
+        database = self.database
+        if self.relaxed:
+            self._queue(row)
+            return
+        with database.lock:
+            try:
+                database.writer.execute(_INSERT, row)
+            except sqlite3.Error as error:
+                raise database.translate(error) from error
+
+    def append_all(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert several rows, all or none."""
+        if self.relaxed:
+            self.flush()
+        with self.database.write() as connection:
+            connection.executemany(_INSERT, rows)
+
+    def _queue(self, row: tuple[Any, ...]) -> None:
+        with self.database.lock:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            self._pending.append(row)
+            if self._thread is None or not self._thread.is_alive():
+                self._wake.clear()
+                self._thread = threading.Thread(
+                    target=self._commit_in_background, name="mooring-commit", daemon=True
+                )
+                self._thread.start()
+
+    def _commit_in_background(self) -> None:
+        while not self._wake.wait(RELAXED_INTERVAL_S):
+            try:
+                self.flush()
+            except MooringError as error:
+                self._failure = error  # raised by the next call, which still holds the rows
+
+    def flush(self) -> None:
+        """Commit what is pending; what cannot be written stays pending."""
+        with self.database.lock:
+            if self._pending:
+                with self.database.write() as connection:
+                    connection.executemany(_INSERT, self._pending)
+                self._pending.clear()
+
+    def close(self) -> None:
+        """Commit what is pending and end the background thread."""
+        self._wake.set()
+        self.flush()
+
+    def leave_to_parent(self) -> None:
+        """Drop what a forked child inherited; the parent writes it."""
+        self._pending = []
+        self._thread = None
+
+
+class SqliteWriter:
+    """The `RunWriter` of a SQLite store."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        catalog: Catalog,
+        run: RunInfo,
+        types: dict[str, AttributeType],
+    ) -> None:
+        self._appender = appender
+        self._catalog = catalog
+        self._run = run
+        self._key = run.key
+        self._types = types
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._ids: dict[str, str] = {}
+        self._append = appender.append
+        self._closed = False
+        with appender.database.write() as connection:
+            self._state_path = catalog.system("sys/state")
+            self._holder = holders.register(connection, run.key, self._state_path)
+
+    @property
+    def run(self) -> RunInfo:
+        """The run it writes to."""
+        return self._run
+
+    def log(
+        self,
+        values: Mapping[str, object],
+        *,
+        step: object = None,
+        time: int | None = None,
+        preview_completion: float | None = None,
+    ) -> None:
+        """Append one point to each named series. See `RunWriter.log`."""
+        if step is not None:
+            if type(step) is int and -MAX_STEP <= step <= MAX_STEP:
+                step *= 1_000_000
+            else:
+                step = step_to_micros(step)
+        if time is None:
+            time = time_ns() // 1000
+        if preview_completion is None:
+            plan = self._plans.get(tuple(values))
+            if plan is not None:
+                try:
+                    data = plan[1](*values.values())
+                except (struct.error, TypeError, ValueError, OverflowError):
+                    pass
+                else:
+                    self._append((self._key, LOG_POINTS, step, time, plan[0], data))
+                    return
+        self._log_slowly(values, step, time, preview_completion)
+
+    def _log_slowly(
+        self, values: Mapping[str, object], step: Any, time: int, preview: float | None
+    ) -> None:
+        self._check_open()
+        if not values:
+            return
+        cells = {validate_path(path): encode_cell(path, value) for path, value in values.items()}
+        types = {}
+        for path, cell in cells.items():
+            kind = series_type(cell)
+            if kind is None:
+                raise InvalidValue(f"attribute {path!r}: {values[path]!r} is no point of a series")
+            self._check_type(path, kind)
+            types[path] = kind
+        numbers = all(kind is AttributeType.FLOAT_SERIES for kind in types.values())
+        if preview is not None:
+            if not numbers:
+                raise InvalidValue("only numbers can be logged as previews")
+            completion = min(1.0, max(0.0, preview)) if preview == preview else 0.0
+            record = {"c": completion, "v": self._by_id(cells)}
+            self._append((self._key, LOG_PREVIEW, step, time, None, dumps(record)))
+        elif numbers and len(self._plans) < _MAX_SHAPES:
+            shape = self._catalog.intern_shape(self._catalog.intern(list(values)))
+            pack = struct.Struct(f"<{len(cells)}d").pack
+            data = pack(*(float(value) for value in values.values()))  # type: ignore[arg-type]
+            self._append((self._key, LOG_POINTS, step, time, shape.id, data))
+            self._plans[tuple(values)] = (shape.id, pack)
+        else:
+            self._append(
+                (self._key, LOG_POINTS, step, time, None, dumps(self._by_id(cells)))
+            )
+        self._types.update(types)
+
+    def log_event(self, values: Mapping[str, object], *, time: int | None = None) -> None:
+        """Append one row to the tracker's table. See `RunWriter.log_event`."""
+        self._append(self._event(values, time))
+
+    def log_events(self, rows: Sequence[tuple[Mapping[str, object], int | None]]) -> None:
+        """Append several rows, all or none. See `RunWriter.log_events`."""
+        self._appender.append_all([self._event(values, time) for values, time in rows])
+
+    def _event(self, values: Mapping[str, object], time: int | None) -> tuple[Any, ...]:
+        self._check_open()
+        try:
+            ids = [self._ids[path] for path in values]
+        except KeyError:
+            for path in values:
+                validate_path(path)
+            ids = self._id_texts(list(values))
+        cells = dict(
+            zip(ids, map(encode_cell, values, values.values()), strict=True)
+        )
+        if time is None:
+            time = time_ns() // 1000
+        return (self._key, LOG_EVENT, None, time, None, dumps(cells).decode())
+
+    def assign(self, values: Mapping[str, Any]) -> None:
+        """Set attributes that hold a single value, all or none. See `RunWriter.assign`."""
+        self._check_open()
+        cells = {}
+        types = {}
+        for path, value in values.items():
+            self._check_writable(validate_path(path))
+            type = value_type(path, value)
+            if type is AttributeType.INT and self._types.get(path) is AttributeType.FLOAT:
+                type, value = AttributeType.FLOAT, float(value)
+            self._check_type(path, type)
+            cells[path] = [str(type), store_value(path, type, value)]
+            types[path] = type
+        if cells:
+            self._append_now(LOG_ASSIGN, self._by_id(cells))
+            self._types.update(types)
+
+    def change_set(self, path: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """Add to and remove from a string set. See `RunWriter.change_set`."""
+        self._check_open()
+        self._check_writable(validate_path(path))
+        self._check_type(path, AttributeType.STRING_SET)
+        changes = []
+        for texts in (add, remove):
+            if isinstance(texts, str):
+                texts = [texts]
+            texts = list(texts)
+            if not all(isinstance(text, str) for text in texts):
+                raise InvalidValue(f"attribute {path!r}: a set holds texts only")
+            changes.append([encode_text(path, text) for text in texts])
+        self._append_now(LOG_CHANGE_SET, self._by_id({path: changes}))
+        self._types[path] = AttributeType.STRING_SET
+
+    def delete(self, path: str) -> None:
+        """Remove an attribute with its points. See `RunWriter.delete`."""
+        self._check_open()
+        self._check_writable(validate_path(path))
+        self._append_now(LOG_DELETE, self._by_id({path: None}))
+        self._types.pop(path, None)
+        self._plans = {paths: plan for paths, plan in self._plans.items() if path not in paths}
+
+    def close(self) -> None:
+        """Write what is pending and end this writer's activity on the run."""
+        if self._closed:
+            return
+        self._appender.flush()
+        with self._appender.database.write() as connection:
+            holders.release(connection, self._holder, self._key, self._state_path)
+        self._plans = {}
+        self._ids = {}
+        self._closed = True
+
+    def _append_now(self, kind: int, record: Mapping[str, object]) -> None:
+        self._append((self._key, kind, None, time_ns() // 1000, None, dumps(record)))
+
+    def _id_texts(self, paths: Sequence[str]) -> list[str]:
+        texts = [str(id) for id in self._catalog.intern(paths)]
+        self._ids.update(zip(paths, texts, strict=True))
+        return texts
+
+    def _by_id(self, cells: Mapping[str, object]) -> dict[str, object]:
+        return dict(zip(self._id_texts(list(cells)), cells.values(), strict=True))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"the writer of run {self._run.run_id!r} is closed")
+
+    def _check_type(self, path: str, type: AttributeType) -> None:
+        known = self._types.get(path, type)
+        if known is not type:
+            raise TypeConflict(path, expected=str(known), got=str(type))
+
+    @staticmethod
+    def _check_writable(path: str) -> None:
+        if path.startswith("sys/") and path not in WRITABLE_SYSTEM_PATHS:
+            raise InvalidPath(f"{path!r} is kept by the store and cannot be set")
