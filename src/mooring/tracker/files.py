@@ -67,7 +67,7 @@ class File:
             return put_blob(bytes(source))
         if isinstance(source, (str, os.PathLike)):
             try:
-                opened = open(source, "rb")
+                opened = Path(source).open("rb")  # noqa: SIM115 - its own errors only
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise InvalidValue(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from mooring.errors import InvalidValue
@@ -76,7 +76,7 @@ class AttributeHandle:
         given are written at once, all or none; NumPy arrays are taken as they are.
         """
         session = self._run._session
-        points = values if hasattr(values, "__len__") else list(values)
+        points = values if isinstance(values, Sized) else list(values)
         count = len(points)
         for what, given in (("steps", steps), ("timestamps", timestamps)):
             if given is not None and len(given) != count:
@@ -88,7 +88,7 @@ class AttributeHandle:
                     session.run.key,
                     self._path,
                     steps=steps,
-                    values=points,  # type: ignore[arg-type]
+                    values=points,
                     times=None if timestamps is None else [to_micros(one) for one in timestamps],
                 ),
                 values=count,

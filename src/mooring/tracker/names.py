@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import secrets
 
-ADJECTIVES = tuple(
-    """
+_ADJECTIVES = """
     able amber bold brave brief bright brisk calm candid clear clever cosmic crisp daring deft dry
     eager early even fair fleet fond frank free fresh gentle glad golden grand green happy honest
     humble ideal jolly keen kind late light lively loyal lucky mellow merry mild modest neat noble
     patient plain polite proud quick quiet rapid ready sober solid steady sunny tidy warm wise
-    """.split()
-)
-NOUNS = tuple(
-    """
+"""
+_NOUNS = """
     anchor arbor badger beacon birch bison brook canyon cedar cliff comet coral crane delta dune
     eagle ember falcon fern finch fjord fox gale garnet glacier grove gull harbor hawk heron
     island ivy jetty kestrel lagoon lark lynx maple marten meadow mesa moor oak otter owl pebble
     pier pine plover quartz raven reef ridge river robin salmon seal shoal sparrow spruce swan
     tern tide willow
-    """.split()
-)
+"""
+
+ADJECTIVES = tuple(_ADJECTIVES.split())
+NOUNS = tuple(_NOUNS.split())
 
 
 def generate_track_id() -> str:

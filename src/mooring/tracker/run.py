@@ -216,7 +216,7 @@ class Run:
                 )
         except StoreError as error:
             self._session.lose(error, len(data))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever a value raised; the next attempt counts it
             self._log_converted(data, step, timestamp, preview_completion)
 
     def _log_converted(
@@ -242,6 +242,7 @@ class Run:
                 preview_completion=preview_completion,
             ),
             values,
+            divisible=step is not None,
         )
         return None
 

@@ -82,9 +82,16 @@ class Session:
         self._closed = False
 
     def write(
-        self, call: Callable[[dict[str, _T]], object], values: Mapping[str, _T]
+        self,
+        call: Callable[[dict[str, _T]], object],
+        values: Mapping[str, _T],
+        *,
+        divisible: bool = True,
     ) -> dict[str, _T]:
-        """Pass `values` to `call`, less those it cannot take; return what was written."""
+        """Pass `values` to `call`, less those it cannot take; return what was written.
+
+        `divisible`: several calls with parts of the values are as good as one.
+        """
         left = dict(values)
         while left:
             try:
@@ -92,19 +99,32 @@ class Session:
             except Exception as error:
                 if self.raises:
                     raise
-                names = culprits(error, left)
-                self.failures.add(error, len(names))
-                for name in names:
-                    del left[name]
+                if names := culprits(error, left):
+                    self.failures.add(error, len(names))
+                    for name in names:
+                        del left[name]
+                elif divisible and len(left) > 1:
+                    return self._write_halves(call, left)
+                else:
+                    self.failures.add(error, len(left))
+                    return {}
             else:
                 break
         return left
+
+    def _write_halves(
+        self, call: Callable[[dict[str, _T]], object], values: Mapping[str, _T]
+    ) -> dict[str, _T]:
+        """Find the culprit that an error does not name."""
+        pairs = list(values.items())
+        middle = len(pairs) // 2
+        return self.write(call, dict(pairs[:middle])) | self.write(call, dict(pairs[middle:]))
 
     def attempt(self, call: Callable[[], _T], *, values: int = 1) -> _T | None:
         """Make one call whose failure costs `values` values; return its result, else None."""
         try:
             return call()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised or counted there
             self.lose(error, values)
             return None
 
@@ -129,7 +149,7 @@ class Session:
         """Assign what tells of a failure. Never raises: the user's error comes first."""
         try:
             self.writer.assign(values)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - counted, and told at the end
             self.failures.add(error, len(values))
 
     def close(self, *, quiet: bool = False) -> None:
@@ -179,13 +199,13 @@ def is_failure(error: BaseException | None) -> TypeGuard[BaseException]:
 
 
 def culprits(error: Exception, values: Mapping[str, object]) -> list[str]:
-    """Return the names among `values` that caused `error`; all of them when none can be told."""
+    """Return the names among `values` that caused `error`; none when that cannot be told."""
     if isinstance(error, (StoreError, InvalidStep)):
         return list(values)
     path = getattr(error, "path", None)
     if isinstance(path, str) and path in values:
         return [path]
-    return [name for name in values if not _is_path(name)] or list(values)
+    return [name for name in values if not _is_path(name)]
 
 
 def _is_path(name: object) -> bool:

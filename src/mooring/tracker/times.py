@@ -31,4 +31,5 @@ def to_micros(timestamp: Timestamp | None) -> int | None:
 
 def local_text(micros: int) -> str:
     """Return an instant as `YYYY-MM-DD HH:MM:SS.ffffff`, local time."""
-    return datetime.fromtimestamp(micros / 1_000_000).isoformat(" ", "microseconds")
+    local = datetime.fromtimestamp(micros / 1_000_000)  # noqa: DTZ006 - local time is meant
+    return local.isoformat(" ", "microseconds")

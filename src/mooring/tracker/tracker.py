@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -185,7 +186,7 @@ class Tracker:
         try:
             row = self._row(data)
             self._log_event(row, time=time)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised or counted there
             row = self._log_again(error, data, time)
             if not row:
                 return {}
@@ -201,7 +202,7 @@ class Tracker:
         """
         rows: list[tuple[dict[str, Cell], int]] = []
         for one in data:
-            row = self._session.attempt(lambda one=one: self._row(one), values=len(one))
+            row = self._session.attempt(partial(self._row, one))
             if row:
                 rows.append((row, now_micros()))
         if not rows or not self._log_rows(rows):
@@ -280,7 +281,8 @@ class Tracker:
         if not isinstance(data, Mapping):
             session.lose(InvalidInput(f"log() takes a dict of names to values, not {data!r}"))
             return {}
-        return session.write(lambda row: session.writer.log_event(row, time=time), self._row(data))
+        call = partial(session.writer.log_event, time=time)
+        return session.write(call, self._row(data), divisible=False)
 
     def _log_rows(self, rows: list[tuple[dict[str, Cell], int]]) -> bool:
         session = self._session
@@ -292,10 +294,8 @@ class Tracker:
             # one row's fault: each for itself
             kept = []
             for row, time in rows:
-                written = session.write(
-                    lambda part, time=time: session.writer.log_event(part, time=time),  # type: ignore[misc]
-                    row,
-                )
+                call = partial(session.writer.log_event, time=time)
+                written = session.write(call, row, divisible=False)
                 if written:
                     kept.append((written, time))
             rows[:] = kept

@@ -109,7 +109,7 @@ def convert(
             values[path] = to_value(path, leaf)
         except InvalidInput as error:
             refused[path] = error
-        except Exception as error:  # a user's own __float__ or item() may raise anything
+        except Exception as error:  # noqa: BLE001 - a value's own __float__ may raise anything
             refused[path] = InvalidValue(
                 f"{path!r}: reading a {type(leaf).__name__} failed with "
                 f"{type(error).__name__}: {error}"
