@@ -38,8 +38,8 @@ def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
     import pandas as pd
 
     columns: dict[str, Any] = {
-        TRACK_ID: pd.Series([ids[key] for key in table.runs], dtype="str"),
-        TIMESTAMP: pd.Series(_local_texts(table.times), dtype="str"),
+        TRACK_ID: to_series([ids[key] for key in table.runs]),
+        TIMESTAMP: pd.Series(_local_texts(table.times)),
     }
     for name, values in table.columns.items():
         if name not in RESERVED:
@@ -73,7 +73,7 @@ def to_series(values: Sequence[Any]) -> pd.Series:
     if kinds == {float} or (kinds == {int, float} and not _beyond_float(values)):
         return pd.Series(values, dtype="float64")
     if kinds == {str}:
-        return pd.Series(values, dtype="str")
+        return pd.Series(values)
     return pd.Series(values, dtype="object")
 
 

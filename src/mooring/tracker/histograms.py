@@ -27,7 +27,7 @@ def as_histogram(name: str, data: object, *, bins: int = DEFAULT_BINS) -> Histog
         counts, edges = pair
         try:
             return Histogram(edges=tuple(map(float, edges)), values=tuple(map(float, counts)))
-        except (TypeError, InvalidValue) as error:
+        except (TypeError, ValueError) as error:
             raise InvalidValue(f"{name!r}: {error}") from None
     return _count(name, data, bins)
 

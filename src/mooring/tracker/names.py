@@ -8,7 +8,7 @@ _ADJECTIVES = """
     able amber bold brave brief bright brisk calm candid clear clever cosmic crisp daring deft dry
     eager early even fair fleet fond frank free fresh gentle glad golden grand green happy honest
     humble ideal jolly keen kind late light lively loyal lucky mellow merry mild modest neat noble
-    patient plain polite proud quick quiet rapid ready sober solid steady sunny tidy warm wise
+    patient plain polite proud quick quiet rapid ready sober solid steady sunny tidy warm wise zesty
 """
 _NOUNS = """
     anchor arbor badger beacon birch bison brook canyon cedar cliff comet coral crane delta dune

@@ -16,7 +16,7 @@ from mooring.errors import (
     ProjectNotFound,
     TypeConflict,
 )
-from mooring.model import ProjectName, RunInfo, now_micros
+from mooring.model import ProjectName, RunInfo, now_micros, validate_path
 from mooring.store.contract import EventTable, Store
 from mooring.tracker.disabled import DiscardingStore
 from mooring.tracker.frames import (
@@ -183,11 +183,13 @@ class Tracker:
         if not data:
             return {}
         time = now_micros()
+        row = self._row(data)
+        if not row:
+            return {}
         try:
-            row = self._row(data)
             self._log_event(row, time=time)
-        except Exception as error:  # noqa: BLE001 - raised or counted there
-            row = self._log_again(error, data, time)
+        except Exception:  # noqa: BLE001 - raised or counted by the next attempt
+            row = self._write_row(row, time)
             if not row:
                 return {}
         row[TIMESTAMP] = local_text(time)
@@ -202,8 +204,7 @@ class Tracker:
         """
         rows: list[tuple[dict[str, Cell], int]] = []
         for one in data:
-            row = self._session.attempt(partial(self._row, one))
-            if row:
+            if one and (row := self._row(one)):
                 rows.append((row, now_micros()))
         if not rows or not self._log_rows(rows):
             return {}
@@ -218,7 +219,7 @@ class Tracker:
         """
         if not isinstance(params, Mapping):
             return self._session.lose(InvalidInput(f"params are a dict, not {params!r}"))
-        cells, refused = convert(self._allowed(params).items(), to_cell)
+        cells, refused = convert(self._allowed(params).items(), _to_param)
         self._session.refuse(refused)
         self._assign(cells)
         self._params.update(cells)
@@ -249,7 +250,11 @@ class Tracker:
 
     def _row(self, data: Mapping[str, object]) -> dict[str, Cell]:
         """Return data and params as cells. Plain values pass without a loop in Python."""
-        row: dict[str, Any] = {**data, **self._params, **data}
+        try:
+            row: dict[str, Any] = {**data, **self._params, **data}
+        except TypeError:
+            self._session.lose(InvalidInput(f"a row is a dict of names to values, not {data!r}"))
+            return {}
         if not (
             PLAIN_TYPES.issuperset(map(type, row.values()))
             and _TEXT_ONLY.issuperset(map(type, row))
@@ -271,18 +276,10 @@ class Tracker:
                 )
         return named
 
-    def _log_again(
-        self, error: Exception, data: Mapping[str, object], time: int
-    ) -> dict[str, Cell]:
-        """Log what can be logged of a row that failed; return it."""
-        session = self._session
-        if session.raises:
-            raise error
-        if not isinstance(data, Mapping):
-            session.lose(InvalidInput(f"log() takes a dict of names to values, not {data!r}"))
-            return {}
-        call = partial(session.writer.log_event, time=time)
-        return session.write(call, self._row(data), divisible=False)
+    def _write_row(self, row: Mapping[str, Cell], time: int) -> dict[str, Cell]:
+        """Log what can be logged of a row; return it."""
+        call = partial(self._session.writer.log_event, time=time)
+        return self._session.write(call, row, divisible=False)
 
     def _log_rows(self, rows: list[tuple[dict[str, Cell], int]]) -> bool:
         session = self._session
@@ -294,27 +291,29 @@ class Tracker:
             # one row's fault: each for itself
             kept = []
             for row, time in rows:
-                call = partial(session.writer.log_event, time=time)
-                written = session.write(call, row, divisible=False)
-                if written:
+                if written := self._write_row(row, time):
                     kept.append((written, time))
             rows[:] = kept
         return bool(rows)
 
     def _assign(self, cells: Mapping[str, Cell]) -> None:
         """Make cells attributes of the run, where no series has the name."""
+        session = self._session
         left = {name: cell for name, cell in cells.items() if cell is not None}
+        renewed: set[str] = set()
         while left:
             try:
-                self._session.writer.assign(left)
+                session.writer.assign(left)
             except TypeConflict as conflict:
-                # the rows hold the new value all the same
-                if left.pop(conflict.path, None) is None:
-                    return
-            except Exception as error:
-                if self._session.raises:
-                    raise
-                self._session.failures.add(error, len(left))
+                path = conflict.path
+                if path in self._params and path not in renewed:
+                    # a param may change its type; its attribute holds the latest value
+                    renewed.add(path)
+                    session.attempt(partial(session.writer.delete, path))
+                else:
+                    del left[path]  # a series has the name; the rows hold the value all the same
+            except Exception:  # noqa: BLE001 - raised or counted by the next attempt
+                session.write(session.writer.assign, left)
                 return
             else:
                 return
@@ -408,6 +407,10 @@ class Tracker:
     def get_timestamp() -> str:
         """Return the present as a row's timestamp."""
         return local_text(now_micros())
+
+
+def _to_param(key: str, value: object) -> Cell:
+    return to_cell(validate_path(key), value)
 
 
 def table_project(table: str) -> str:
