@@ -64,7 +64,6 @@ import sys, mooring
 with mooring.Tracker("track.db", params={{"lr": 0.1}}) as tracker:
     tracker.log({{"loss": 0.5, "path": [1, 2]}})
     tracker.log_batch([{{"loss": 0.5}}])
-    tracker.set_value("x", 1)
 with mooring.Run("p", store="runs.db", tags=["a"], params={{"a": {{"b": 1}}}}) as run:
     for step in range(100):
         run.log({{"loss": 0.5, "train": {{"acc": 1}}}}, step=step)

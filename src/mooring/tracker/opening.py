@@ -31,6 +31,8 @@ def open_run(store: Store, request: RunRequest) -> tuple[RunInfo, bool]:
         raise InvalidInput(f"resume is True, False or 'allow', not {request.resume!r}")
     if request.resume is True and request.run_id is None:
         raise InvalidInput("resume=True needs the run_id of the run to go on with")
+    if request.resume == "allow":
+        store.ensure_project(request.project)
     if request.resume and (found := _find_living(store, request)):
         return found, True
     if request.resume is True:

@@ -18,6 +18,7 @@ from mooring.tracker import InitRun, dialect, finish, init, log
 
 @pytest.fixture
 def store() -> Iterator[Store]:
+    finish()
     store = open_store(":memory:")
     yield store
     finish()

@@ -21,6 +21,7 @@ from mooring.errors import (
     InvalidPath,
     InvalidStep,
     InvalidValue,
+    ProjectNotFound,
     RunNotFound,
     StoreClosed,
     StoreReadOnly,
@@ -275,8 +276,9 @@ def test_default_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_resume(store: Store) -> None:
-    with pytest.raises(RunNotFound, match=r"'mine'"):
+    with pytest.raises(ProjectNotFound):
         Run(store=store, run_id="mine", resume=True)
+    assert store.list_projects() == []
     with Run(store=store, run_id="mine", resume="allow") as run:
         run.log({"loss": 1.0})
     with pytest.raises(AlreadyExists):
