@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -276,6 +277,7 @@ with Run("p", store="runs.db", run_id="r") as run:
 
 def test_training_goes_on_when_the_store_is_gone(tmp_path: Path) -> None:
     code = """
+import ast
 import os
 from mooring import Run
 run = Run("p", store="runs.db", run_id="r")
@@ -290,3 +292,42 @@ run.finish()
     out, err = finish(start(code, tmp_path))
     assert out.strip() == "trained"
     assert "15 values were not written: 15 StoreClosed" in err
+
+
+def test_training_goes_on_when_the_disk_is_full(tmp_path: Path) -> None:
+    code = """
+import resource, signal
+from mooring import Run
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+run = Run("p", store="runs.db", run_id="r")
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+for n in range(5_000):
+    run.log({f"m{k}": float(n) for k in range(50)}, step=n)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+run.log({"after": 1.0}, step=5_000)
+print(run.failures)
+run.finish()
+"""
+    out, err = finish(start(code, tmp_path))
+    (lost,) = ast.literal_eval(out).values()
+    assert lost % 50 == 0
+    assert 0 < lost < 5_000 * 50
+    assert f"{lost} values were not written" in err
+    store = open_store(str(tmp_path / "runs.db"))
+    run = only_run(store)
+    written = steps(store, run, "m0")
+    assert len(written) == 5_000 - lost // 50
+    assert written == steps(store, run, "m49")
+    assert steps(store, run, "after") == [5_000]
+    store.close()
+
+
+@pytest.mark.parametrize("durability", ["process", "power", "relaxed"])
+def test_durability(tmp_path: Path, durability: Any) -> None:
+    with Run("p", store=tmp_path / "runs.db", durability=durability, on_error="raise") as run:
+        for n in range(50):
+            run.log({"loss": float(n)}, step=n)
+        assert steps(run.store, run.info, "loss") == list(range(50))
+    store = open_store(str(tmp_path / "runs.db"))
+    assert steps(store, only_run(store), "loss") == list(range(50))
+    store.close()

@@ -19,9 +19,12 @@ _BULK = 1000
 class AttributeHandle:
     """One attribute of a run, whatever its type. Obtained as `run["path"]`.
 
-    >>> run = getfixture("run")  # doctest: +SKIP
-    >>> run["metrics/loss"].append(0.5, step=1)  # doctest: +SKIP
-    >>> run["report"].upload("report.html")  # doctest: +SKIP
+    >>> from mooring import Run
+    >>> with Run("digits", store=":memory:") as run:
+    ...     run["train/loss"].append(0.5, step=1)
+    ...     run["train"]["loss"].extend([0.4, 0.3], steps=[2, 3])
+    ...     run["report"].upload(b"<p>fine</p>", name="report.html")
+    ...     run["words"].add(["new", "good"])
     """
 
     __slots__ = ("_path", "_run")

@@ -100,12 +100,10 @@ class Reader:
     def latest(self) -> pd.DataFrame:
         """Return the rows of the run that logged last."""
         table = self._store.read_events(self._project)
-        frame = to_frame(table, run_ids(self._store, table))
-        if not len(frame):
-            return frame
-        newest = max(range(len(table.times)), key=table.times.__getitem__)
-        rows = [key == table.runs[newest] for key in table.runs]
-        return frame[rows].dropna(axis="columns", how="all").reset_index(drop=True)
+        if len(table.runs):
+            newest = table.times.index(max(table.times))
+            table = self._store.read_events(self._project, [table.runs[newest]])
+        return to_frame(table, run_ids(self._store, table))
 
     def __len__(self) -> int:
         """Return how many rows the table has."""
