@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +13,9 @@ from mooring.errors import AttributeNotFound, InvalidInput
 from mooring.store.contract import PathSelector
 from mooring.tracker.disabled import DiscardingStore
 from mooring.tracker.flatten import as_mapping, flatten
-from mooring.tracker.opening import Resume
+from mooring.tracker.opening import Resume, RunRequest
 from mooring.tracker.run import Run
-from mooring.tracker.session import DurabilityName, OnError, StoreArgument
+from mooring.tracker.session import DurabilityName, OnError, StoreArgument, StoreLease
 from mooring.tracker.settings import DEFAULT_STORE
 from mooring.tracker.times import Timestamp
 
@@ -52,11 +52,12 @@ class Section(MutableMapping[str, Any]):
         return self._values[key]
 
     def __setitem__(self, key: str, value: object) -> None:
-        self._values[key] = value
-        self._run[f"{self._path}/{key}"] = _told(value)
+        self.update({key: value})
 
     def __delitem__(self, key: str) -> None:
-        value = self._values.pop(key)
+        self._remove(key, self._values.pop(key))
+
+    def _remove(self, key: str, value: object) -> None:
         for path, leaf in flatten(value, f"{self._path}/{key}"):
             if leaf is not None:
                 del self._run[path]
@@ -80,13 +81,18 @@ class Section(MutableMapping[str, Any]):
         return repr(self._values)
 
     def update(self, other: object = (), /, **more: Any) -> None:
-        """Set several values at once, of a dict, dataclass, Namespace or pydantic model."""
+        """Set several values at once, of a dict, dataclass, Namespace or pydantic model.
+
+        None means that there is no value: it is read back, and not stored.
+        """
         more.pop("allow_val_change", None)
         parts = as_mapping(other)
         values = {**(dict(other) if parts is None else parts), **more}  # type: ignore[call-overload]
+        for key in values.keys() & self._values.keys():
+            if values[key] is None:
+                self._remove(key, self._values[key])
         self._values.update(values)
-        if values:
-            self._run[self._path] = {key: _told(value) for key, value in values.items()}
+        self._run[self._path] = values
 
 
 class Summary(Section):
@@ -110,8 +116,18 @@ class InitRun(Run):
     summary : dict-like, assigned under `summary/`; a metric's name gives its last value
     """
 
-    _config: Section | None = None
-    _summary: Summary | None = None
+    _config: Section | None
+    _summary: Summary | None
+    _held: Mapping[str, object]
+    _held_step: object
+
+    def _open(
+        self, lease: StoreLease, request: Callable[[], RunRequest], *, on_error: OnError
+    ) -> None:
+        self._config = self._summary = None
+        self._held, self._held_step = {}, None
+        self._hold_lock = threading.Lock()
+        super()._open(lease, request, on_error=on_error)
 
     @property
     def id(self) -> str:
@@ -165,10 +181,6 @@ class InitRun(Run):
                     timestamp=timestamp,
                     preview_completion=preview_completion,
                 )
-
-    _held: Mapping[str, object] = {}
-    _held_step: object = None
-    _hold_lock = threading.RLock()
 
     def _end(self, *, quiet: bool = False) -> None:
         held, self._held = self._held, {}
@@ -275,8 +287,3 @@ def _read_below(run: Run, path: str) -> dict[str, Any]:
         (run.info.key,), PathSelector(patterns=(f"^{re.escape(path)}/",))
     )
     return {column.path[len(path) + 1 :]: column.values[0] for column in columns if column.values}
-
-
-def _told(value: object) -> object:
-    """Return what to assign for a value of a configuration, where None is a value too."""
-    return "None" if value is None else value

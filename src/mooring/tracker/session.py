@@ -161,15 +161,19 @@ class Session:
             if self._closed:
                 return
             self._closed = True
-        try:
-            self.writer.close()
-        except Exception as error:
-            if self.raises and not quiet:
-                raise
-            self.failures.add(error)
-        finally:
-            self.failures.tell()
-            self.lease.release()
+        errors: list[Exception] = []
+        for end in (self.writer.close, self.lease.release):
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - raised or told below
+                errors.append(error)
+        if not self.raises or quiet:
+            for failure in errors:
+                self.failures.add(failure)
+            errors = []
+        self.failures.tell()
+        if errors:
+            raise errors[0]
 
     def abandon(self) -> None:
         """Close a session that nobody closed: its owner is garbage, or the process ends.
@@ -222,6 +226,7 @@ def _fatal_error() -> BaseException | None:
     The interpreter keeps it when it prints it last of all; an interactive session keeps there
     the error of some earlier line.
     """
-    if hasattr(sys, "ps1") or "IPython" in sys.modules:
+    ipython = sys.modules.get("IPython")
+    if hasattr(sys, "ps1") or (ipython is not None and ipython.get_ipython() is not None):
         return None
     return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)

@@ -71,8 +71,9 @@ class Tracker:
     Notes
     -----
     Cells are numbers, texts and bools. Numbers of NumPy and PyTorch, `Decimal`, `Enum`, `Path` and
-    dates are brought to these; lists, tuples, sets and dicts become JSON text. Any key is kept as
-    it is, but `timestamp` and `track_id`, which the tracker sets.
+    dates are brought to these; lists, tuples, sets and dicts become JSON text. Any key of up to
+    1,024 bytes without control characters is kept as it is, but `timestamp` and `track_id`, which
+    the tracker sets.
 
     Examples
     --------
@@ -235,13 +236,15 @@ class Tracker:
 
         It is also an attribute of the run, unless the run has a series of that name.
         """
-        cell = self._session.attempt(lambda: to_cell(key, value))
-        if key in RESERVED:
-            self._session.lose(InvalidInput(f"{key!r} is set by the tracker; choose another name"))
-            return 0
-        if cell is None and value is not None:
-            return 0
         session = self._session
+        if key in RESERVED:
+            session.lose(InvalidInput(f"{key!r} is set by the tracker; choose another name"))
+            return 0
+        cells, refused = convert([(key, value)], _to_param)
+        session.refuse(refused)
+        if refused:
+            return 0
+        cell = cells[key]
         changed = session.attempt(lambda: self.store.set_events(session.run.key, key, cell)) or 0
         self._assign({key: cell})
         if self._latest:

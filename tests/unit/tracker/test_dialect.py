@@ -81,12 +81,14 @@ def test_config(store: Store) -> None:
             "none": None,
         }
         assert value(run, "config/nested/a") == 1
-        assert value(run, "config/none") == "None"
+        config["batch"] = None
+        assert config.batch is None
+        config["none"] = 5
+        assert value(run, "config/none") == 5
         del config["nested"]
         assert "nested" not in config
-        assert ("config/nested/a", AttributeType.INT) not in store.list_attributes(
-            [run.info.key], PathSelector()
-        )
+        names = store.list_attributes([run.info.key], PathSelector(patterns=("^config/",)))
+        assert [name for name, _ in names] == ["config/epochs", "config/lr", "config/none"]
         with pytest.raises(AttributeError, match="config has no 'missing'"):
             _ = config.missing
         assert config.get("missing", 7) == 7

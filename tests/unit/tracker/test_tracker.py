@@ -308,6 +308,8 @@ def test_raise_writes_nothing(tracker: Tracker) -> None:
         tracker.set_value("bad", object())
     with pytest.raises(InvalidInput, match="timestamp"):
         tracker.set_value("timestamp", 1)
+    with pytest.raises(InvalidPath):
+        tracker.set_value("", 1)
     assert len(tracker) == 0
     assert dict(tracker.params) == {"model": "resnet18"}
 
@@ -370,6 +372,12 @@ def test_default_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tracker.log({"x": 1})
     assert (tmp_path / "named.db").exists()
     assert len(Reader()) == 1
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    with Tracker(tmp_path / "a" / "b" / "track.db") as tracker:
+        tracker.log({"x": 1})
+    assert len(Reader(tmp_path / "a" / "b" / "track.db")) == 1
 
 
 def test_memory_is_its_own() -> None:
