@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -332,4 +333,27 @@ def test_durability(tmp_path: Path, durability: Any) -> None:
         assert steps(run.store, run.info, "loss") == list(range(50))
     store = open_store(str(tmp_path / "runs.db"))
     assert steps(store, only_run(store), "loss") == list(range(50))
+    store.close()
+
+
+def test_training_goes_on_while_the_file_is_locked(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "runs.db"), timeout_s=0.05)
+    run, tracker = Run("p", store=store), Tracker(store)
+    run.log({"loss": 0.0}, step=0)
+    tracker.log({"x": 0})
+    other = sqlite3.connect(tmp_path / "runs.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    run.log({"loss": 1.0, "acc": 1.0}, step=1)
+    assert tracker.log({"x": 1}) == {}
+    assert tracker.log_batch([{"x": 1}, {"x": 2}]) == {}
+    other.execute("ROLLBACK")
+    other.close()
+    run.log({"loss": 2.0}, step=2)
+    tracker.log({"x": 3})
+    assert run.failures == {"StoreLocked": 2}
+    assert tracker.failures == {"StoreLocked": 3}
+    assert steps(store, run.info, "loss") == [0, 2]
+    assert tracker["x"].tolist() == [0, 3]
+    run.close()
+    tracker.close()
     store.close()

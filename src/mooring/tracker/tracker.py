@@ -14,6 +14,7 @@ from mooring.errors import (
     AttributeNotFound,
     InvalidInput,
     ProjectNotFound,
+    StoreError,
     TypeConflict,
 )
 from mooring.model import ProjectName, RunInfo, now_micros, validate_path
@@ -189,6 +190,9 @@ class Tracker:
             return {}
         try:
             self._log_event(row, time=time)
+        except StoreError as error:
+            self._session.lose(error, len(row))
+            return {}
         except Exception:  # noqa: BLE001 - raised or counted by the next attempt
             row = self._write_row(row, time)
             if not row:
@@ -288,6 +292,9 @@ class Tracker:
         session = self._session
         try:
             session.writer.log_events(rows)
+        except StoreError as error:
+            session.lose(error, sum(len(row) for row, _ in rows))
+            return False
         except Exception:
             if session.raises:
                 raise
@@ -315,11 +322,14 @@ class Tracker:
                     session.attempt(partial(session.writer.delete, path))
                 else:
                     del left[path]  # a series has the name; the rows hold the value all the same
+            except StoreError as error:
+                return session.lose(error, len(left))
             except Exception:  # noqa: BLE001 - raised or counted by the next attempt
                 session.write(session.writer.assign, left)
-                return
+                return None
             else:
-                return
+                break
+        return None
 
     # reading
 

@@ -344,7 +344,9 @@ def test_after_close(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     tracker.close()
     tracker.close()
     assert tracker.log({"x": 1}) == {}
-    assert tracker.failures == {"StoreClosed": 1}
+    assert tracker.log_batch([{"x": 1, "y": 2}, {"x": 3}]) == {}
+    tracker.set_params({"p": 1})
+    assert tracker.failures == {"StoreClosed": 5}
     strict = Tracker(store, on_error="raise")
     strict.close()
     with pytest.raises(StoreClosed):
