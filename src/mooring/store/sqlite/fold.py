@@ -15,6 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mooring.model import STEP_SCALE, AttributeType
 from mooring.store.sqlite import aggregates as row_of

@@ -48,7 +48,7 @@ INHERITED__FEW = 1000
 _FEW = 1000
 """Up to so many matches are found all at once, even for the first page of them."""
 
-SYSTEM_PATHS = ("sys/tags", "sys/group_tags", "sys/description")
+INHERITED_SYSTEM_PATHS = ("sys/tags", "sys/group_tags", "sys/description")
 
 SYSTEM_PATHS = (
     "sys/id",
