@@ -15,7 +15,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mooring.model import STEP_SCALE, AttributeType
 from mooring.store.sqlite import aggregates as row_of
@@ -400,7 +399,7 @@ class Fold:
         points = 0
         for _, _, _, _, shape, data in batch.points:
             # A guess for rows of JSON, which are bytes or, of a tracker's table, text.
-            colon: Any = ":" if isinstance(data, str) else b":"
+            colon = ":" if isinstance(data, str) else b":"
             points += len(data) // 8 if shape is not None else max(1, data.count(colon))
         last_time = max((t for t in (row[0], batch.last_time) if t is not None), default=None)
         changes.states.append((run, batch.last_step, last_time, row[1] + points, row[2] + points))

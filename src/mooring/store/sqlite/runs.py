@@ -42,8 +42,6 @@ _COLUMNS = (
 )
 _JOIN = "runs JOIN projects ON projects.id = runs.project"
 _SERIES_CODES = ", ".join(str(TYPE_CODES[type]) for type in AttributeType if type.is_series)
-INHERITED__FEW = 1000
-"""Up to so many matches are found all at once, even for the first page of them."""
 
 _FEW = 1000
 """Up to so many matches are found all at once, even for the first page of them."""
