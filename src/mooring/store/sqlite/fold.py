@@ -96,22 +96,25 @@ class Fold:
     def run(self) -> None:
         """Fold all that is in the log at this time."""
         database = self._database
+        if database.read_only:
+            self._run_in_memory()
+            return
         while True:
             with database.read() as connection:
-                if database.read_only:
-                    database.drop_stale_overlay()
                 if self.is_current(connection):
                     return
-                if not database.read_only:
-                    changes = self._compute(connection)
-            if database.read_only:
-                database.prepare_overlay()
-                with database.read() as connection:
-                    changes = self._compute(connection)
-            before = changes[0]
+                before, changes = self._compute(connection)
             with database.fold_target(before) as target:
                 if target is not None:
-                    self._enter(target, changes[1])
+                    self._enter(target, changes)
+
+    def _run_in_memory(self) -> None:
+        # In one snapshot, which the caller shares: a busy writer must not make this start again.
+        with self._database.read() as connection:
+            while not self.is_current(connection):
+                self._database.prepare_overlay(connection)
+                _, changes = self._compute(connection)
+                self._enter(connection, changes)
 
     # computing
 

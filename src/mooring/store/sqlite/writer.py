@@ -6,6 +6,7 @@ nothing but perhaps an interned path or shape that nobody refers to; after it th
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 import threading
@@ -62,6 +63,7 @@ class Appender:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: MooringError | None = None
+        database.in_child.append(self.leave_to_parent)
 
     def append(self, row: tuple[Any, ...]) -> None:
         """Insert one row; on return it is as durable as the store's setting says."""
@@ -118,7 +120,9 @@ class Appender:
     def leave_to_parent(self) -> None:
         """Drop what a forked child inherited; the parent writes it."""
         self._pending = []
+        self._wake = threading.Event()
         self._thread = None
+        self._failure = None
 
 
 class SqliteWriter:
@@ -140,6 +144,7 @@ class SqliteWriter:
         self._ids: dict[str, str] = {}
         self._append = appender.append
         self._closed = False
+        self._process = os.getpid()
         with appender.database.write() as connection:
             self._state_path = catalog.system("sys/state")
             self._holder = holders.register(connection, run.key, self._state_path)
@@ -275,8 +280,9 @@ class SqliteWriter:
         if self._closed:
             return
         self._appender.flush()
-        with self._appender.database.write() as connection:
-            holders.release(connection, self._holder, self._key, self._state_path)
+        if self._process == os.getpid():  # a forked child leaves the run active for its parent
+            with self._appender.database.write() as connection:
+                holders.release(connection, self._holder, self._key, self._state_path)
         self._plans = {}
         self._ids = {}
         self._closed = True
