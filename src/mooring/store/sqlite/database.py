@@ -157,9 +157,7 @@ class Database:
         )
         if not writable:
             if exists:  # what is no store at all is refused as such
-                Database(
-                    self.path, read_only=True, create=False, settings=self.settings
-                ).close()
+                Database(self.path, read_only=True, create=False, settings=self.settings).close()
             advice = "open it with read_only=True" if exists else "choose another folder"
             raise StoreReadOnly(f"{self.path} cannot be written; {advice}", address=str(self.path))
         if exists:
@@ -385,13 +383,13 @@ class Database:
             raise
 
     @contextmanager
-    def fold_target(self, watermark: int) -> Iterator[sqlite3.Connection | None]:
-        """Yield a connection to write the result of a fold to, or None when another was first."""
+    def fold_target(self, before: tuple[int, int]) -> Iterator[sqlite3.Connection | None]:
+        """Yield a connection to write the result of a fold to, or None when another was first.
+
+        `before` is what `fold_state` told in the snapshot that the fold was computed from.
+        """
         with self.write() as connection:
-            current = connection.execute(
-                "SELECT value FROM meta WHERE key = 'watermark'"
-            ).fetchone()[0]
-            yield connection if current == watermark else None
+            yield connection if fold_state(connection) == before else None
 
     def prepare_overlay(self, connection: sqlite3.Connection) -> None:
         """Make a snapshot of a read-only store ready to fold: copy its derived tables into memory.
@@ -433,6 +431,15 @@ class Database:
                 self._writer = None
             if self._copy is not None:
                 self._copy.cleanup()
+
+    def sync(self) -> None:
+        """Force what is committed to the disk, before files that it has replaced are deleted."""
+        with suppress(FileNotFoundError):
+            descriptor = os.open(f"{self.path}-wal", os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     # forks
 
@@ -534,7 +541,9 @@ class Database:
             try:
                 connection.execute("PRAGMA busy_timeout = 100")
                 rows = connection.execute(
-                    "SELECT DISTINCT pid, host FROM run_holders ORDER BY id DESC LIMIT 5"
+                    "SELECT DISTINCT pid, host FROM run_holders WHERE pid != ? "
+                    "ORDER BY id DESC LIMIT 5",
+                    (os.getpid(),),
                 ).fetchall()
             finally:
                 connection.close()
@@ -543,6 +552,22 @@ class Database:
         if not rows:
             return ""
         return " (it is open for writing in " + ", ".join(f"pid {p} on {h}" for p, h in rows) + ")"
+
+
+def fold_state(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the watermark, and how often something else has changed what a fold builds on."""
+    watermark, changes = connection.execute(
+        "SELECT (SELECT value FROM meta WHERE key = 'watermark'), "
+        "coalesce((SELECT value FROM meta WHERE key = 'changes'), 0)"
+    ).fetchone()
+    return watermark, changes
+
+
+def overtake(connection: sqlite3.Connection) -> None:
+    """Make every fold and sealing of events that is being computed begin anew."""
+    connection.execute(
+        "INSERT INTO meta VALUES ('changes', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1"
+    )
 
 
 def _matches(pattern: str, text: object) -> bool:

@@ -26,7 +26,7 @@ from mooring.store.sqlite.codec import (
     encode_set,
     loads,
 )
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, fold_state
 from mooring.store.sqlite.schema import (
     ATTRIBUTE_COLUMNS,
     LOG_ASSIGN,
@@ -118,12 +118,10 @@ class Fold:
 
     # computing
 
-    def _compute(self, connection: sqlite3.Connection) -> tuple[int, _Changes]:
-        watermark: int = connection.execute(
-            "SELECT value FROM meta WHERE key = 'watermark'"
-        ).fetchone()[0]
-        changes = _Changes(watermark)
-        batches = self._take(connection, watermark, changes)
+    def _compute(self, connection: sqlite3.Connection) -> tuple[tuple[int, int], _Changes]:
+        before = fold_state(connection)
+        changes = _Changes(before[0])
+        batches = self._take(connection, before[0], changes)
         pieces: dict[Key, list[Series]] = {}
         for run, batch in batches.items():
             for series in decode_log(self._catalog, run, batch.points, None, {}):
@@ -135,7 +133,7 @@ class Fold:
             self._assign(run, batch, existing, accepted, changes)
             self._previews(run, batch, existing, changes)
             self._state(connection, run, batch, changes)
-        return watermark, changes
+        return before, changes
 
     def _take(
         self, connection: sqlite3.Connection, watermark: int, changes: _Changes

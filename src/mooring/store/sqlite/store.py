@@ -11,11 +11,11 @@ import tempfile
 import time as clock
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing
+from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing, StoreCorrupt
 from mooring.model import (
     AttributeType,
     RunInfo,
@@ -421,7 +421,9 @@ class SqliteStore:
 
     def check(self, *, repair: bool = False) -> StoreCheck:
         """Look for damage. See `Store.check`."""
-        with self._snapshot():
+        with self._database.read() if self.read_only else nullcontext():
+            with suppress(StoreCorrupt):  # the check tells what is damaged
+                self._fold()
             return self._read_side.care.check(repair=repair)
 
     def close(self) -> None:
