@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeGuard
 
 from mooring.errors import InvalidInput, QueryError
 from mooring.model import AttributeType, micros_from_datetime
@@ -72,27 +74,44 @@ class FilterCompiler:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def compile(self, expression: Expression) -> Condition:
-        """Return the condition that selects the runs of an expression."""
+    def compile(self, expression: Expression, *, by_run: bool = False) -> Condition:
+        """Return the condition that selects the runs of an expression.
+
+        It finds all runs that meet a comparison at once, which is best where all are wanted;
+        `by_run` looks at one run after the other, which is best for the first few of many.
+        """
         match expression:
             case And(operands):
-                return self._joined(operands, " AND ", "1")
+                return _join([self.compile(o, by_run=by_run) for o in operands], " AND ", "1")
             case Or(operands):
-                return self._joined(operands, " OR ", "0")
+                return self._any_of(operands, by_run)
             case Not(operand):
-                inner = self.compile(operand)
+                inner = self.compile(operand, by_run=by_run)
                 return Condition(f"NOT ({inner.sql})", inner.parameters)
             case Exists(field):
                 return self._exists(field)
             case Compare():
-                return self._compare(expression)
+                return self._compare(expression, by_run)
 
-    def _joined(self, operands: Sequence[Expression], word: str, empty: str) -> Condition:
-        parts = [self.compile(operand) for operand in operands]
-        return Condition(
-            word.join(f"({part.sql})" for part in parts) or empty,
-            tuple(value for part in parts for value in part.parameters),
-        )
+    def _any_of(self, operands: Sequence[Expression], by_run: bool) -> Condition:
+        """Compile OR; equality of one text field with many texts becomes one look-up."""
+        alternatives: dict[str, list[str]] = {}
+        parts = []
+        for operand in operands:
+            if _is_text_equality(operand):
+                alternatives.setdefault(operand.field.path, []).append(str(operand.value))
+            else:
+                parts.append(self.compile(operand, by_run=by_run))
+        for path, texts in alternatives.items():
+            id = self.path_id(path)
+            if id is not None:
+                sql = (
+                    "runs.id IN (SELECT run FROM attributes WHERE path = ? AND "
+                    f"{type_condition([AttributeType.STRING])} AND "
+                    "value IN (SELECT value FROM json_each(?)))"
+                )
+                parts.append(Condition(sql, (id, json.dumps(texts))))
+        return _join(parts, " OR ", "0")
 
     def path_id(self, path: str) -> int | None:
         """Return the number of a path, or None when nothing in the store has it."""
@@ -107,7 +126,7 @@ class FilterCompiler:
             f"EXISTS (SELECT 1 FROM attributes WHERE path = ? AND run = runs.id{types})", (path,)
         )
 
-    def _compare(self, compare: Compare) -> Condition:
+    def _compare(self, compare: Compare, by_run: bool) -> Condition:
         operator = _POSITIVE.get(compare.operator, compare.operator)
         path = self.path_id(compare.field.path)
         if path is None:
@@ -119,8 +138,11 @@ class FilterCompiler:
             else:
                 condition = " OR ".join(f"({group.sql})" for group in groups)
                 parameters = tuple(value for group in groups for value in group.parameters)
+                rows = f"FROM attributes WHERE path = ? AND ({condition})"
                 inner = Condition(
-                    f"runs.id IN (SELECT run FROM attributes WHERE path = ? AND ({condition}))",
+                    f"EXISTS (SELECT 1 {rows} AND run = runs.id)"
+                    if by_run
+                    else f"runs.id IN (SELECT run {rows})",
                     (path, *parameters),
                 )
         if operator is not compare.operator:
@@ -180,6 +202,27 @@ class FilterCompiler:
             # CASE keeps SQLite from reading a text as JSON before it has looked at the type.
             groups.append(Condition(f"CASE WHEN {type_condition(wanted)} THEN {test} END", (text,)))
         return groups
+
+
+def _join(parts: Sequence[Condition], word: str, empty: str) -> Condition:
+    """Join conditions as a balanced tree: SQLite refuses expressions deeper than 1,000."""
+    if not parts:
+        return Condition(empty)
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    left, right = _join(parts[:middle], word, empty), _join(parts[middle:], word, empty)
+    return Condition(f"({left.sql}){word}({right.sql})", left.parameters + right.parameters)
+
+
+def _is_text_equality(expression: Expression) -> TypeGuard[Compare]:
+    return (
+        isinstance(expression, Compare)
+        and expression.operator is Operator.EQ
+        and expression.field.type is AttributeType.STRING
+        and expression.field.aggregate is None
+        and isinstance(expression.value, str)
+    )
 
 
 def type_condition(types: Sequence[AttributeType]) -> str:
