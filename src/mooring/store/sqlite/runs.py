@@ -28,7 +28,7 @@ from mooring.model import (
 from mooring.store.contract import PathSelector, RunPage, RunQuery
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.filters import FilterCompiler, sort_column, type_condition
 from mooring.store.sqlite.holders import INACTIVE
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES
@@ -170,6 +170,7 @@ class RunTable:
                 self.set_name(connection, run, project, spec.name)
             if parent is not None:
                 self._inherit(connection, run, parent, fork_step or 0, spec, reader)
+                overtake(connection)
         return RunInfo(
             key=run,
             project=name,
