@@ -145,6 +145,7 @@ for key in map(int, arguments):
     acknowledge(key)
     if key % 3 == 0:
         store.compact()
+time.sleep(60)
 """
 
 
