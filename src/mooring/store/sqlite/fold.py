@@ -15,7 +15,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 from mooring.model import STEP_SCALE, AttributeType
 from mooring.store.sqlite import aggregates as row_of
@@ -28,7 +27,6 @@ from mooring.store.sqlite.codec import (
     loads,
 )
 from mooring.store.sqlite.database import Database, fold_state
-from mooring.store.sqlite.experiments import make_head
 from mooring.store.sqlite.schema import (
     ATTRIBUTE_COLUMNS,
     LOG_ASSIGN,
@@ -77,7 +75,6 @@ class _Changes:
     previews: list[tuple[int, int, int, int, float | None, float]] = field(default_factory=list)
     conflicts: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     deletes: list[tuple[int, int, int]] = field(default_factory=list)
-    names: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Fold:
@@ -373,8 +370,6 @@ class Fold:
                     changes.conflicts.append((*key, expected, TYPE_CODES[type], 1))
                     continue
                 changes.attributes[key] = row_of.value_row(key[1], run, type, value)
-                if key[1] == self._catalog.system("sys/name"):
-                    changes.names.append((run, str(value)))
 
     def _previews(
         self,
@@ -427,9 +422,7 @@ class Fold:
     # entering
 
     def _enter(self, connection: sqlite3.Connection, changes: _Changes) -> None:
-        # In the order of the table, so that each page is touched once.
-        rows = sorted(changes.attributes.values(), key=itemgetter(row_of.PATH, row_of.RUN))
-        connection.executemany(REPLACE_ATTRIBUTE, rows)
+        connection.executemany(REPLACE_ATTRIBUTE, changes.attributes.values())
         connection.executemany("INSERT INTO log_index VALUES (?, ?, ?)", changes.index)
         connection.executemany(
             "INSERT OR REPLACE INTO run_state VALUES (?, ?, ?, ?, ?)", changes.states
@@ -451,8 +444,6 @@ class Fold:
             "DO UPDATE SET count = count + excluded.count",
             changes.conflicts,
         )
-        for run, name in changes.names:
-            make_head(connection, self._catalog, run, name)
         for run, path, seq in changes.deletes:
             self._erase(connection, run, path, seq)
         connection.execute(

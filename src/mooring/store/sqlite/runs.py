@@ -29,7 +29,6 @@ from mooring.store.contract import PathSelector, RunPage, RunQuery
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
 from mooring.store.sqlite.database import Database, overtake
-from mooring.store.sqlite.experiments import make_head
 from mooring.store.sqlite.filters import FilterCompiler, sort_column, type_condition
 from mooring.store.sqlite.holders import INACTIVE
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES
@@ -168,8 +167,7 @@ class RunTable:
             )
             self._set_system(connection, run, self._system_values(spec, sys_id, run_id, created))
             if spec.name is not None:
-                head = str(store_value("sys/name", AttributeType.STRING, spec.name))
-                make_head(connection, self._catalog, run, head)
+                self.set_name(connection, run, project, spec.name)
             if parent is not None:
                 self._inherit(connection, run, parent, fork_step or 0, spec, reader)
                 overtake(connection)
@@ -239,6 +237,27 @@ class RunTable:
                 (self._catalog.system(path), run, TYPE_CODES[type], value)
                 for path, (type, value) in values.items()
             ),
+        )
+
+    def set_name(self, connection: sqlite3.Connection, run: int, project: int, name: str) -> None:
+        """Make a run the head of an experiment."""
+        name = str(store_value("sys/name", AttributeType.STRING, name))
+        head = self._catalog.system("sys/experiment/is_head")
+        connection.execute(
+            "UPDATE attributes SET value = 0 WHERE path = ? AND run IN (SELECT a.run FROM "
+            "attributes a JOIN runs ON runs.id = a.run WHERE a.path = ? AND a.value = ? "
+            "AND runs.project = ?)",
+            (head, self._catalog.system("sys/name"), name, project),
+        )
+        text = AttributeType.STRING
+        self._set_system(
+            connection,
+            run,
+            {
+                "sys/name": (text, name),
+                "sys/experiment/name": (text, name),
+                "sys/experiment/is_head": (AttributeType.BOOL, 1),
+            },
         )
 
     def _inherit(
