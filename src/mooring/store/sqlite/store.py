@@ -15,7 +15,14 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing, StoreCorrupt
+from mooring.errors import (
+    AttributeNotFound,
+    InvalidInput,
+    SegmentMissing,
+    StoreCorrupt,
+    StoreFull,
+    StoreLocked,
+)
 from mooring.model import (
     AttributeType,
     RunInfo,
@@ -57,6 +64,9 @@ SEAL_POINTS = 400_000
 """Unsealed points of a run after which the next read seals them."""
 
 _REAP_INTERVAL_S = 1.0
+
+_CAN_WAIT = (StoreFull, StoreLocked)
+"""Why the next read may seal and reap instead: no reason for this one to fail."""
 
 
 class SqliteStore:
@@ -264,14 +274,22 @@ class SqliteStore:
                 "coalesce((SELECT max(seq) FROM log), 0)"
             ).fetchone()
         if not current:
-            self._read_side.fold.run()
+            try:
+                self._read_side.fold.run()
+            except StoreFull as error:
+                raise StoreFull(
+                    f"{error}; to read meanwhile, open the store with read_only=True",
+                    address=error.address,
+                ) from error
             with self._database.read() as connection:
                 grown = connection.execute(
                     "SELECT run FROM run_state WHERE unsealed > ?", (SEAL_POINTS,)
                 ).fetchall()
             if grown:
-                self._read_side.sealer.seal([run for (run,) in grown], events=False)
-        self._reap()
+                with suppress(*_CAN_WAIT):
+                    self._read_side.sealer.seal([run for (run,) in grown], events=False)
+        with suppress(*_CAN_WAIT):
+            self._reap()
 
     def _reap(self) -> None:
         """Make the runs of processes that have died inactive."""
