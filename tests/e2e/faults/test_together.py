@@ -293,7 +293,7 @@ def fork_script(child: str, parent: str) -> str:
         FORK
         + "child = os.fork()\nif not child:\n    try:\n"
         + indented(child)
-        + "    except BaseException:\n        import traceback; traceback.print_exc(); os._exit(1)\n"
+        + "    except BaseException:\n        os._exit(report())\n"
         + "    os._exit(0)\n"
         + parent
         + "\nassert os.waitpid(child, 0)[1] == 0\n"
@@ -390,9 +390,7 @@ for i in range(6):
             assert len(floats(store, key)) >= 150
             assert len(floats(reader, key)) >= 150
         except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
+            os._exit(report())
         os._exit(0)
     children.append(child)
 assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from mooring.errors import (
     AttributeNotFound,
@@ -64,6 +64,8 @@ SEAL_POINTS = 400_000
 """Unsealed points of a run after which the next read seals them."""
 
 _REAP_INTERVAL_S = 1.0
+
+_Result = TypeVar("_Result")
 
 _CAN_WAIT = (StoreFull, StoreLocked)
 """Why the next read may seal and reap instead: no reason for this one to fail."""
@@ -200,7 +202,7 @@ class SqliteStore:
         """Delete runs for good. See `Store.delete_runs`."""
         self._check_writable()
         self._fold()
-        self._read_side.care.delete_runs(keys)
+        self._again(lambda: self._read_side.care.delete_runs(keys))
 
     # writing
 
@@ -286,7 +288,7 @@ class SqliteStore:
             ).fetchone()
         if not current:
             try:
-                self._read_side.fold.run()
+                self._again(self._read_side.fold.run)
             except StoreFull as error:
                 raise StoreFull(
                     f"{error}; to read meanwhile, open the store with read_only=True",
@@ -316,14 +318,36 @@ class SqliteStore:
                 for holder, run in dead:
                     holders.release(connection, holder, run, path)
 
+    def _again(self, action: Callable[[], _Result]) -> _Result:
+        """Do what reads segments, and again when a compaction has replaced one meanwhile."""
+        while True:
+            try:
+                return action()
+            except SegmentMissing as error:
+                if not self._is_replaced(error):
+                    raise
+
+    def _is_replaced(self, error: SegmentMissing) -> bool:
+        with self._database.read() as connection:
+            return not connection.execute(
+                "SELECT 1 FROM segments WHERE name = ?", (Path(error.address).name,)
+            ).fetchone()
+
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         if self.read_only:
             # What is folded in memory belongs to one snapshot of the file.
-            with self._database.read() as connection:
-                self._fold()
-                yield connection
-            return
+            while True:
+                with self._database.read() as connection:
+                    try:
+                        self._fold()
+                    except SegmentMissing as error:
+                        missing = error
+                    else:
+                        yield connection
+                        return
+                if not self._is_replaced(missing):
+                    raise missing
         self._fold()
         with self._database.read() as connection:
             yield connection
@@ -400,28 +424,30 @@ class SqliteStore:
         types = [type for type in select.types or () if type.is_series]
         if len(types) != 1 or len(select.types or ()) != 1:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
-        for attempt in range(3):
-            try:
-                with self._snapshot() as connection:
-                    return self._read_side.read_series(connection, keys, select, types[0], query)
-            except SegmentMissing:
-                # A compaction may have replaced the segment since the snapshot was taken.
-                if attempt == 2:
-                    raise
-        raise AssertionError("unreachable")
+
+        def read() -> pa.Table:
+            with self._snapshot() as connection:
+                return self._read_side.read_series(connection, keys, select, types[0], query)
+
+        return self._again(read)
 
     def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
         """Return rows of a tracker's table. See `Store.read_events`."""
-        with self._snapshot() as connection:
-            if keys is None:
-                id = self._runs.project_id(connection, project)
-                keys = [
-                    row[0]
-                    for row in connection.execute(
-                        "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
-                    )
-                ]
-            return self._read_side.events.read(connection, keys)
+
+        def read() -> EventTable:
+            with self._snapshot() as connection:
+                chosen = keys
+                if chosen is None:
+                    id = self._runs.project_id(connection, project)
+                    chosen = [
+                        row[0]
+                        for row in connection.execute(
+                            "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
+                        )
+                    ]
+                return self._read_side.events.read(connection, chosen)
+
+        return self._again(read)
 
     # files
 
@@ -447,7 +473,9 @@ class SqliteStore:
         """Seal, join and clean up. See `Store.compact`."""
         self._check_writable()
         self._fold()
-        return self._read_side.care.compact(project, events=events, progress=progress)
+        return self._again(
+            lambda: self._read_side.care.compact(project, events=events, progress=progress)
+        )
 
     def check(self, *, repair: bool = False) -> StoreCheck:
         """Look for damage. See `Store.check`."""
