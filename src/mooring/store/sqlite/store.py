@@ -22,6 +22,7 @@ from mooring.errors import (
     StoreCorrupt,
     StoreFull,
     StoreLocked,
+    StoreReadOnly,
 )
 from mooring.model import (
     AttributeType,
@@ -67,7 +68,7 @@ _REAP_INTERVAL_S = 1.0
 
 _Result = TypeVar("_Result")
 
-_CAN_WAIT = (StoreFull, StoreLocked)
+_CAN_WAIT = (SegmentMissing, StoreFull, StoreLocked, StoreReadOnly)
 """Why the next read may seal and reap instead: no reason for this one to fail."""
 
 
@@ -330,7 +331,7 @@ class SqliteStore:
     def _is_replaced(self, error: SegmentMissing) -> bool:
         with self._database.read() as connection:
             return not connection.execute(
-                "SELECT 1 FROM segments WHERE name = ?", (Path(error.address).name,)
+                "SELECT 1 FROM segments WHERE ? IN (name, 'segments')", (Path(error.address).name,)
             ).fetchone()
 
     @contextmanager
