@@ -15,6 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from mooring.model import STEP_SCALE, AttributeType
 from mooring.store.sqlite import aggregates as row_of
@@ -27,7 +28,8 @@ from mooring.store.sqlite.codec import (
     encode_set,
     loads,
 )
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.cycles import no_search_for_cycles
+from mooring.store.sqlite.database import Database, fold_state
 from mooring.store.sqlite.schema import (
     ATTRIBUTE_COLUMNS,
     LOG_ASSIGN,
@@ -88,46 +90,35 @@ class Fold:
         self._reader = reader
         self._name = catalog.system("sys/name")
 
-    def is_current(self, connection: sqlite3.Connection) -> bool:
-        """Return whether the derived tables cover the whole log."""
-        row = connection.execute(
-            "SELECT (SELECT value FROM meta WHERE key = 'watermark') >= "
-            "coalesce((SELECT max(seq) FROM log), 0)"
-        ).fetchone()
-        return bool(row[0])
-
     def run(self) -> None:
         """Fold all that is in the log at this time."""
         database = self._database
-        if database.read_only:
-            self._run_in_memory()
-            return
+        with database.read() as connection, no_search_for_cycles():
+            target = _last_row(connection)
+            if database.read_only:
+                # In one snapshot, which the caller shares: what it shows cannot change meanwhile.
+                while _watermark(connection) < target:
+                    database.prepare_overlay(connection)
+                    _, changes = self._compute(connection)
+                    self._enter(connection, changes)
+                return
+        # Not until the log is empty: that could be never, while others write.
         while True:
-            with database.read() as connection:
-                if self.is_current(connection):
-                    return
-                before, changes = self._compute(connection)
-            with database.fold_target(before) as target:
-                if target is not None:
-                    self._enter(target, changes)
-
-    def _run_in_memory(self) -> None:
-        """Fold into temporary tables, on one snapshot of a store that is not written to."""
-        with self._database.read() as connection:
-            self._database.drop_stale_overlay()
-            while not self.is_current(connection):
-                self._database.prepare_overlay()
-                _, changes = self._compute(connection)
-                self._enter(connection, changes)
+            with no_search_for_cycles():
+                with database.read() as connection:
+                    if _watermark(connection) >= target:
+                        return
+                    before, changes = self._compute(connection)
+                with database.fold_target(before) as connection_to_write:
+                    if connection_to_write is not None:
+                        self._enter(connection_to_write, changes)
 
     # computing
 
-    def _compute(self, connection: sqlite3.Connection) -> tuple[int, _Changes]:
-        watermark: int = connection.execute(
-            "SELECT value FROM meta WHERE key = 'watermark'"
-        ).fetchone()[0]
-        changes = _Changes(watermark)
-        batches = self._take(connection, watermark, changes)
+    def _compute(self, connection: sqlite3.Connection) -> tuple[tuple[int, int], _Changes]:
+        before = fold_state(connection)
+        changes = _Changes(before[0])
+        batches = self._take(connection, before[0], changes)
         pieces: dict[Key, list[Series]] = {}
         for run, batch in batches.items():
             for series in decode_log(self._catalog, run, batch.points, None, {}):
@@ -141,7 +132,7 @@ class Fold:
             self._assign(run, batch, existing, accepted, changes)
             self._previews(run, batch, existing, changes)
             self._state(connection, run, batch, changes)
-        return watermark, changes
+        return before, changes
 
     def _take(
         self, connection: sqlite3.Connection, watermark: int, changes: _Changes
@@ -464,7 +455,9 @@ class Fold:
     # entering
 
     def _enter(self, connection: sqlite3.Connection, changes: _Changes) -> None:
-        connection.executemany(REPLACE_ATTRIBUTE, changes.attributes.values())
+        # In the order of the table, so that each page is touched once.
+        rows = sorted(changes.attributes.values(), key=itemgetter(row_of.PATH, row_of.RUN))
+        connection.executemany(REPLACE_ATTRIBUTE, rows)
         for run in {run for run, path in changes.attributes if path == self._name}:
             name = changes.attributes[run, self._name][row_of.VALUE]
             experiments.enter(connection, self._catalog, run, name)
@@ -511,6 +504,18 @@ class Fold:
         if row is None or not TYPES[row[row_of.TYPE]].is_series:
             return
         self._recompute_heirs(connection, run, path, TYPES[row[row_of.TYPE]])
+
+
+def _last_row(connection: sqlite3.Connection) -> int:
+    last: int | None = connection.execute("SELECT max(seq) FROM log").fetchone()[0]
+    return last or 0
+
+
+def _watermark(connection: sqlite3.Connection) -> int:
+    watermark: int = connection.execute(
+        "SELECT value FROM meta WHERE key = 'watermark'"
+    ).fetchone()[0]
+    return watermark
 
 
 def read_rows(

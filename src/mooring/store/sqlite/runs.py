@@ -29,7 +29,7 @@ from mooring.store.contract import PathSelector, RunPage, RunQuery
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.filters import (
     FilterCompiler,
     field_condition,
@@ -48,6 +48,11 @@ _COLUMNS = (
 )
 _JOIN = "runs JOIN projects ON projects.id = runs.project"
 _SERIES_CODES = ", ".join(str(TYPE_CODES[type]) for type in AttributeType if type.is_series)
+
+_FEW_PATHS = 500
+_FEW = 1000
+"""Up to so many matches are found all at once, even for the first page of them."""
+
 INHERITED_SYSTEM_PATHS = ("sys/tags", "sys/group_tags", "sys/description")
 
 SYSTEM_PATHS = (
@@ -174,6 +179,7 @@ class RunTable:
                 experiments.enter(connection, self._catalog, run, str(name_value))
             if parent is not None:
                 self._inherit(connection, run, parent, fork_step or 0, spec, reader)
+                overtake(connection)
         return RunInfo(
             key=run,
             project=name,
@@ -333,8 +339,28 @@ class RunTable:
 
     def query(self, connection: sqlite3.Connection, query: RunQuery) -> RunPage:
         """Return a page of runs."""
-        conditions = [f"runs.kind IN ({', '.join('?' * len(query.kinds))})"]
-        parameters: list[object] = [str(kind) for kind in query.kinds]
+        where, parameters = self._where(connection, query, by_run=False)
+        (total,) = connection.execute(
+            f"SELECT count(*) FROM runs WHERE {where}", parameters
+        ).fetchone()
+        if (query.limit or 0) < 0 or query.offset < 0:
+            raise InvalidInput("limit and offset cannot be negative")
+        limit = -1 if query.limit is None else query.limit
+        indexed = query.sort is None or sort_column(query.sort.field) == "value"
+        if indexed and 0 <= limit < total and total > _FEW:
+            where, parameters = self._where(connection, query, by_run=True)
+        keys = self._page(connection, query, where, parameters, limit)
+        return RunPage(self.get(connection, keys), total)
+
+    def _where(
+        self, connection: sqlite3.Connection, query: RunQuery, *, by_run: bool
+    ) -> tuple[str, list[object]]:
+        kinds = [str(kind) for kind in query.kinds]
+        # One kind is compared by `=`, so that the index of runs also gives their order.
+        conditions = [f"runs.kind IN ({', '.join('?' * len(kinds))})"]
+        if len(kinds) == 1:
+            conditions = ["runs.kind = ?"]
+        parameters: list[object] = [*kinds]
         if query.project is not None:
             conditions.append("runs.project = ?")
             parameters.append(self.project_id(connection, query.project))
@@ -342,18 +368,10 @@ class RunTable:
             conditions.append("runs.trashed = ?")
             parameters.append(int(query.trashed))
         if query.filter is not None:
-            condition = self._filters.compile(query.filter)
+            condition = self._filters.compile(query.filter, by_run=by_run)
             conditions.append(f"({condition.sql})")
             parameters += condition.parameters
-        where = " AND ".join(conditions)
-        (total,) = connection.execute(
-            f"SELECT count(*) FROM runs WHERE {where}", parameters
-        ).fetchone()
-        if (query.limit or 0) < 0 or query.offset < 0:
-            raise InvalidInput("limit and offset cannot be negative")
-        limit = -1 if query.limit is None else query.limit
-        keys = self._page(connection, query, where, parameters, limit)
-        return RunPage(self.get(connection, keys), total)
+        return " AND ".join(conditions), parameters
 
     def _page(
         self,
@@ -416,32 +434,31 @@ class RunTable:
         """Return the distinct (path number, type code) of runs."""
         if select.types is not None and not select.types:
             return []
-        types = f" AND {type_condition(sorted(select.types))}" if select.types else ""
+        condition = f" AND {type_condition(sorted(select.types))}" if select.types else ""
+        chosen: list[object] = []
+        listed = None if paths is None else list(paths)
+        if listed is not None and len(listed) <= _FEW_PATHS:
+            condition += f" AND path IN ({','.join('?' * len(listed))})"
+            chosen += listed
+        distinct = "" if keys is not None and len(keys) == 1 else "DISTINCT "
+        query = f"SELECT {distinct}path, type FROM attributes WHERE run IN"
+        found: set[tuple[int, int]] = set()
         if keys is None:
             inside = "SELECT id FROM runs"
             bound: list[object] = []
             if project is not None:
                 inside += " WHERE project = ?"
                 bound = [self.project_id(connection, project)]
-            found = set(
-                connection.execute(
-                    f"SELECT DISTINCT path, type FROM attributes WHERE run IN ({inside}){types}",
-                    bound,
-                )
-            )
+            found.update(connection.execute(f"{query} ({inside}){condition}", [*bound, *chosen]))
         else:
-            found = set()
             for start in range(0, len(keys), 500):
                 batch = list(keys[start : start + 500])
-                found.update(
-                    connection.execute(
-                        "SELECT DISTINCT path, type FROM attributes WHERE run IN "
-                        f"({','.join('?' * len(batch))}){types}",
-                        batch,
-                    )
-                )
-        wanted = None if paths is None else set(paths)
-        return [entry for entry in found if wanted is None or entry[0] in wanted]
+                marks = ",".join("?" * len(batch))
+                found.update(connection.execute(f"{query} ({marks}){condition}", [*batch, *chosen]))
+        if listed is None or len(listed) <= _FEW_PATHS:
+            return list(found)
+        wanted = set(listed)
+        return [entry for entry in found if entry[0] in wanted]
 
     # trash
 

@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import wraps
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing
+from mooring.errors import (
+    AttributeNotFound,
+    InvalidInput,
+    SegmentMissing,
+    StoreCorrupt,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+)
 from mooring.model import (
     AttributeType,
     RunInfo,
@@ -57,21 +65,10 @@ SEAL_POINTS = 400_000
 
 _REAP_INTERVAL_S = 1.0
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+_Result = TypeVar("_Result")
 
-
-def _retried(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a method try again when a compaction replaced a segment since its snapshot was taken."""
-
-    @wraps(method)
-    def patient(*args: _P.args, **options: _P.kwargs) -> _R:
-        for _ in range(2):
-            with suppress(SegmentMissing):
-                return method(*args, **options)
-        return method(*args, **options)
-
-    return patient
+_CAN_WAIT = (SegmentMissing, StoreFull, StoreLocked, StoreReadOnly)
+"""Why the next read may seal and reap instead: no reason for this one to fail."""
 
 
 class SqliteStore:
@@ -108,6 +105,7 @@ class SqliteStore:
         self._writers: set[SqliteWriter] = set()
         self._reading: Reading | None = None
         self._reaped = 0.0
+        self._process = os.getpid()
         if not read_only:
             self._catalog.intern(SYSTEM_PATHS)
 
@@ -168,7 +166,6 @@ class SqliteStore:
 
     # runs
 
-    @_retried
     def create_run(self, spec: RunSpec) -> RunInfo:
         """Create a run. See `Store.create_run`."""
         if spec.parent is None:
@@ -201,12 +198,11 @@ class SqliteStore:
         """Take runs out of the trash. See `Store.restore_runs`."""
         self._runs.set_trashed(keys, False)
 
-    @_retried
     def delete_runs(self, keys: Sequence[int]) -> None:
         """Delete runs for good. See `Store.delete_runs`."""
         self._check_writable()
         self._fold()
-        self._read_side.care.delete_runs(keys)
+        self._again(lambda: self._read_side.care.delete_runs(keys))
 
     # writing
 
@@ -231,7 +227,6 @@ class SqliteStore:
         self._writers.add(writer)
         return writer
 
-    @_retried
     def write_points(
         self,
         key: int,
@@ -247,14 +242,12 @@ class SqliteStore:
         self._fold()
         return self._read_side.bulk.write_points(key, path, steps, values, times)
 
-    @_retried
     def write_table(self, key: int, table: pa.Table) -> int:
         """Append points of many float series. See `Store.write_table`."""
         self._check_writable()
         self._fold()
         return self._read_side.bulk.write_table(key, table)
 
-    @_retried
     def set_events(
         self, key: int, path: str, value: object, *, where: tuple[str, object] | None = None
     ) -> int:
@@ -282,27 +275,34 @@ class SqliteStore:
         with self._database.lock:
             _ = self._database.writer
 
-    @_retried
     def _fold(self) -> None:
         """Make the derived tables current."""
+        if self.read_only:
+            self._read_side.fold.run()
+            return
         self._appender.flush()
         with self._database.read() as connection:
             (current,) = connection.execute(
                 "SELECT (SELECT value FROM meta WHERE key = 'watermark') >= "
                 "coalesce((SELECT max(seq) FROM log), 0)"
             ).fetchone()
-        if not current or self.read_only:
-            self._read_side.fold.run()
-        if self.read_only:
-            return
         if not current:
+            try:
+                self._again(self._read_side.fold.run)
+            except StoreFull as error:
+                raise StoreFull(
+                    f"{error}; to read meanwhile, open the store with read_only=True",
+                    address=error.address,
+                ) from error
             with self._database.read() as connection:
                 grown = connection.execute(
                     "SELECT run FROM run_state WHERE unsealed > ?", (SEAL_POINTS,)
                 ).fetchall()
             if grown:
-                self._read_side.sealer.seal([run for (run,) in grown], events=False)
-        self._reap()
+                with suppress(*_CAN_WAIT):
+                    self._read_side.sealer.seal([run for (run,) in grown], events=False)
+        with suppress(*_CAN_WAIT):
+            self._reap()
 
     def _reap(self) -> None:
         """Make the runs of processes that have died inactive."""
@@ -318,14 +318,36 @@ class SqliteStore:
                 for holder, run in dead:
                     holders.release(connection, holder, run, path)
 
+    def _again(self, action: Callable[[], _Result]) -> _Result:
+        """Do what reads segments, and again when a compaction has replaced one meanwhile."""
+        while True:
+            try:
+                return action()
+            except SegmentMissing as error:
+                if not self._is_replaced(error):
+                    raise
+
+    def _is_replaced(self, error: SegmentMissing) -> bool:
+        with self._database.read() as connection:
+            return not connection.execute(
+                "SELECT 1 FROM segments WHERE ? IN (name, 'segments')", (Path(error.address).name,)
+            ).fetchone()
+
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         if self.read_only:
-            # What is folded in memory belongs to one state of the file only.
-            with self._database.read() as connection:
-                self._fold()
-                yield connection
-            return
+            # What is folded in memory belongs to one snapshot of the file.
+            while True:
+                with self._database.read() as connection:
+                    try:
+                        self._fold()
+                    except SegmentMissing as error:
+                        missing = error
+                    else:
+                        yield connection
+                        return
+                if not self._is_replaced(missing):
+                    raise missing
         self._fold()
         with self._database.read() as connection:
             yield connection
@@ -395,7 +417,6 @@ class SqliteStore:
 
         return stats_of(row)
 
-    @_retried
     def read_series(
         self, keys: Sequence[int], select: PathSelector, query: SeriesQuery
     ) -> pa.Table:
@@ -403,22 +424,30 @@ class SqliteStore:
         types = [type for type in select.types or () if type.is_series]
         if len(types) != 1 or len(select.types or ()) != 1:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
-        with self._snapshot() as connection:
-            return self._read_side.read_series(connection, keys, select, types[0], query)
 
-    @_retried
+        def read() -> pa.Table:
+            with self._snapshot() as connection:
+                return self._read_side.read_series(connection, keys, select, types[0], query)
+
+        return self._again(read)
+
     def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
         """Return rows of a tracker's table. See `Store.read_events`."""
-        with self._snapshot() as connection:
-            if keys is None:
-                id = self._runs.project_id(connection, project)
-                keys = [
-                    row[0]
-                    for row in connection.execute(
-                        "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
-                    )
-                ]
-            return self._read_side.events.read(connection, keys)
+
+        def read() -> EventTable:
+            with self._snapshot() as connection:
+                chosen = keys
+                if chosen is None:
+                    id = self._runs.project_id(connection, project)
+                    chosen = [
+                        row[0]
+                        for row in connection.execute(
+                            "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
+                        )
+                    ]
+                return self._read_side.events.read(connection, chosen)
+
+        return self._again(read)
 
     # files
 
@@ -434,7 +463,6 @@ class SqliteStore:
 
     # care
 
-    @_retried
     def compact(
         self,
         project: str | None = None,
@@ -445,14 +473,18 @@ class SqliteStore:
         """Seal, join and clean up. See `Store.compact`."""
         self._check_writable()
         self._fold()
-        return self._read_side.care.compact(project, events=events, progress=progress)
+        return self._again(
+            lambda: self._read_side.care.compact(project, events=events, progress=progress)
+        )
 
     def check(self, *, repair: bool = False) -> StoreCheck:
         """Look for damage. See `Store.check`."""
         if repair:
             self._check_writable()
-        self._fold()
-        return self._read_side.care.check(repair=repair)
+        with self._database.read() if self.read_only else nullcontext():
+            with suppress(StoreCorrupt):  # the check tells what is damaged
+                self._fold()
+            return self._read_side.care.check(repair=repair)
 
     def close(self) -> None:
         """End all activity. Idempotent."""
@@ -461,7 +493,7 @@ class SqliteStore:
         if not self.read_only:
             self._appender.close()
         self._database.close()
-        if self._temporary is not None:
+        if self._temporary is not None and self._process == os.getpid():
             shutil.rmtree(self._temporary.name, ignore_errors=True)
             self._temporary.cleanup()
 
