@@ -114,13 +114,19 @@ class StoreMachine(RuleBasedStateMachine):
 
     runs = Bundle("runs")
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(target=runs)
+    def open(self) -> Any:
         self.folder = Path(tempfile.mkdtemp(prefix="mooring-model-"))
         self.store = open_store(self.folder / "runs.db")
         self.model: dict[int, Run] = {}
         self.writers: dict[int, RunWriter] = {}
-        self.dirty = False
+        # A family to begin with: forks are where most can go wrong.
+        parent = self.create()
+        for step in (0, 2, 4):
+            self.log(parent, {"x": float(step), "y": 1.0}, step * STEP_SCALE)
+        child = self.fork(parent, 2 * STEP_SCALE)
+        self.log(child, {"x": 9.0}, STEP_SCALE)
+        return multiple(parent, child)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -142,6 +148,9 @@ class StoreMachine(RuleBasedStateMachine):
     # runs
 
     @rule(target=runs)
+    def create_run(self) -> Any:
+        return self.create()
+
     def create(self) -> Any:
         if len(self.model) >= 5:
             return multiple()
@@ -150,6 +159,9 @@ class StoreMachine(RuleBasedStateMachine):
         return info.key
 
     @rule(target=runs, parent=runs, step=steps)
+    def fork_run(self, parent: int, step: int | None) -> Any:
+        return self.fork(parent, step)
+
     def fork(self, parent: int, step: int | None) -> Any:
         if len(self.model) >= 6:
             return multiple()
@@ -452,6 +464,6 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStoreAgainstAModel = StoreMachine.TestCase
 TestStoreAgainstAModel.settings = settings(
-    max_examples=settings().max_examples,
+    max_examples=5 * settings().max_examples,
     stateful_step_count=settings().stateful_step_count,
 )
