@@ -33,7 +33,7 @@ def step_to_micros(step: object) -> int:
             if isinstance(step, (Decimal, str)):
                 exact = Decimal(step)
             elif isinstance(step, Rational):
-                exact = Decimal(step.numerator) / Decimal(step.denominator)
+                exact = Decimal(int(step.numerator)) / Decimal(int(step.denominator))
             else:
                 exact = Decimal(float(step))
             micros = int((exact * STEP_SCALE).to_integral_value(ROUND_HALF_EVEN))

@@ -1,0 +1,110 @@
+"""The store: one contract, and back ends chosen by address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mooring.errors import InvalidAddress
+from mooring.store.contract import (
+    AttributeColumn,
+    CompactionReport,
+    Durability,
+    EventTable,
+    Finding,
+    Lineage,
+    PathSelector,
+    RunPage,
+    RunQuery,
+    RunWriter,
+    SeriesQuery,
+    Store,
+    StoreCheck,
+)
+
+__all__ = [
+    "AttributeColumn",
+    "CompactionReport",
+    "Durability",
+    "EventTable",
+    "Finding",
+    "Lineage",
+    "PathSelector",
+    "RunPage",
+    "RunQuery",
+    "RunWriter",
+    "SeriesQuery",
+    "Store",
+    "StoreCheck",
+    "open_store",
+]
+
+
+def open_store(
+    address: str | Path,
+    *,
+    read_only: bool = False,
+    create: bool = True,
+    durability: Durability | str = Durability.PROCESS,
+    timeout_s: float = 60.0,
+) -> Store:
+    """Open the store at an address.
+
+    Parameters
+    ----------
+    address
+        A file (`runs.db`, `sqlite:///home/me/runs.db`), or `:memory:` for a store in a temporary
+        folder that disappears with `close()`.
+    read_only
+        Refuse writes. Works on read-only files and folders.
+    create
+        Make the file when it is missing; otherwise that raises `StoreNotFound`.
+    durability
+        What a logging call that returned has survived: `process` (default) the death of the
+        process at any instant; `power` a power cut as well; `relaxed` nothing for up to 100 ms,
+        because a background thread commits.
+    timeout_s
+        How long to wait for another process's lock before `StoreLocked`.
+
+    Raises
+    ------
+    InvalidAddress, StoreNotFound, NotAStore, StoreTooNew, StoreCorrupt, StoreReadOnly
+
+    Examples
+    --------
+    >>> store = open_store("runs.db")
+    >>> store.ensure_project("digits")
+    'local/digits'
+    >>> store.close()
+    """
+    from mooring.store.sqlite.database import DatabaseSettings
+    from mooring.store.sqlite.store import SqliteStore
+
+    try:
+        wanted = Durability(durability)
+    except ValueError:
+        raise InvalidAddress(
+            f"durability {durability!r}; write 'process', 'power' or 'relaxed'"
+        ) from None
+    return SqliteStore(
+        _file_of(address),
+        read_only=read_only,
+        create=create,
+        settings=DatabaseSettings(durability=wanted, timeout_s=timeout_s),
+    )
+
+
+def _file_of(address: str | Path) -> str | Path:
+    if isinstance(address, Path) or address == ":memory:":
+        return address
+    if not isinstance(address, str) or not address:
+        raise InvalidAddress(f"{address!r} is no store address; give a file such as 'runs.db'")
+    scheme, separator, _ = address.partition("://")
+    if not separator:
+        return Path(address).expanduser()
+    if scheme == "sqlite":
+        return Path(unquote(urlsplit(address).path))
+    raise InvalidAddress(
+        f"{address!r}: addresses of the form {scheme}://… are not supported; give a file such as "
+        "'runs.db' or 'sqlite:///path/runs.db'"
+    )

@@ -347,8 +347,8 @@ class Store(Protocol):
     ) -> pa.Table:
         """Return points of series of one type, sorted by run (as asked), path and step.
 
-        `select.types` must name exactly one series type. Columns: `run` (int64, the key), `path`
-        (dictionary of string), `step` (int64, millionths), `time` (int64, microseconds since
+        `select.types` must name exactly one series type. Columns: `run` (dictionary of int64, the
+        key), `path` (dictionary of string), `step` (int64, millionths), `time` (int64, microseconds since
         1970), `value` (double; string; struct<kind, edges, values>; struct<digest, size_bytes,
         mime_type, name>), and with `include_previews` `completion` (float, null for final points).
         """

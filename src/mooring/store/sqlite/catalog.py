@@ -127,6 +127,11 @@ class Catalog:
             self._last_loaded = rows[-1][0]
         return self._names
 
+    def system(self, path: str) -> int:
+        """Return the number of a `sys/` path."""
+        found = self._ids.get(path)
+        return self.intern([path])[0] if found is None else found
+
     def intern_shape(self, paths: Sequence[int]) -> Shape:
         """Return the shape of these paths, made when it is new."""
         packed = array("I", paths).tobytes()
@@ -151,4 +156,3 @@ class Catalog:
             shape = Shape(id, array("I", packed))
             self._shapes[id] = shape
         return shape
-

@@ -85,7 +85,12 @@ def encode_cell(path: str, value: object) -> object:
         except InvalidValue as error:
             raise InvalidValue(f"attribute {path!r}: {error}") from None
     if isinstance(value, Histogram):
-        return ["h", [_float(x) for x in value.edges], [_float(x) for x in value.values], value.kind]
+        return [
+            "h",
+            [_float(x) for x in value.edges],
+            [_float(x) for x in value.values],
+            value.kind,
+        ]
     if isinstance(value, FileRef):
         return ["f", value.digest, value.size_bytes, value.mime_type, value.name]
     raise InvalidValue(

@@ -127,7 +127,7 @@ class Fold:
                 pieces.setdefault((run, series.path), []).append(series)
         existing = self._existing(connection, batches, pieces)
         accepted = self._settle_types(batches, pieces, existing, changes)
-        self._aggregate(connection, batches, accepted, existing, changes)
+        self._aggregate(connection, batches, accepted, existing, changes.attributes)
         for run, batch in batches.items():
             self._assign(run, batch, existing, accepted, changes)
             self._previews(run, batch, existing, changes)
@@ -152,6 +152,8 @@ class Fold:
                 continue
             batch = batches.get(run)
             if batch is None:
+                if not connection.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone():
+                    continue  # written by a process that did not know yet that the run is deleted
                 batch = batches[run] = _RunBatch(last_step=self._last_step(connection, run))
             if kind == LOG_POINTS or kind == LOG_EVENT or kind == LOG_PREVIEW:
                 if step is None:
@@ -165,7 +167,7 @@ class Fold:
                     batch.points.append((seq, step, time, kind, shape, data))
                     batch.has_events |= kind == LOG_EVENT
             elif kind == LOG_DELETE:
-                changes.deletes.append((run, next(int(id) for id in loads(data)), seq))
+                changes.deletes.append((run, next(map(int, loads(data))), seq))
             else:
                 batch.assigns.append((seq, kind, data))
             batch.index.append((run, seq, step))
@@ -243,40 +245,72 @@ class Fold:
     def _aggregate(
         self,
         connection: sqlite3.Connection,
-        batches: dict[int, _RunBatch],
+        runs: Iterable[int],
         accepted: dict[Key, Series],
         existing: dict[Key, AttributeRow],
-        changes: _Changes,
+        into: dict[Key, AttributeRow],
     ) -> None:
+        """Compute the rows of all series that new points of these runs change."""
         forks = {
             run: connection.execute(
                 "SELECT fork_step FROM runs WHERE id = ? AND parent IS NOT NULL", (run,)
             ).fetchone()
-            for run in batches
+            for run in runs
         }
         dirty: dict[AttributeType, set[Key]] = {}
         for key, piece in accepted.items():
-            run, path = key
-            series = join([piece], run)
-            if fork := forks[run]:
+            series = join([piece], key[0])
+            if fork := forks[key[0]]:
                 series = series.between(fork[0], None)
                 if not len(series.steps):
                     continue
             old = existing.get(key)
             if old is None or not old[row_of.COUNT]:
-                changes.attributes[key] = row_of.series_row(series)
+                into[key] = row_of.series_row(series)
             elif series.steps[0] > old[row_of.LAST_STEP]:
-                changes.attributes[key] = row_of.combine(old, row_of.series_row(series))
+                into[key] = row_of.combine(old, row_of.series_row(series))
             else:
                 dirty.setdefault(series.type, set()).add(key)
-        for run in batches:
+        for run in forks:
             for child, cut in self._descendants(connection, run):
                 for (source, path), piece in accepted.items():
                     if source == run and piece.steps.min() <= cut:
                         dirty.setdefault(piece.type, set()).add((child, path))
         pending = {key: [piece] for key, piece in accepted.items()}
         for type, keys in dirty.items():
-            self._recompute(connection, keys, type, pending, changes.attributes)
+            self._recompute(connection, keys, type, pending, into)
+
+    def add_points(
+        self,
+        connection: sqlite3.Connection,
+        run: int,
+        series: Sequence[Series],
+        points: int,
+        last_step: int,
+        last_time: int,
+    ) -> None:
+        """Enter the aggregates of points that are about to become a segment of a run."""
+        accepted = {(run, piece.path): piece for piece in series}
+        existing = {
+            (run, row[row_of.PATH]): row
+            for row in read_rows(connection, run, sorted(piece.path for piece in series))
+        }
+        rows: dict[Key, AttributeRow] = {}
+        self._aggregate(connection, [run], accepted, existing, rows)
+        connection.executemany(REPLACE_ATTRIBUTE, rows.values())
+        connection.execute(
+            "INSERT INTO run_state VALUES (?, ?, ?, ?, 0) ON CONFLICT (run) DO UPDATE SET "
+            "last_step = max(coalesce(last_step, excluded.last_step), excluded.last_step), "
+            "last_time = max(coalesce(last_time, excluded.last_time), excluded.last_time), "
+            "points = points + excluded.points",
+            (run, last_step, last_time, points),
+        )
+
+    def recompute(self, connection: sqlite3.Connection, key: Key, type: AttributeType) -> None:
+        """Compute the row of one series anew from all its points."""
+        rows: dict[Key, AttributeRow] = {}
+        self._recompute(connection, {key}, type, {}, rows)
+        connection.executemany(REPLACE_ATTRIBUTE, rows.values())
 
     def _recompute(
         self,
@@ -372,13 +406,14 @@ class Fold:
             (created,) = connection.execute(
                 "SELECT created FROM runs WHERE id = ?", (run,)
             ).fetchone() or (last_time,)
-            moments = self._catalog.intern_system_times()
-            for path in moments[:2]:
+            system = self._catalog.system
+            for path in (system("sys/modification_time"), system("sys/ping_time")):
                 changes.attributes[run, path] = row_of.value_row(
                     path, run, AttributeType.DATETIME, last_time
                 )
-            changes.attributes[run, moments[2]] = row_of.value_row(
-                moments[2], run, AttributeType.FLOAT, max(0, last_time - created) / 1e6
+            path = system("sys/running_time_seconds")
+            changes.attributes[run, path] = row_of.value_row(
+                path, run, AttributeType.FLOAT, max(0, last_time - created) / 1e6
             )
 
     # entering

@@ -114,7 +114,7 @@ DERIVED = {
 
 DERIVED_INDEXES = (
     "CREATE INDEX {0}attributes_run ON attributes (run, type)",
-    "CREATE INDEX {0}attributes_value ON attributes (path, value)",
+    "CREATE INDEX {0}attributes_value ON attributes (path, value, type)",
 )
 
 _FORMAT_1 = (

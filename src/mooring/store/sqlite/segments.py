@@ -67,6 +67,7 @@ EVENTS_SCHEMA = pa.schema(
         ("project_id", pa.string()),
         ("run_id", pa.string()),
         ("sequence", pa.int64()),
+        ("step", pa.int64()),
         ("time_us", pa.int64()),
         ("data", pa.string()),
     ]
@@ -227,7 +228,9 @@ class OpenSegment:
             with pq.ParquetFile(self.path, metadata=self._metadata, memory_map=True) as file:
                 table = file.read_row_groups(groups.tolist(), columns=columns)
         except FileNotFoundError:
-            raise SegmentMissing(f"segment {self.path} is missing", address=str(self.path)) from None
+            raise SegmentMissing(
+                f"segment {self.path} is missing", address=str(self.path)
+            ) from None
         except (pa.ArrowException, OSError) as error:
             raise _corrupt(self.path, error) from error
         sizes = self._starts[groups + 1] - self._starts[groups]
@@ -265,9 +268,7 @@ class SegmentRows:
         column = self._table[_VALUE_COLUMNS[type]]
         if type is AttributeType.FLOAT_SERIES:
             return column.to_numpy()
-        return object_array(
-            [_cell(type, value) for value in column.to_pylist()]
-        )
+        return object_array([_cell(type, value) for value in column.to_pylist()])
 
     def column(self, name: str) -> list[Any]:
         """Any other column."""
@@ -351,7 +352,11 @@ def _points_table(
         case AttributeType.HISTOGRAM_SERIES:
             columns["histogram_value"] = pa.array(
                 [
-                    {"type": c[3], "edges": list(map(float, c[1])), "values": list(map(float, c[2]))}
+                    {
+                        "type": c[3],
+                        "edges": list(map(float, c[1])),
+                        "values": list(map(float, c[2])),
+                    }
                     for c in values
                 ],
                 _HISTOGRAM,
@@ -366,9 +371,7 @@ def _points_table(
             )
     return pa.table(
         [
-            columns.get(field.name, None)
-            if field.name in columns
-            else pa.nulls(total, field.type)
+            columns.get(field.name) if field.name in columns else pa.nulls(total, field.type)
             for field in POINTS_SCHEMA
         ],
         schema=POINTS_SCHEMA,

@@ -118,7 +118,9 @@ class SeriesReader:
         result: dict[Key, Series] = {}
         for run in runs:
             chain = chains[run]
-            wanted = dict.fromkeys(path for source, _, _ in chain for path in by_run.get(source, ()))
+            wanted = dict.fromkeys(
+                path for source, _, _ in chain for path in by_run.get(source, ())
+            )
             for path in wanted:
                 visible = []
                 for source, low, high in reversed(chain):
@@ -177,7 +179,7 @@ class SeriesReader:
         type: AttributeType,
     ) -> dict[Key, list[Series]]:
         pieces: dict[Key, list[Series]] = {}
-        self._from_segments(connection, sources, paths, type, pieces)
+        self.from_segments(connection, sources, paths, type, pieces)
         wanted = None if paths is None else frozenset(paths)
         for run in sources:
             erased = dict(
@@ -226,7 +228,7 @@ class SeriesReader:
             if series.path in known:
                 pieces.setdefault((run, series.path), []).append(series)
 
-    def _from_segments(
+    def from_segments(
         self,
         connection: sqlite3.Connection,
         sources: Sequence[int],
@@ -234,6 +236,7 @@ class SeriesReader:
         type: AttributeType,
         pieces: dict[Key, list[Series]],
     ) -> None:
+        """Add the sealed pieces of series, in the order in which they were sealed."""
         by_segment: dict[int, list[tuple[int, int, int, int]]] = {}
         few = paths is not None and len(paths) <= _IN
         wanted = None if paths is None or few else frozenset(paths)
@@ -295,9 +298,7 @@ def decode_log(
     parts: dict[tuple[int, AttributeType], list[tuple[np.ndarray, ...]]] = {}
     for id, members in shapes.items():
         paths = catalog.shape(id).paths
-        columns = [
-            (i, path) for i, path in enumerate(paths) if wanted is None or path in wanted
-        ]
+        columns = [(i, path) for i, path in enumerate(paths) if wanted is None or path in wanted]
         if not columns:
             continue
         matrix, seqs, steps, times = unpack(members, len(paths))
@@ -339,9 +340,7 @@ def unpack(
     return matrix, head[:, 0], head[:, 1], head[:, 2]
 
 
-def cell_values(
-    type: AttributeType, cells: Sequence[tuple[int, int, int, object]]
-) -> np.ndarray:
+def cell_values(type: AttributeType, cells: Sequence[tuple[int, int, int, object]]) -> np.ndarray:
     """Return cells as the values of a series of this type."""
     if type is AttributeType.FLOAT_SERIES:
         return np.array([float(decode_cell(cell[3])) for cell in cells], np.float64)

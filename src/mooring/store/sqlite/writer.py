@@ -205,9 +205,7 @@ class SqliteWriter:
             self._append((self._key, LOG_POINTS, step, time, shape.id, data))
             self._plans[tuple(values)] = (shape.id, pack)
         else:
-            self._append(
-                (self._key, LOG_POINTS, step, time, None, dumps(self._by_id(cells)))
-            )
+            self._append((self._key, LOG_POINTS, step, time, None, dumps(self._by_id(cells))))
         self._types.update(types)
 
     def log_event(self, values: Mapping[str, object], *, time: int | None = None) -> None:
@@ -226,9 +224,7 @@ class SqliteWriter:
             for path in values:
                 validate_path(path)
             ids = self._id_texts(list(values))
-        cells = dict(
-            zip(ids, map(encode_cell, values, values.values()), strict=True)
-        )
+        cells = dict(zip(ids, map(encode_cell, values, values.values()), strict=True))
         if time is None:
             time = time_ns() // 1000
         return (self._key, LOG_EVENT, None, time, None, dumps(cells).decode())

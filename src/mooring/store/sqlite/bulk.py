@@ -1,0 +1,164 @@
+"""Many points at once, from columns straight into a segment."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mooring.errors import InvalidInput, InvalidStep, InvalidValue, TypeConflict
+from mooring.model import MAX_STEP, STEP_SCALE, AttributeType, now_micros, validate_path
+from mooring.store.sqlite import aggregates as row_of
+from mooring.store.sqlite.catalog import Catalog
+from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.fold import Fold, read_rows
+from mooring.store.sqlite.schema import TYPE_CODES, TYPES
+from mooring.store.sqlite.sealing import Sealer
+from mooring.store.sqlite.series import Series, join
+
+_FLOAT_SERIES = AttributeType.FLOAT_SERIES
+
+
+class BulkWriter:
+    """Writes columns of points as segments."""
+
+    def __init__(self, database: Database, catalog: Catalog, sealer: Sealer, fold: Fold) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._sealer = sealer
+        self._fold = fold
+
+    def write_points(self, key: int, path: str, steps: Any, values: Any, times: Any) -> int:
+        """Append points of one series; return how many."""
+        numbers = _floats(values, "values")
+        micros = _steps(steps)
+        moments = _times(times, len(numbers))
+        if not len(numbers) == len(micros) == len(moments):
+            raise InvalidInput(
+                f"steps, values and times differ in length: {len(micros)}, {len(numbers)}, "
+                f"{len(moments)}"
+            )
+        if not len(numbers):
+            return 0
+        id = self._catalog.intern([path])[0]
+        self._enter(key, [Series(key, id, _FLOAT_SERIES, micros, moments, numbers)])
+        return len(numbers)
+
+    def write_table(self, key: int, table: pa.Table) -> int:
+        """Append points of many series; return how many."""
+        missing = {"path", "step", "value"} - set(table.column_names)
+        if missing:
+            raise InvalidInput(f"the table lacks the column {sorted(missing)[0]!r}")
+        if not table.num_rows:
+            return 0
+        column = table["path"].combine_chunks()
+        if not pa.types.is_dictionary(column.type):
+            column = pc.dictionary_encode(column)
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
+        if column.null_count:
+            raise InvalidInput("the column 'path' has missing values")
+        names = [validate_path(name) for name in column.dictionary.to_pylist()]
+        codes = column.indices.to_numpy(zero_copy_only=False)
+        micros = _steps(table["step"])
+        values = _floats(table["value"], "the column 'value'")
+        times = _times(table["time"] if "time" in table.column_names else None, table.num_rows)
+        if not bool(np.all(codes[1:] >= codes[:-1])):
+            order = np.argsort(codes, kind="stable")
+            codes, micros, values, times = codes[order], micros[order], values[order], times[order]
+        starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+        stops = np.append(starts[1:], len(codes))
+        ids = self._catalog.intern([names[code] for code in codes[starts]])
+        self._enter(
+            key,
+            [
+                Series(key, id, _FLOAT_SERIES, micros[a:b], times[a:b], values[a:b])
+                for id, a, b in zip(ids, starts.tolist(), stops.tolist(), strict=True)
+            ],
+        )
+        return int(table.num_rows)
+
+    def _enter(self, key: int, pieces: list[Series]) -> None:
+        series = [join([piece], key) for piece in pieces]
+        points = sum(len(piece.steps) for piece in series)
+        last_step = max(int(piece.steps[-1]) for piece in series)
+        last_time = max(int(piece.times.max()) for piece in series)
+
+        def enter(connection: sqlite3.Connection) -> None:
+            self._check_types(connection, key, series)
+            self._fold.add_points(connection, key, series, points, last_step, last_time)
+
+        # Segments come before the log where one step has two points: what the run has in the log
+        # is sealed first, so that the new points are the later ones.
+        self._sealer.seal([key], events=False)
+        self._sealer.add(series, enter)
+
+    def _check_types(
+        self, connection: sqlite3.Connection, key: int, series: Sequence[Series]
+    ) -> None:
+        if not connection.execute("SELECT 1 FROM runs WHERE id = ?", (key,)).fetchone():
+            raise InvalidInput(f"there is no run of key {key}")
+        for row in read_rows(connection, key, sorted(piece.path for piece in series)):
+            if row[row_of.TYPE] != TYPE_CODES[_FLOAT_SERIES]:
+                raise TypeConflict(
+                    self._catalog.name(row[row_of.PATH]),
+                    expected=str(TYPES[row[row_of.TYPE]]),
+                    got=str(_FLOAT_SERIES),
+                )
+
+
+def _array(values: Any) -> np.ndarray:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        if pa.types.is_timestamp(values.type):
+            values = values.cast(pa.timestamp("us")).cast(pa.int64())
+        if pa.types.is_decimal(values.type):
+            scaled = pc.multiply(values.cast(pa.decimal128(38, 6)), pa.scalar(STEP_SCALE))
+            return np.array([int(x) for x in scaled.to_pylist()], np.int64)
+        if isinstance(values, pa.ChunkedArray):
+            return values.to_numpy()
+        return values.to_numpy(zero_copy_only=False)
+    return np.asarray(values)
+
+
+def _floats(values: Any, what: str) -> np.ndarray:
+    array = _array(values)
+    if array.ndim != 1 or array.dtype.kind not in "fiub":
+        raise InvalidValue(f"{what} must be one column of numbers, not {array.dtype}")
+    return np.ascontiguousarray(array, np.float64)
+
+
+def _steps(steps: Any) -> np.ndarray:
+    decimal = isinstance(steps, (pa.Array, pa.ChunkedArray)) and pa.types.is_decimal(steps.type)
+    array = _array(steps)
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise InvalidStep(f"steps must be one column of numbers, not {array.dtype}")
+    if decimal:
+        return array
+    if not len(array):
+        return np.empty(0, np.int64)
+    if array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
+        raise InvalidStep("a step is NaN or infinite")
+    if float(array.max()) > MAX_STEP or float(array.min()) < -MAX_STEP:
+        raise InvalidStep("a step is beyond ±10^12")
+    if array.dtype.kind == "f":
+        whole = np.floor(array)
+        micros = np.rint((array - whole) * STEP_SCALE).astype(np.int64)
+        return micros + whole.astype(np.int64) * STEP_SCALE
+    return array.astype(np.int64) * STEP_SCALE
+
+
+def _times(times: Any, count: int) -> np.ndarray:
+    if times is None:
+        times = now_micros()
+    if isinstance(times, int):
+        return np.full(count, times, np.int64)
+    array = _array(times)
+    if array.dtype.kind == "M":
+        array = array.astype("datetime64[us]").astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InvalidValue(f"times must be microseconds since 1970, not {array.dtype}")
+    return np.ascontiguousarray(array, np.int64)

@@ -1,0 +1,256 @@
+"""Care of a store: deletion for good, compaction, and checks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from mooring.errors import MooringError
+from mooring.model import AttributeType
+from mooring.store.blobs import LocalBlobs
+from mooring.store.contract import CompactionReport, Finding, StoreCheck
+from mooring.store.sqlite.catalog import Catalog
+from mooring.store.sqlite.codec import loads
+from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.runs import RunTable
+from mooring.store.sqlite.schema import TYPE_CODES, TYPES
+from mooring.store.sqlite.sealing import Sealer, keep_sequence
+from mooring.store.sqlite.segments import SegmentFolder
+from mooring.store.sqlite.series import Series, SeriesReader
+
+GRACE_S = 3600.0
+"""Files younger than this may belong to a write that is going on; they are left alone."""
+
+_SERIES_TYPES = tuple(type for type in TYPES.values() if type.is_series)
+
+
+class Care:
+    """Deletes, compacts and checks."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        runs: RunTable,
+        segments: SegmentFolder,
+        blobs: LocalBlobs,
+        sealer: Sealer,
+        series: SeriesReader,
+    ) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._runs = runs
+        self._segments = segments
+        self._blobs = blobs
+        self._sealer = sealer
+        self._series = series
+
+    # deletion
+
+    def delete_runs(self, keys: Sequence[int]) -> None:
+        """Delete runs. Their forks get what they inherited as points of their own first."""
+        doomed = set(keys)
+        with self._database.read() as connection:
+            self._runs.get(connection, list(keys))
+            heirs = [
+                child
+                for key in keys
+                for (child,) in connection.execute("SELECT id FROM runs WHERE parent = ?", (key,))
+                if child not in doomed
+            ]
+        for heir in heirs:
+            self._give_own_points(heir)
+        with self._database.write() as connection:
+            for key in keys:
+                connection.execute(
+                    "DELETE FROM log WHERE seq IN (SELECT seq FROM log_index WHERE run = ?)", (key,)
+                )
+                for table in (
+                    "attributes",
+                    "log_index",
+                    "run_state",
+                    "previews",
+                    "erased",
+                    "conflicts",
+                    "segment_series",
+                    "run_holders",
+                ):
+                    connection.execute(f"DELETE FROM {table} WHERE run = ?", (key,))
+                connection.execute("DELETE FROM runs WHERE id = ?", (key,))
+            keep_sequence(connection)
+
+    def _give_own_points(self, run: int) -> None:
+        """Make a fork independent of its parent: what it sees becomes its own."""
+        with self._database.read() as connection:
+            series: list[Series] = []
+            for type in _SERIES_TYPES:
+                series += self._series.read(connection, [run], None, type).values()
+
+        def detach(connection: object) -> None:
+            connection.execute(  # type: ignore[attr-defined]
+                "UPDATE runs SET parent = NULL, fork_step = NULL WHERE id = ?", (run,)
+            )
+
+        if series:
+            # Its rows in the log stay after the new segment, and win as they did before.
+            self._sealer.add(series, detach)
+        else:
+            with self._database.write() as connection:
+                detach(connection)
+
+    # compaction
+
+    def compact(
+        self, project: str | None, *, events: bool, progress: Callable[[int, int], None] | None
+    ) -> CompactionReport:
+        """Seal, join, remove what nothing refers to, and give the space back."""
+        with self._database.read() as connection:
+            condition, bound = "", []
+            if project is not None:
+                condition = "WHERE run IN (SELECT id FROM runs WHERE project = ?)"
+                bound = [self._runs.project_id(connection, project)]
+            runs = [
+                run
+                for (run,) in connection.execute(
+                    f"SELECT DISTINCT run FROM log_index {condition}", bound
+                )
+            ]
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        points = written = 0
+        for start in range(0, len(runs), 100):
+            sealed, segments = self._sealer.seal(runs[start : start + 100], events=events)
+            points, written = points + sealed, written + segments
+            if progress:
+                progress(min(start + 100, len(runs)), len(runs))
+        joined, removed, freed = self._sealer.join_segments(runs)
+        blobs, blob_bytes = self._remove_unused_blobs()
+        with self._database.lock, self._database.errors():
+            connection = self._database.writer
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            left = connection.execute("PRAGMA page_count").fetchone()[0]
+            size = connection.execute("PRAGMA page_size").fetchone()[0]
+        return CompactionReport(
+            points_sealed=points,
+            segments_written=written + joined,
+            segments_removed=removed,
+            blobs_removed=blobs,
+            bytes_freed=max(0, freed) + blob_bytes + max(0, pages - left) * size,
+        )
+
+    def _remove_unused_blobs(self) -> tuple[int, int]:
+        present = list(self._blobs.digests())
+        if not present:
+            return 0, 0
+        used = set(self._used_blobs())
+        count = size = 0
+        for digest in present:
+            path = self._blobs.path_of(digest)
+            if digest not in used and _age(path) > GRACE_S:
+                size += self._blobs.remove(digest)
+                count += 1
+        return count, size
+
+    def _used_blobs(self) -> Iterator[str]:
+        """Yield the hash of every file that an attribute, point or update refers to."""
+        with self._database.read() as connection:
+            for (text,) in connection.execute(
+                "SELECT value FROM attributes WHERE type = ?", (TYPE_CODES[AttributeType.FILE],)
+            ):
+                yield loads(text)[0]
+            runs = [
+                run
+                for (run,) in connection.execute(
+                    "SELECT DISTINCT run FROM attributes WHERE type = ?",
+                    (TYPE_CODES[AttributeType.FILE_SERIES],),
+                )
+            ]
+            for series in self._series.read(
+                connection, runs, None, AttributeType.FILE_SERIES
+            ).values():
+                for cell in series.values:
+                    yield cell[1]
+            # Rows that are not folded yet may name a file too.
+            for (data,) in connection.execute(
+                "SELECT data FROM log WHERE shape IS NULL AND data IS NOT NULL AND "
+                "(instr(data, '\"f\"') OR instr(data, '\"file\"'))"
+            ):
+                for cell in loads(data).values():
+                    if isinstance(cell, list) and cell and cell[0] == "f":
+                        yield cell[1]
+                    elif isinstance(cell, list) and cell and cell[0] == "file":
+                        yield loads(cell[1])[0]
+
+    # checks
+
+    def check(self, *, repair: bool) -> StoreCheck:
+        """Look for damage and leftovers."""
+        findings: list[Finding] = []
+        with self._database.read() as connection:
+            for (text,) in connection.execute("PRAGMA quick_check"):
+                if text != "ok":
+                    findings.append(Finding("error", f"database: {text}"))
+            segments = connection.execute(
+                "SELECT name, rows, bytes, digest FROM segments"
+            ).fetchall()
+            conflicts = connection.execute(
+                "SELECT runs.run_id, c.path, c.expected, c.got, c.count FROM conflicts c "
+                "JOIN runs ON runs.id = c.run"
+            ).fetchall()
+        for name, rows, size, digest in segments:
+            findings += self._check_segment(name, rows, size, digest)
+        for run, path, expected, got, count in conflicts:
+            findings.append(
+                Finding(
+                    "note",
+                    f"run {run!r}: {count} values of attribute {self._catalog.name(path)!r} are "
+                    f"{TYPES[got]} and not shown, because it is a {TYPES[expected]}",
+                )
+            )
+        findings += self._check_blobs()
+        findings += self._check_orphans({name for name, *_ in segments}, repair)
+        return StoreCheck(tuple(findings))
+
+    def _check_segment(self, name: str, rows: int, size: int, digest: str) -> Iterator[Finding]:
+        path = self._segments.path_of(name)
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size != size:
+                    yield Finding("error", f"segment {path} has another size than was written")
+                elif hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    yield Finding("error", f"segment {path} has changed since it was written")
+        except OSError as error:
+            yield Finding("error", f"segment {path} with {rows} rows: {error.strerror}")
+
+    def _check_blobs(self) -> Iterator[Finding]:
+        for digest in sorted(set(self._used_blobs())):
+            try:
+                with self._blobs.open(digest) as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                        yield Finding("error", f"file {digest} is damaged")
+            except MooringError as error:
+                yield Finding("error", str(error))
+
+    def _check_orphans(self, known: set[str], repair: bool) -> Iterator[Finding]:
+        folders = (self._segments.folder, self._blobs.folder)
+        for folder in folders:
+            for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+                if path.is_dir() or path.name in known or _age(path) < GRACE_S:
+                    continue
+                if repair:
+                    with suppress(FileNotFoundError):
+                        path.unlink()
+                yield Finding(
+                    "warning", f"{path} belongs to nothing (left by a killed process)", repair
+                )
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

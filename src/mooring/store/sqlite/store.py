@@ -1,0 +1,434 @@
+"""The SQLite store: the `Store` contract over one file and a folder beside it.
+
+`runs.db` holds what is changing; `runs.db-data/` the segments and files. Both belong together.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time as clock
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing
+from mooring.model import (
+    AttributeType,
+    RunInfo,
+    RunSpec,
+    SeriesStats,
+    validate_path,
+)
+from mooring.query import Field
+from mooring.store.blobs import LocalBlobs
+from mooring.store.contract import (
+    AttributeColumn,
+    CompactionReport,
+    EventTable,
+    PathSelector,
+    RunPage,
+    RunQuery,
+    RunWriter,
+    SeriesQuery,
+    StoreCheck,
+)
+from mooring.store.sqlite import holders
+from mooring.store.sqlite.catalog import Catalog
+from mooring.store.sqlite.codec import load_value
+from mooring.store.sqlite.database import Database, DatabaseSettings
+from mooring.store.sqlite.filters import FilterCompiler
+from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
+from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPES
+from mooring.store.sqlite.writer import Appender, SqliteWriter
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    import numpy as np
+    import pyarrow as pa
+
+    from mooring.store.sqlite.reading import Reading
+
+SEAL_POINTS = 400_000
+"""Unsealed points of a run after which the next read seals them."""
+
+_REAP_INTERVAL_S = 1.0
+
+
+class SqliteStore:
+    """A store in one SQLite file. Open it with `mooring.open_store`.
+
+    Many processes and threads may write and read one file at the same time.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        read_only: bool = False,
+        create: bool = True,
+        settings: DatabaseSettings | None = None,
+    ) -> None:
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        if str(path) == ":memory:":
+            self._temporary = tempfile.TemporaryDirectory(prefix="mooring-")
+            path = Path(self._temporary.name) / "runs.db"
+        self._path = Path(path)
+        self._database = Database(
+            self._path,
+            read_only=read_only,
+            create=create,
+            settings=settings or DatabaseSettings(),
+        )
+        self._data = self._path.with_name(f"{self._path.name}-data")
+        self._catalog = Catalog(self._database)
+        self._filters = FilterCompiler(self._catalog)
+        self._runs = RunTable(self._database, self._catalog, self._filters)
+        self._appender = Appender(self._database)
+        self._blobs = LocalBlobs(self._data / "blobs")
+        self._writers: weakref.WeakSet[SqliteWriter] = weakref.WeakSet()
+        self._reading: Reading | None = None
+        self._reaped = 0.0
+        if not read_only:
+            self._catalog.intern(SYSTEM_PATHS)
+
+    def __repr__(self) -> str:
+        mode = ", read_only=True" if self.read_only else ""
+        return f"SqliteStore({self.address!r}{mode})"
+
+    @property
+    def address(self) -> str:
+        """Where the store is, in the form that `open_store` takes."""
+        return ":memory:" if self._temporary else str(self._path)
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._path
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writes are refused."""
+        return self._database.read_only
+
+    # projects
+
+    def create_project(self, name: str) -> str:
+        """Create a project. See `Store.create_project`."""
+        return self._add_project(name, ensure=False)
+
+    def ensure_project(self, name: str) -> str:
+        """Return a project, created when it is missing. See `Store.ensure_project`."""
+        return self._add_project(name, ensure=True)
+
+    def _add_project(self, name: str, *, ensure: bool) -> str:
+        with self._database.write() as connection:
+            id = self._runs.add_project(connection, name, ensure=ensure)
+            row = connection.execute("SELECT name FROM projects WHERE id = ?", (id,)).fetchone()
+        return str(row[0])
+
+    def list_projects(self) -> Sequence[str]:
+        """Return all projects. See `Store.list_projects`."""
+        return self._runs.list_projects()
+
+    def delete_project(self, name: str) -> None:
+        """Delete a project with its runs. See `Store.delete_project`."""
+        with self._database.read() as connection:
+            id = self._runs.project_id(connection, name)
+            keys = [
+                row[0] for row in connection.execute("SELECT id FROM runs WHERE project = ?", (id,))
+            ]
+        self.delete_runs(keys)
+        with self._database.write() as connection:
+            connection.execute(
+                "DELETE FROM projects WHERE id = ? AND NOT EXISTS "
+                "(SELECT 1 FROM runs WHERE project = projects.id)",
+                (id,),
+            )
+
+    # runs
+
+    def create_run(self, spec: RunSpec) -> RunInfo:
+        """Create a run. See `Store.create_run`."""
+        if spec.parent is None:
+            return self._runs.create(spec, None)  # type: ignore[arg-type]
+        self._fold()
+        return self._runs.create(spec, self._read_side.series)
+
+    def find_run(
+        self, project: str, *, run_id: str | None = None, sys_id: str | None = None
+    ) -> RunInfo | None:
+        """Return a run, or None. See `Store.find_run`."""
+        with self._database.read() as connection:
+            return self._runs.find(connection, project, run_id, sys_id)
+
+    def get_runs(self, keys: Sequence[int]) -> Sequence[RunInfo]:
+        """Return runs by key. See `Store.get_runs`."""
+        with self._database.read() as connection:
+            return self._runs.get(connection, keys)
+
+    def query_runs(self, query: RunQuery) -> RunPage:
+        """Return the runs that a query selects. See `Store.query_runs`."""
+        with self._snapshot() as connection:
+            return self._runs.query(connection, query)
+
+    def trash_runs(self, keys: Sequence[int]) -> None:
+        """Mark runs as trashed. See `Store.trash_runs`."""
+        self._runs.set_trashed(keys, True)
+
+    def restore_runs(self, keys: Sequence[int]) -> None:
+        """Take runs out of the trash. See `Store.restore_runs`."""
+        self._runs.set_trashed(keys, False)
+
+    def delete_runs(self, keys: Sequence[int]) -> None:
+        """Delete runs for good. See `Store.delete_runs`."""
+        self._fold()
+        self._read_side.care.delete_runs(keys)
+
+    # writing
+
+    def open_writer(self, key: int) -> RunWriter:
+        """Return a writer on a run. See `Store.open_writer`."""
+        run = self.get_runs([key])[0]
+        with self._database.read() as connection:
+            touched = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM run_state WHERE run = ?) OR "
+                "EXISTS (SELECT 1 FROM log WHERE run = ?)",
+                (key, key),
+            ).fetchone()[0]
+        types: dict[str, AttributeType] = {}
+        if touched:
+            with self._snapshot() as connection:
+                rows = connection.execute(
+                    "SELECT path, type FROM attributes WHERE run = ?", (key,)
+                ).fetchall()
+            names = self._catalog.names([path for path, _ in rows])
+            types = {name: TYPES[row[1]] for name, row in zip(names, rows, strict=True)}
+        writer = SqliteWriter(self._appender, self._catalog, run, types)
+        self._writers.add(writer)
+        return writer
+
+    def write_points(
+        self,
+        key: int,
+        path: str,
+        *,
+        steps: np.ndarray | Sequence[Any] | pa.Array,
+        values: np.ndarray | Sequence[Any] | pa.Array,
+        times: np.ndarray | Sequence[Any] | pa.Array | int | None = None,
+    ) -> int:
+        """Append points of one float series. See `Store.write_points`."""
+        validate_path(path)
+        self._fold()
+        return self._read_side.bulk.write_points(key, path, steps, values, times)
+
+    def write_table(self, key: int, table: pa.Table) -> int:
+        """Append points of many float series. See `Store.write_table`."""
+        self._fold()
+        return self._read_side.bulk.write_table(key, table)
+
+    def set_events(
+        self, key: int, path: str, value: object, *, where: tuple[str, object] | None = None
+    ) -> int:
+        """Set a cell in logged rows. See `Store.set_events`."""
+        self._fold()
+        return self._read_side.events.set_cells(key, validate_path(path), value, where)
+
+    # reading
+
+    @property
+    def _read_side(self) -> Reading:
+        """What reading needs; it imports NumPy and PyArrow, which logging does without."""
+        if self._reading is None:
+            from mooring.store.sqlite.reading import Reading
+
+            self._reading = Reading(
+                self._database, self._catalog, self._runs, self._data, self._blobs
+            )
+        return self._reading
+
+    def _fold(self) -> None:
+        """Make the derived tables current."""
+        self._appender.flush()
+        with self._database.read() as connection:
+            (current,) = connection.execute(
+                "SELECT (SELECT value FROM meta WHERE key = 'watermark') >= "
+                "coalesce((SELECT max(seq) FROM log), 0)"
+            ).fetchone()
+        if not current or self.read_only:
+            self._read_side.fold.run()
+        if self.read_only:
+            return
+        if not current:
+            with self._database.read() as connection:
+                grown = connection.execute(
+                    "SELECT run FROM run_state WHERE unsealed > ?", (SEAL_POINTS,)
+                ).fetchall()
+            if grown:
+                self._read_side.sealer.seal([run for (run,) in grown], events=False)
+        self._reap()
+
+    def _reap(self) -> None:
+        """Make the runs of processes that have died inactive."""
+        now = clock.monotonic()
+        if now - self._reaped < _REAP_INTERVAL_S:
+            return
+        self._reaped = now
+        with self._database.read() as connection:
+            dead = holders.find_dead(connection)
+        if dead:
+            path = self._catalog.system("sys/state")
+            with self._database.write() as connection:
+                for holder, run in dead:
+                    holders.release(connection, holder, run, path)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        self._fold()
+        with self._database.read() as connection:
+            yield connection
+
+    def list_attributes(
+        self, keys: Sequence[int] | None, select: PathSelector, *, project: str | None = None
+    ) -> Sequence[tuple[str, AttributeType]]:
+        """Return distinct attributes of runs. See `Store.list_attributes`."""
+        with self._snapshot() as connection:
+            paths = self._read_side.attributes.select_paths(connection, select)
+            found = self._runs.list_attributes(connection, keys, paths, select, project)
+            names = self._catalog.names([path for path, _ in found])
+        return sorted((name, TYPES[code]) for name, (_, code) in zip(names, found, strict=True))
+
+    def read_attributes(
+        self, keys: Sequence[int], select: PathSelector
+    ) -> Sequence[AttributeColumn]:
+        """Return attribute values by column. See `Store.read_attributes`."""
+        with self._snapshot() as connection:
+            return self._read_side.attributes.read(connection, keys, select)
+
+    def read_aggregates(
+        self, keys: Sequence[int], fields: Sequence[Field]
+    ) -> Sequence[AttributeColumn]:
+        """Return aggregates by column. See `Store.read_aggregates`."""
+        with self._snapshot() as connection:
+            return self._read_side.attributes.aggregates(connection, keys, fields)
+
+    def _attribute_row(
+        self, connection: sqlite3.Connection, key: int, path: str
+    ) -> tuple[Any, ...]:
+        run = self._runs.get(connection, [key])[0]
+        id = self._catalog.find_ids([path]).get(path)
+        row = None
+        if id is not None:
+            row = connection.execute(
+                f"SELECT {', '.join(ATTRIBUTE_COLUMNS)} FROM attributes WHERE path = ? AND run = ?",
+                (id, key),
+            ).fetchone()
+        if row is None:
+            known = connection.execute(
+                "SELECT path FROM attributes WHERE run = ? LIMIT 10000", (key,)
+            ).fetchall()
+            raise AttributeNotFound(
+                path,
+                where=f"run {run.run_id!r}",
+                known=self._catalog.names([id for (id,) in known]),
+            )
+        return tuple(row)
+
+    def get_value(self, key: int, path: str) -> tuple[AttributeType, Any]:
+        """Return type and value of an attribute. See `Store.get_value`."""
+        with self._snapshot() as connection:
+            row = self._attribute_row(connection, key, path)
+        type = TYPES[row[2]]
+        if type.is_series and not row[4]:
+            return type, None
+        return type, load_value(type, row[3])
+
+    def get_stats(self, key: int, path: str) -> SeriesStats:
+        """Return what is kept of a series. See `Store.get_stats`."""
+        with self._snapshot() as connection:
+            row = self._attribute_row(connection, key, path)
+        if not TYPES[row[2]].is_series:
+            raise AttributeNotFound(path, where="the series of this run")
+        from mooring.store.sqlite.aggregates import stats_of
+
+        return stats_of(row)
+
+    def read_series(
+        self, keys: Sequence[int], select: PathSelector, query: SeriesQuery
+    ) -> pa.Table:
+        """Return points of series. See `Store.read_series`."""
+        types = [type for type in select.types or () if type.is_series]
+        if len(types) != 1 or len(select.types or ()) != 1:
+            raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
+        for attempt in range(3):
+            try:
+                with self._snapshot() as connection:
+                    return self._read_side.read_series(connection, keys, select, types[0], query)
+            except SegmentMissing:
+                # A compaction may have replaced the segment since the snapshot was taken.
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
+        """Return rows of a tracker's table. See `Store.read_events`."""
+        with self._snapshot() as connection:
+            if keys is None:
+                id = self._runs.project_id(connection, project)
+                keys = [
+                    row[0]
+                    for row in connection.execute(
+                        "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
+                    )
+                ]
+            return self._read_side.events.read(connection, keys)
+
+    # files
+
+    def put_blob(self, source: BinaryIO | bytes) -> tuple[str, int]:
+        """Store content. See `Store.put_blob`."""
+        if self.read_only:
+            _ = self._database.writer
+        return self._blobs.put(source)
+
+    def open_blob(self, digest: str) -> BinaryIO:
+        """Open content for reading. See `Store.open_blob`."""
+        return self._blobs.open(digest)
+
+    # care
+
+    def compact(
+        self,
+        project: str | None = None,
+        *,
+        events: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> CompactionReport:
+        """Seal, join and clean up. See `Store.compact`."""
+        self._fold()
+        return self._read_side.care.compact(project, events=events, progress=progress)
+
+    def check(self, *, repair: bool = False) -> StoreCheck:
+        """Look for damage. See `Store.check`."""
+        self._fold()
+        return self._read_side.care.check(repair=repair)
+
+    def close(self) -> None:
+        """End all activity. Idempotent."""
+        for writer in list(self._writers):
+            writer.close()
+        if not self.read_only:
+            self._appender.close()
+        self._database.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary.name, ignore_errors=True)
+            self._temporary.cleanup()
+
+    def __enter__(self) -> SqliteStore:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
