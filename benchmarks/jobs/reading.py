@@ -109,11 +109,47 @@ def read_runs_table(task: Mapping[str, Any]) -> pd.DataFrame:
     return _project(task).fetch_runs_df(progress_bar=False)  # type: ignore[no-any-return]
 
 
+def write_page(task: Mapping[str, Any]) -> None:
+    """Write many small runs: three parameters, one result."""
+    import random
+
+    from mooring.model import RunSpec
+
+    chance = random.Random(0)
+    store = _open(task)
+    for number in range(task["runs"]):
+        run = store.create_run(RunSpec(project=PROJECT, run_id=f"r{number}"))
+        writer = store.open_writer(run.key)
+        writer.assign(
+            {
+                "params/lr": 10 ** chance.uniform(-5, -1),
+                "params/layers": chance.randrange(1, 9),
+                "params/optimizer": chance.choice(["adam", "sgd", "lamb", "lion"]),
+                "test/accuracy": chance.random(),
+            }
+        )
+        writer.close()
+    store.close()
+
+
+def read_page(task: Mapping[str, Any]) -> pd.DataFrame:
+    """Fetch the best runs of one optimizer with few layers: one run in eight matches."""
+    return _project(task).fetch_runs_df(  # type: ignore[no-any-return]
+        columns=["params/lr", "params/layers", "params/optimizer", "test/accuracy"],
+        query='`params/optimizer`:string = "adam" AND `params/layers`:int < 5',
+        sort_by="test/accuracy",
+        ascending=False,
+        limit=task["page"],
+        progress_bar=False,
+    )
+
+
 TASKS: dict[str, tuple[Callable[[Mapping[str, Any]], None], Callable[[Mapping[str, Any]], Any]]] = {
     "series": (write_series, read_series),
     "logged_series": (write_logged_series, read_series),
     "many_series": (write_many_series, read_many_series),
     "runs_table": (write_runs_table, read_runs_table),
+    "page": (write_page, read_page),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.peers.protocol import Log, Peer, Task, Values, folder_bytes, serve
 
@@ -16,15 +16,20 @@ class MooringRun(Peer):
     """`Run.log(dict, step=)` with the default durability, or another."""
 
     package = "mooring"
-    durability: str | None = None
+    durability: Literal["process", "power"] = "process"
     _run: Any = None
 
     def open(self, folder: Path, run: str) -> Log:
         """Start a run of the project `local/bench`."""
         import mooring
 
-        more = {"durability": self.durability} if self.durability else {}
-        self._run = mooring.Run(project="local/bench", store=str(folder / FILE), run_id=run, **more)
+        self._run = mooring.Run(
+            project="local/bench",
+            store=str(folder / FILE),
+            run_id=run,
+            on_error="raise",  # a failure is to be seen; the default would warn and go on
+            durability=self.durability,
+        )
         run_log = self._run.log
 
         def log(values: Values, step: int) -> None:

@@ -20,7 +20,7 @@ class MooringTracker(Peer):
         """Open the one file; a tracker knows no steps, so none is logged."""
         import mooring
 
-        self._tracker = mooring.Tracker(str(folder / FILE), params={})
+        self._tracker = mooring.Tracker(str(folder / FILE), on_error="raise")
         tracker_log = self._tracker.log
 
         def log(values: Values, step: int) -> None:
