@@ -97,7 +97,7 @@ def open_store(
 def _file_of(address: str | Path) -> str | Path:
     if isinstance(address, Path) or address == ":memory:":
         return address
-    if not isinstance(address, str) or not address:
+    if not address:
         raise InvalidAddress(f"{address!r} is no store address; give a file such as 'runs.db'")
     scheme, separator, _ = address.partition("://")
     if not separator:

@@ -81,13 +81,13 @@ class AttributeColumn:
     """One attribute of many runs.
 
     `rows` are positions in the list of runs that was asked for, ascending; `values[i]` belongs to
-    `rows[i]`. For a series the value is its last one.
+    `rows[i]`. Both are NumPy arrays where there is more than one number, else lists. For a series the value is its last one.
     """
 
     path: str
     type: AttributeType
-    rows: Sequence[int]
-    values: Sequence[Any]
+    rows: Sequence[int] | np.ndarray
+    values: Sequence[Any] | np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,8 +348,8 @@ class Store(Protocol):
         """Return points of series of one type, sorted by run (as asked), path and step.
 
         `select.types` must name exactly one series type. Columns: `run` (dictionary of int64, the
-        key), `path` (dictionary of string), `step` (int64, millionths), `time` (int64, microseconds since
-        1970), `value` (double; string; struct<kind, edges, values>; struct<digest, size_bytes,
+        key), `path` (dictionary of string), `step` (int64, millionths), `time` (int64,
+        microseconds since 1970), `value` (double; string; struct<kind, edges, values>; struct<digest, size_bytes,
         mime_type, name>), and with `include_previews` `completion` (float, null for final points).
         """
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mooring.store.sqlite.codec import decode_cell, dumps, load_value
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES, TYPES
 from mooring.store.sqlite.series import Series
 
-AttributeRow = tuple  # type: ignore[type-arg]
+AttributeRow: TypeAlias = tuple[Any, ...]
 """Values in the order of `ATTRIBUTE_COLUMNS`."""
 
 (
@@ -65,7 +66,7 @@ def series_row(series: Series) -> AttributeRow:
     if len(steps) == 1:
         value, step = float(values[0]), int(steps[0])
         if math.isfinite(value):
-            extremes = (value, step, value, step, value, value * value, 0, 0, 0)
+            extremes: AttributeRow = (value, step, value, step, value, value * value, 0, 0, 0)
         else:
             special = (int(value != value), int(value == math.inf), int(value == -math.inf))
             extremes = (None, None, None, None, 0.0, 0.0, *special)

@@ -18,6 +18,7 @@ from mooring.store.sqlite.database import Database
 from mooring.store.sqlite.fold import Fold, read_rows
 from mooring.store.sqlite.schema import TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer
+from mooring.store.sqlite.segments import micros_of_decimals
 from mooring.store.sqlite.series import Series, join
 
 _FLOAT_SERIES = AttributeType.FLOAT_SERIES
@@ -115,12 +116,9 @@ def _array(values: Any) -> np.ndarray:
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         if pa.types.is_timestamp(values.type):
             values = values.cast(pa.timestamp("us")).cast(pa.int64())
-        if pa.types.is_decimal(values.type):
-            scaled = pc.multiply(values.cast(pa.decimal128(38, 6)), pa.scalar(STEP_SCALE))
-            return np.array([int(x) for x in scaled.to_pylist()], np.int64)
-        if isinstance(values, pa.ChunkedArray):
-            return values.to_numpy()
-        return values.to_numpy(zero_copy_only=False)
+        if not isinstance(values, pa.ChunkedArray):
+            values = pa.chunked_array([values])
+        values = values.to_numpy()
     return np.asarray(values)
 
 
@@ -132,12 +130,18 @@ def _floats(values: Any, what: str) -> np.ndarray:
 
 
 def _steps(steps: Any) -> np.ndarray:
-    decimal = isinstance(steps, (pa.Array, pa.ChunkedArray)) and pa.types.is_decimal(steps.type)
+    if isinstance(steps, (pa.Array, pa.ChunkedArray)) and pa.types.is_decimal(steps.type):
+        if not isinstance(steps, pa.ChunkedArray):
+            steps = pa.chunked_array([steps])
+        try:
+            return micros_of_decimals(steps.cast(pa.decimal128(18, 6)))
+        except pa.ArrowInvalid as error:
+            raise InvalidStep(
+                f"a step is beyond ±10^12 or has more than 6 places: {error}"
+            ) from None
     array = _array(steps)
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InvalidStep(f"steps must be one column of numbers, not {array.dtype}")
-    if decimal:
-        return array
     if not len(array):
         return np.empty(0, np.int64)
     if array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
@@ -147,8 +151,10 @@ def _steps(steps: Any) -> np.ndarray:
     if array.dtype.kind == "f":
         whole = np.floor(array)
         micros = np.rint((array - whole) * STEP_SCALE).astype(np.int64)
-        return micros + whole.astype(np.int64) * STEP_SCALE
-    return array.astype(np.int64) * STEP_SCALE
+        micros += whole.astype(np.int64) * STEP_SCALE
+    else:
+        micros = array.astype(np.int64) * STEP_SCALE
+    return micros
 
 
 def _times(times: Any, count: int) -> np.ndarray:

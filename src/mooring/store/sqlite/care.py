@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from mooring.errors import MooringError
 from mooring.model import AttributeType
@@ -221,7 +222,7 @@ class Care:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size != size:
                     yield Finding("error", f"segment {path} has another size than was written")
-                elif hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                elif _digest(file) != digest:
                     yield Finding("error", f"segment {path} has changed since it was written")
         except OSError as error:
             yield Finding("error", f"segment {path} with {rows} rows: {error.strerror}")
@@ -230,7 +231,7 @@ class Care:
         for digest in sorted(set(self._used_blobs())):
             try:
                 with self._blobs.open(digest) as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    if _digest(file) != digest:
                         yield Finding("error", f"file {digest} is damaged")
             except MooringError as error:
                 yield Finding("error", str(error))
@@ -247,6 +248,13 @@ class Care:
                 yield Finding(
                     "warning", f"{path} belongs to nothing (left by a killed process)", repair
                 )
+
+
+def _digest(file: BinaryIO) -> str:
+    hasher = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        hasher.update(chunk)
+    return hasher.hexdigest()
 
 
 def _age(path: Path) -> float:

@@ -29,7 +29,7 @@ class EventRows:
 
     def read(self, connection: sqlite3.Connection, keys: Sequence[int]) -> EventTable:
         """Return the rows of these runs, oldest first."""
-        rows = [
+        rows: list[tuple[int, int, int, str | bytes]] = [
             (seq, run, time, data)
             for run, seq, _, time, data in self._sealer.read_sealed_events(connection, keys)
         ]
@@ -43,7 +43,7 @@ class EventRows:
         columns: dict[str, list[Any]] = {}
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
-            texts = [r[3] if isinstance(r[3], str) else r[3].decode() for r in chunk]
+            texts = [text if isinstance(text, str) else text.decode() for *_, text in chunk]
             for i, record in enumerate(loads("[" + ",".join(texts) + "]"), start):
                 for id, cell in record.items():
                     column = columns.get(id)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 NETWORK_FILESYSTEMS = frozenset(
-    ["9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "smb2", "smb3", "smbfs"]
+    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"}
+    | {"glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs"}
+    | {"smb2", "smb3", "smbfs"}
 )
 """Types where SQLite's shared-memory WAL index does not work between machines."""
 

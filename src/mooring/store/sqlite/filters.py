@@ -50,7 +50,7 @@ _KINDS = (
     _TEXT,
     (AttributeType.RUN_STATE,),
 )
-"""Types that are compared alike; an untyped comparison is made with each kind it makes sense for."""
+"""Types that are compared alike; an untyped comparison is made with each kind that it fits."""
 _POSITIVE = {
     Operator.NE: Operator.EQ,
     Operator.NOT_MATCHES: Operator.MATCHES,

@@ -155,7 +155,7 @@ class Fold:
                 if not connection.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone():
                     continue  # written by a process that did not know yet that the run is deleted
                 batch = batches[run] = _RunBatch(last_step=self._last_step(connection, run))
-            if kind == LOG_POINTS or kind == LOG_EVENT or kind == LOG_PREVIEW:
+            if kind in (LOG_POINTS, LOG_EVENT, LOG_PREVIEW):
                 if step is None:
                     last = batch.last_step
                     step = 0 if last is None else (last // STEP_SCALE + 1) * STEP_SCALE

@@ -163,7 +163,7 @@ def _table(
 def _joined(parts: Sequence[np.ndarray], dtype: object) -> np.ndarray:
     if len(parts) == 1:
         return np.ascontiguousarray(parts[0])
-    return np.concatenate(parts) if parts else np.empty(0, dtype)  # type: ignore[call-overload, no-any-return]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)  # type: ignore[call-overload]
 
 
 def _coded(

@@ -397,8 +397,10 @@ class RunTable:
         )
         keys = [row[0] for row in rows]
         if limit < 0 or len(keys) < limit:
-            having = f"EXISTS (SELECT 1 FROM attributes WHERE path = ? AND run = runs.id{types} " \
-                f"AND {column} IS NOT NULL)"  # fmt: skip
+            having = (
+                f"EXISTS (SELECT 1 FROM attributes WHERE path = ? AND run = runs.id{types} "
+                f"AND {column} IS NOT NULL)"
+            )
             (sorted_count,) = connection.execute(
                 f"SELECT count(*) FROM runs WHERE {where} AND {having}", (*parameters, path)
             ).fetchone()

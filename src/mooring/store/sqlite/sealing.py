@@ -17,6 +17,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +44,10 @@ _SERIES_TYPES = (
     AttributeType.HISTOGRAM_SERIES,
     AttributeType.FILE_SERIES,
 )
+
+
+Written = tuple[WrittenSegment, list[tuple[int | None, ...]]]
+"""A segment and its entries of `segment_series`, less the segment."""
 
 
 @dataclass(slots=True)
@@ -171,8 +176,8 @@ class Sealer:
         self,
         series: Sequence[Series],
         events: Sequence[tuple[int, int, int, int, bytes]],
-    ) -> list[tuple[WrittenSegment, list[tuple[int, int, int, int, int, int | None, int | None]]]]:
-        """Write segments; return each with its entries of `segment_series`, less the segment."""
+    ) -> list[Written]:
+        """Write segments of points and of events."""
         runs = {s.run for s in series} | {event[0] for event in events}
         with self._database.read() as connection:
             names = {
@@ -184,7 +189,7 @@ class Sealer:
                 or ("", "")
                 for run in runs
             }
-        written = []
+        written: list[Written] = []
         if series:
             ids = list({s.path for s in series})
             paths = dict(zip(ids, self._catalog.names(ids), strict=True))
@@ -192,7 +197,7 @@ class Sealer:
             # Series of one type make one table: runs with several types take turns otherwise.
             ordered.sort(key=lambda s: TYPE_CODES[s.type])
             segment = self._segments.write_points(names, paths, ordered)
-            entries = []
+            entries: list[tuple[int | None, ...]] = []
             at = 0
             for s in ordered:
                 count = len(s.steps)
@@ -211,11 +216,11 @@ class Sealer:
             written.append((segment, entries))
         if events:
             written.append(self._write_events(names, events))
-        return written  # type: ignore[return-value]
+        return written
 
     def _write_events(
         self, names: dict[int, tuple[str, str]], events: Sequence[tuple[int, int, int, int, bytes]]
-    ) -> tuple[WrittenSegment, list[tuple[int, int, int, int, int, None, None]]]:
+    ) -> Written:
         texts = self._catalog.all_names()
         ordered = sorted(events, key=lambda event: (event[0], event[1]))
         data = [
@@ -233,7 +238,7 @@ class Sealer:
             ],
             schema=EVENTS_SCHEMA,
         )
-        entries = []
+        entries: list[tuple[int | None, ...]] = []
         runs = np.array([event[0] for event in ordered])
         starts = np.flatnonzero(np.concatenate(([True], runs[1:] != runs[:-1])))
         for start, stop in zip(starts, [*starts[1:], len(runs)], strict=True):
@@ -245,7 +250,7 @@ class Sealer:
     @staticmethod
     def _enter(
         connection: sqlite3.Connection,
-        written: Iterable[tuple[WrittenSegment, list[tuple[int, ...]]]],
+        written: Iterable[Written],
         sealed_until: dict[int, int],
     ) -> None:
         """Enter segments. An attribute deleted since its points were read stays deleted."""
@@ -464,9 +469,9 @@ def keep_sequence(connection: sqlite3.Connection) -> None:
 
 def _select_in(
     connection: sqlite3.Connection, sql: str, values: Iterable[int]
-) -> list[tuple[int, ...]]:
+) -> list[tuple[Any, ...]]:
     listed = sorted(values)
-    rows: list[tuple[int, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     for start in range(0, len(listed), 500):
         batch = listed[start : start + 500]
         rows += connection.execute(f"{sql} ({','.join('?' * len(batch))})", batch).fetchall()

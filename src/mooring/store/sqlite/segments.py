@@ -248,18 +248,11 @@ class SegmentRows:
 
     def steps(self) -> np.ndarray:
         """Steps in millionths."""
-        # decimal128: two little-endian 64-bit words, of which the lower holds all 18 digits
-        parts = [
-            np.frombuffer(chunk.buffers()[1], np.int64)[
-                2 * chunk.offset : 2 * (chunk.offset + len(chunk)) : 2
-            ]
-            for chunk in self._table["step"].chunks
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return micros_of_decimals(self._table["step"])
 
     def times(self) -> np.ndarray:
         """Times in microseconds since 1970."""
-        times = self._table["timestamp"].cast(pa.int64()).to_numpy() * 1000
+        times: np.ndarray = self._table["timestamp"].cast(pa.int64()).to_numpy() * 1000
         times += self._table["timestamp_us"].to_numpy()
         return times
 
@@ -267,12 +260,14 @@ class SegmentRows:
         """Values: doubles for a float series, else objects."""
         column = self._table[_VALUE_COLUMNS[type]]
         if type is AttributeType.FLOAT_SERIES:
-            return column.to_numpy()
+            numbers: np.ndarray = column.to_numpy()
+            return numbers
         return object_array([_cell(type, value) for value in column.to_pylist()])
 
     def column(self, name: str) -> list[Any]:
         """Any other column."""
-        return self._table[name].to_pylist()
+        values: list[Any] = self._table[name].to_pylist()
+        return values
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:
@@ -303,6 +298,18 @@ def _corrupt(path: Path, error: Exception) -> StoreCorrupt:
         f"segment {path} is damaged ({str(error).splitlines()[0]}); restore the file from a backup",
         address=str(path),
     )
+
+
+def micros_of_decimals(column: pa.ChunkedArray) -> np.ndarray:
+    """Return decimal128(18, 6) as integers of millionths."""
+    # decimal128 is two little-endian 64-bit words, of which the lower holds all 18 digits.
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.int64)[
+            2 * chunk.offset : 2 * (chunk.offset + len(chunk)) : 2
+        ]
+        for chunk in column.chunks
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def decimal_steps(micros: np.ndarray) -> pa.Array:

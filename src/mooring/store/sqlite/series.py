@@ -58,7 +58,7 @@ Key = tuple[int, int]
 
 
 def join(pieces: Sequence[Series], run: int) -> Series:
-    """Join pieces of one series; at equal steps the later piece, and in it the later point, wins."""
+    """Join pieces of one series; at equal steps the later piece, in it the later point, wins."""
     if len(pieces) == 1:
         piece = pieces[0]
         steps = piece.steps
