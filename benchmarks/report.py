@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,15 @@ HEAD = (
     "bar",
     "notes",
 )
+BAR_HEAD = ("what", "who", "bar", "measured", "reached")
 RATIO_WORDS = (
     "x Mooring: how many times as long, as large, or as slow as Mooring's first line; above 1, "
     "Mooring is ahead."
 )
+
+Row = Sequence[str]
+Groups = Mapping[str, Sequence[Row]]
+Table = Callable[[Row, Groups], Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +61,16 @@ class Report:
         content = json.loads(file.read_text())
         return cls(figures=[_figure(item) for item in content["figures"]], facts=content["facts"])
 
-    def _lines(self, table: Any, heading: str, item: str) -> Iterable[str]:
+    def _lines(self, table: Table, heading: str, item: str) -> Iterable[str]:
         for name, value in self.facts.items():
             yield item.format(f"{name}: {value}")
         yield item.format(RATIO_WORDS)
-        for measure, figures in _by_measure(self.figures).items():
-            yield ""
-            yield heading.format(f"{measure[0]} [{measure[1]}]")
-            reference = next((figure for figure in figures if figure.is_mooring), None)
-            yield from table(HEAD, [_cells(figure, reference) for figure in figures])
+        yield ""
+        yield heading.format("Measured")
+        yield from table(HEAD, _groups(self.figures))
         yield ""
         yield heading.format("The bars")
-        yield from table(
-            ("what", "who", "bar", "measured", "reached"), list(_bar_rows(self.figures))
-        )
+        yield from table(BAR_HEAD, {"": list(_bar_rows(self.figures))})
 
 
 def facts(versions: Mapping[str, str], *, quick: bool, load: Sequence[float]) -> dict[str, Any]:
@@ -87,14 +88,24 @@ def facts(versions: Mapping[str, str], *, quick: bool, load: Sequence[float]) ->
     }
 
 
-def _by_measure(figures: Iterable[Figure]) -> dict[tuple[str, str], list[Figure]]:
-    groups: dict[tuple[str, str], list[Figure]] = {}
+def _groups(figures: Iterable[Figure]) -> dict[str, list[Row]]:
+    """Return the rows of the table, under the title of their measure."""
+    measures: dict[str, list[Figure]] = {}
     for figure in figures:
-        groups.setdefault((figure.measure.title, figure.measure.unit), []).append(figure)
-    return groups
+        title = f"{figure.measure.title} [{figure.measure.unit}]"
+        measures.setdefault(title, []).append(figure)
+    return {
+        title: [_cells(figure, _reference(group)) for figure in group]
+        for title, group in measures.items()
+    }
 
 
-def _cells(figure: Figure, reference: Figure | None) -> tuple[str, ...]:
+def _reference(group: Sequence[Figure]) -> Figure | None:
+    """Return Mooring's first line, which the others are compared with."""
+    return next((figure for figure in group if figure.is_mooring), None)
+
+
+def _cells(figure: Figure, reference: Figure | None) -> Row:
     if figure.median is None:
         return (figure.subject, *[""] * 7, f"not measured: {figure.problem}")
     ratio = figure.times_of(reference) if reference and reference is not figure else None
@@ -107,18 +118,16 @@ def _cells(figure: Figure, reference: Figure | None) -> tuple[str, ...]:
         "1" if reference is figure else _number(ratio),
         figure.n,
         str(figure.rounds),
-        "; ".join(f"{_bar(figure, bar)}: {_answer(figure.reached(bar))}" for bar in _bars(figure)),
+        "; ".join(
+            f"{_bar(figure, bar)}: {_answer(figure.reached(bar))}" for bar in figure.measure.bars
+        ),
         figure.note,
     )
 
 
-def _bars(figure: Figure) -> Sequence[Bar]:
-    return figure.measure.bars
-
-
-def _bar_rows(figures: Iterable[Figure]) -> Iterable[tuple[str, ...]]:
+def _bar_rows(figures: Iterable[Figure]) -> Iterable[Row]:
     for figure in figures:
-        for bar in _bars(figure):
+        for bar in figure.measure.bars:
             value = figure.median if bar.statistic == "median" else figure.p99
             yield (
                 figure.measure.title,
@@ -147,19 +156,43 @@ def _number(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def _text_table(head: Row, groups: Groups) -> Iterable[str]:
+    """Yield lines in columns, each group under its title."""
+    rows = [row for group in groups.values() for row in group]
+    used = _used_columns(head, rows)
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    used = [column for column, _ in enumerate(head) if any(row[column] for row in rows)]
-    for row in [head, *rows]:
-        yield "  ".join(row[column].ljust(widths[column]) for column in used).rstrip()
+
+    def line(row: Row) -> str:
+        cells = "  ".join(row[column].ljust(widths[column]) for column in used)
+        return f"  {cells}".rstrip()
+
+    yield line(head)
+    for title, group in groups.items():
+        if title:
+            yield ""
+            yield title
+        yield from map(line, group)
 
 
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    used = [column for column, _ in enumerate(head) if any(row[column] for row in rows)]
-    yield "| " + " | ".join(head[column] for column in used) + " |"
-    yield "| " + " | ".join("---" for _ in used) + " |"
-    for row in rows:
-        yield "| " + " | ".join(row[column].replace("|", "\\|") for column in used) + " |"
+def _markdown_table(head: Row, groups: Groups) -> Iterable[str]:
+    """Yield lines of a table whose first column has the titles of the groups, where there are."""
+    used = _used_columns(head, [row for group in groups.values() for row in group])
+    titled = any(groups)
+
+    def line(title: str, row: Row) -> str:
+        cells = [row[column] for column in used]
+        cells = [title, *cells] if titled else cells
+        return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+    yield line("what", head)
+    yield line("---", ["---"] * len(head))
+    for title, group in groups.items():
+        for number, row in enumerate(group):
+            yield line("" if number else title, row)
+
+
+def _used_columns(head: Row, rows: Sequence[Row]) -> list[int]:
+    return [column for column in range(len(head)) if any(row[column] for row in rows)]
 
 
 def _figure(item: dict[str, Any]) -> Figure:

@@ -68,8 +68,9 @@ def read_series(task: Mapping[str, Any]) -> pd.DataFrame:
     """Fetch the series of a run that nothing is known of yet."""
     import mooring
 
-    run = mooring.ReadOnlyRun(_project(task), custom_id="r1")
-    return run["loss"].fetch_values()  # type: ignore[no-any-return]
+    with _project(task) as project:
+        run = mooring.ReadOnlyRun(project, custom_id="r1")
+        return run["loss"].fetch_values()  # type: ignore[no-any-return]
 
 
 def write_many_series(task: Mapping[str, Any]) -> None:
@@ -86,7 +87,8 @@ def write_many_series(task: Mapping[str, Any]) -> None:
 
 def read_many_series(task: Mapping[str, Any]) -> pd.DataFrame:
     """Fetch one series of all runs."""
-    return _project(task).fetch_metrics(paths=["loss"])  # type: ignore[no-any-return]
+    with _project(task) as project:
+        return project.fetch_metrics(paths=["loss"])  # type: ignore[no-any-return]
 
 
 def write_runs_table(task: Mapping[str, Any]) -> None:
@@ -106,7 +108,8 @@ def write_runs_table(task: Mapping[str, Any]) -> None:
 
 def read_runs_table(task: Mapping[str, Any]) -> pd.DataFrame:
     """Fetch all runs with all attributes."""
-    return _project(task).fetch_runs_df(progress_bar=False)  # type: ignore[no-any-return]
+    with _project(task) as project:
+        return project.fetch_runs_df(progress_bar=False)  # type: ignore[no-any-return]
 
 
 def write_page(task: Mapping[str, Any]) -> None:
@@ -134,14 +137,15 @@ def write_page(task: Mapping[str, Any]) -> None:
 
 def read_page(task: Mapping[str, Any]) -> pd.DataFrame:
     """Fetch the best runs of one optimizer with few layers: one run in eight matches."""
-    return _project(task).fetch_runs_df(  # type: ignore[no-any-return]
-        columns=["params/lr", "params/layers", "params/optimizer", "test/accuracy"],
-        query='`params/optimizer`:string = "adam" AND `params/layers`:int < 5',
-        sort_by="test/accuracy",
-        ascending=False,
-        limit=task["page"],
-        progress_bar=False,
-    )
+    with _project(task) as project:
+        return project.fetch_runs_df(  # type: ignore[no-any-return]
+            columns=["params/lr", "params/layers", "params/optimizer", "test/accuracy"],
+            query='`params/optimizer`:string = "adam" AND `params/layers`:int < 5',
+            sort_by="test/accuracy",
+            ascending=False,
+            limit=task["page"],
+            progress_bar=False,
+        )
 
 
 TASKS: dict[str, tuple[Callable[[Mapping[str, Any]], None], Callable[[Mapping[str, Any]], Any]]] = {
@@ -165,7 +169,7 @@ def _writing(write: Callable[[Mapping[str, Any]], None]) -> Task:
 def _reading(read: Callable[[Mapping[str, Any]], Any]) -> Task:
     def task(task: Mapping[str, Any]) -> Mapping[str, Any]:
         taken = []
-        for _ in range(task["repeats"] + 1):
+        for _ in range(task["repeats"]):
             start = time.perf_counter()
             frame = read(task)
             taken.append(time.perf_counter() - start)

@@ -53,13 +53,16 @@ def _logged(bench: Bench, subject: Subject, rows: Path, calls: int) -> Figure:
             return failed(
                 question, subject.title, is_mooring=subject.is_mooring, problem=str(failure)
             )
+    sealed = ""
+    if subject.is_mooring:
+        sealed = f", of which sealed by then: {answer['parquet_bytes'] / 1e6:.1f} MB"
     return over_rounds(
         question,
         subject.title,
         [answer["bytes"] / answer["points"]],
         is_mooring=subject.is_mooring,
         n=f"{answer['points']:,} points",
-        note=f"all files of {calls:,} calls: {answer['bytes'] / 1e6:.1f} MB",
+        note=f"all files of {calls:,} calls: {answer['bytes'] / 1e6:.1f} MB{sealed}",
     )
 
 

@@ -75,11 +75,8 @@ def seal(task: Mapping[str, Any]) -> Mapping[str, Any]:
     report = store.compact()
     store.close()
     parquet = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
-    return {
-        "bytes": folder_bytes(folder),
-        "parquet_bytes": parquet,
-        "points_sealed": report.points_sealed,
-    }
+    sealed = report.points_sealed
+    return {"bytes": folder_bytes(folder), "parquet_bytes": parquet, "points_sealed": sealed}
 
 
 if __name__ == "__main__":

@@ -207,7 +207,8 @@ def _size(peer: Peer, task: Mapping[str, Any]) -> Mapping[str, Any]:
             log(row, step)
             points += len(row)
     peer.close()
-    return {"points": points, "bytes": folder_bytes(folder)}
+    parquet = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
+    return {"points": points, "bytes": folder_bytes(folder), "parquet_bytes": parquet}
 
 
 _answers: IO[str] = sys.stdout
