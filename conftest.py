@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -15,3 +18,32 @@ def _own_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             monkeypatch.delenv(name)
     if isinstance(request.node, pytest.DoctestItem):
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+
+
+@pytest.fixture(autouse=True)
+def _example_project(
+    request: pytest.FixtureRequest, doctest_namespace: dict[str, Any], _own_surroundings: None
+) -> Iterator[None]:
+    """Give the docstring examples of `mooring.fetch` a `project` of two runs."""
+    item = request.node
+    if not isinstance(item, pytest.DoctestItem) or not item.name.startswith(
+        ("mooring.fetch.", "fetch.")
+    ):
+        yield
+        return
+    from mooring.fetch import ReadOnlyProject
+    from mooring.model import RunSpec
+    from mooring.store import open_store
+
+    noon = 1_767_614_400_000_000
+    with closing(open_store("runs.db")) as store:
+        for run_id, name, lr in (("calm-heron", "small", 0.01), ("brave-otter", "large", 0.1)):
+            run = store.create_run(RunSpec(project="digits", run_id=run_id, name=name))
+            with closing(store.open_writer(run.key)) as writer:
+                writer.assign({"params/lr": lr})
+                writer.change_set("sys/tags", add=["best"] if name == "large" else [])
+                for step, loss in enumerate([0.8, 88.2 if name == "large" else 0.7, 0.5]):
+                    time = noon + step * 1_000_000
+                    writer.log({"metrics/loss": loss}, step=step, time=time)
+        doctest_namespace["project"] = ReadOnlyProject(store=store)
+        yield

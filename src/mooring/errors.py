@@ -17,7 +17,7 @@
     ├── NotFound                   a name that the store does not hold
     │   ├── ProjectNotFound
     │   ├── RunNotFound
-    │   └── AttributeNotFound
+    │   └── AttributeNotFound      (also a KeyError)
     ├── AlreadyExists              a name that is taken
     ├── InvalidInput               (also a ValueError) an argument that cannot be accepted
     │   ├── InvalidAddress
@@ -27,6 +27,7 @@
     │   ├── InvalidValue
     │   ├── TypeConflict           an attribute that already has another type
     │   └── QueryError             a filter that cannot be read or compared
+    ├── TypeMismatch               (also a TypeError) a call that the attribute's type does not have
     └── MissingExtra               an optional dependency is not installed
 
 `Transient` marks what may succeed when it is tried again; retry loops look for it.
@@ -64,6 +65,7 @@ __all__ = [
     "StoreTooNew",
     "Transient",
     "TypeConflict",
+    "TypeMismatch",
     "UnsafeFilesystem",
     "closest",
 ]
@@ -165,10 +167,13 @@ class RunNotFound(NotFound):
     what = "run"
 
 
-class AttributeNotFound(NotFound):
+class AttributeNotFound(NotFound, KeyError):
     """The run has no attribute of this path."""
 
     what = "attribute"
+
+    def __str__(self) -> str:  # KeyError would show the message as a quoted literal
+        return Exception.__str__(self)
 
 
 class AlreadyExists(MooringError):
@@ -225,6 +230,23 @@ class QueryError(InvalidInput):
         super().__init__(message)
         self.text = text
         self.position = position
+
+
+class TypeMismatch(MooringError, TypeError):
+    """A call that the attribute's type does not have.
+
+    Attributes: `path`, `type`, `method`, and `instead`, the calls that the type does have.
+    """
+
+    def __init__(self, path: str, *, type: str, method: str, instead: Sequence[str]) -> None:
+        super().__init__(
+            f"attribute {path!r} is a {type}, which has no {method}(); "
+            f"call {' or '.join(f'{name}()' for name in instead)}"
+        )
+        self.path = path
+        self.type = type
+        self.method = method
+        self.instead = tuple(instead)
 
 
 class MissingExtra(MooringError):

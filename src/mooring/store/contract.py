@@ -81,7 +81,7 @@ class AttributeColumn:
     """One attribute of many runs.
 
     `rows` are positions in the list of runs that was asked for, ascending; `values[i]` belongs to
-    `rows[i]`. Both are NumPy arrays where there is more than one number, else lists. For a series the value is its last one.
+    `rows[i]`. Columns of numbers can be NumPy arrays. For a series the value is its last one.
     """
 
     path: str
@@ -349,8 +349,9 @@ class Store(Protocol):
 
         `select.types` must name exactly one series type. Columns: `run` (dictionary of int64, the
         key), `path` (dictionary of string), `step` (int64, millionths), `time` (int64,
-        microseconds since 1970), `value` (double; string; struct<kind, edges, values>; struct<digest, size_bytes,
-        mime_type, name>), and with `include_previews` `completion` (float, null for final points).
+        microseconds since 1970), `value` (double; string; struct<kind, edges, values>;
+        struct<digest, size_bytes, mime_type, name>), and with `include_previews` `completion`
+        (float, null for final points).
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -73,11 +74,12 @@ class AttributeReader:
         """Walk the table in its own order: path by path."""
         names = self._catalog.all_names()
         positions = Positions(keys)
+        inside, bound = positions.condition()
         for path in sorted(names) if paths is None else paths:
             rows = connection.execute(
                 "SELECT run, type, value FROM attributes "
-                f"WHERE path = ? AND run BETWEEN ? AND ? AND count IS NOT 0{types}",
-                (path, positions.low, positions.high),
+                f"WHERE path = ? AND {inside} AND count IS NOT 0{types}",
+                (path, *bound),
             ).fetchall()
             if rows:
                 runs, codes, values = zip(*rows, strict=True)
@@ -128,14 +130,15 @@ class AttributeReader:
         if not keys:
             return []
         positions = Positions(keys)
+        inside, bound = positions.condition()
         columns = []
         ids = self._catalog.find_ids([field.path for field in fields])
         for field in fields:
             types = f" AND {type_condition([field.type])}" if field.type else ""
             rows = connection.execute(
                 f"SELECT run, type, {AGGREGATES[field.aggregate]} FROM attributes "
-                f"WHERE path = ? AND run BETWEEN ? AND ? AND count IS NOT 0{types}",
-                (ids.get(field.path, -1), positions.low, positions.high),
+                f"WHERE path = ? AND {inside} AND count IS NOT 0{types}",
+                (ids.get(field.path, -1), *bound),
             ).fetchall()
             plain = field.aggregate in (None, Aggregate.LAST, Aggregate.FIRST)
             found: list[AttributeColumn] = []
@@ -155,8 +158,20 @@ class Positions:
 
     def __init__(self, keys: Sequence[int]) -> None:
         self.low, self.high = min(keys), max(keys)
+        self._keys = keys
         self._table = np.full(self.high - self.low + 1, -1, np.int64)
         self._table[np.asarray(keys, np.int64) - self.low] = np.arange(len(keys))
+
+    def condition(self) -> tuple[str, tuple[object, ...]]:
+        """Return a condition on `run` that these runs meet, and its parameters.
+
+        A walk over a range passes about eight rows in the time of one look-up.
+        """
+        if self.high - self.low < 8 * len(self._keys):
+            return "run BETWEEN ? AND ?", (self.low, self.high)
+        return "run IN (SELECT value FROM json_each(?))", (
+            json.dumps([int(key) for key in self._keys]),
+        )
 
     def of(self, key: int) -> int:
         """Return the position of one run."""

@@ -148,6 +148,7 @@ def _steps(steps: Any) -> np.ndarray:
         raise InvalidStep("a step is NaN or infinite")
     if float(array.max()) > MAX_STEP or float(array.min()) < -MAX_STEP:
         raise InvalidStep("a step is beyond ±10^12")
+    micros: np.ndarray
     if array.dtype.kind == "f":
         whole = np.floor(array)
         micros = np.rint((array - whole) * STEP_SCALE).astype(np.int64)

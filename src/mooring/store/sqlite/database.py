@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -90,7 +91,11 @@ class Database:
     # opening
 
     def _check_file(self, create: bool) -> bool:
-        """Refuse what is no store before SQLite touches it."""
+        """Refuse what cannot be a store; return whether there is something to open.
+
+        The file is not opened here: closing any descriptor of it would drop the locks that SQLite
+        holds on it for other stores of this process, and their log with the next process's exit.
+        """
         path = self.path
         try:
             if path.is_dir():
@@ -100,14 +105,16 @@ class Database:
                     raise StoreNotFound(f"no store at {path}", address=str(path))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return False
-            with path.open("rb") as file:
-                if file.read(len(_MAGIC)) != _MAGIC:
-                    raise NotAStore(
-                        f"{path} is not a Mooring store (it is no SQLite file)", address=str(path)
-                    )
+            if path.stat().st_size < 100:  # less than SQLite's header
+                raise NotAStore(
+                    f"{path} is not a Mooring store (it is no SQLite file)", address=str(path)
+                )
+            if not os.access(path, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except PermissionError as error:
             raise StoreReadOnly(
-                f"no permission to open {path}: {error.strerror}", address=str(path)
+                f"no permission to open {path}: {error.strerror}; ask its owner for access",
+                address=str(path),
             ) from None
         except OSError as error:
             raise StoreError(f"cannot open {path}: {error.strerror}", address=str(path)) from None
@@ -129,19 +136,20 @@ class Database:
         if journal not in ("wal", "delete"):
             raise UnsafeFilesystem(f"journal {journal!r}; write 'wal' or 'delete'")
         self._journal = journal
+        writable = os.access(self.path.parent, os.W_OK) and (
+            not exists or os.access(self.path, os.W_OK)
+        )
+        if not writable:
+            if exists:  # what is no store at all is refused as such
+                Database(self.path, read_only=True, create=False, settings=self.settings).close()
+            advice = "open it with read_only=True" if exists else "choose another folder"
+            raise StoreReadOnly(f"{self.path} cannot be written; {advice}", address=str(self.path))
         if exists:
             connection = self._connect("mode=rw")
             try:
                 version = self._check_format(connection)
             finally:
                 connection.close()
-            if version and not (
-                os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
-            ):
-                raise StoreReadOnly(
-                    f"{self.path} cannot be written; open it with read_only=True",
-                    address=str(self.path),
-                )
         else:
             version = 0
         connection = self._connect_writer(create=not exists)
@@ -154,7 +162,12 @@ class Database:
             connection = self._connect("mode=ro")
             self._check_format(connection)
             self._uri_options = "mode=ro"
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            ):
+                raise
             # A WAL store in a folder that cannot be written: SQLite cannot make its index there.
             wal = Path(f"{self.path}-wal")
             if wal.exists() and wal.stat().st_size:
@@ -208,7 +221,15 @@ class Database:
                 time.sleep(0.01)
 
     def _check_format(self, connection: sqlite3.Connection) -> int:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        try:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_NOTADB or self._has_magic():
+                raise
+            raise NotAStore(
+                f"{self.path} is not a Mooring store (it is no SQLite file)",
+                address=str(self.path),
+            ) from None
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and (tables or application):
@@ -225,6 +246,11 @@ class Database:
                 address=str(self.path),
             )
         return version
+
+    def _has_magic(self) -> bool:
+        """Return whether the file begins as SQLite's do. Only for a file that cannot be read."""
+        with self.path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring the file to the newest format, in one transaction for each step."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeGuard
 
 from mooring.errors import InvalidInput, QueryError
 from mooring.model import AttributeType, micros_from_datetime
@@ -78,7 +80,7 @@ class FilterCompiler:
             case And(operands):
                 return self._joined(operands, " AND ", "1")
             case Or(operands):
-                return self._joined(operands, " OR ", "0")
+                return self._any_of(operands)
             case Not(operand):
                 inner = self.compile(operand)
                 return Condition(f"NOT ({inner.sql})", inner.parameters)
@@ -88,11 +90,27 @@ class FilterCompiler:
                 return self._compare(expression)
 
     def _joined(self, operands: Sequence[Expression], word: str, empty: str) -> Condition:
-        parts = [self.compile(operand) for operand in operands]
-        return Condition(
-            word.join(f"({part.sql})" for part in parts) or empty,
-            tuple(value for part in parts for value in part.parameters),
-        )
+        return _join([self.compile(operand) for operand in operands], word, empty)
+
+    def _any_of(self, operands: Sequence[Expression]) -> Condition:
+        """Compile OR; equality of one text field with many texts becomes one look-up."""
+        alternatives: dict[str, list[str]] = {}
+        parts = []
+        for operand in operands:
+            if _is_text_equality(operand):
+                alternatives.setdefault(operand.field.path, []).append(str(operand.value))
+            else:
+                parts.append(self.compile(operand))
+        for path, texts in alternatives.items():
+            id = self.path_id(path)
+            if id is not None:
+                sql = (
+                    "runs.id IN (SELECT run FROM attributes WHERE path = ? AND "
+                    f"{type_condition([AttributeType.STRING])} AND "
+                    "value IN (SELECT value FROM json_each(?)))"
+                )
+                parts.append(Condition(sql, (id, json.dumps(texts))))
+        return _join(parts, " OR ", "0")
 
     def path_id(self, path: str) -> int | None:
         """Return the number of a path, or None when nothing in the store has it."""
@@ -180,6 +198,27 @@ class FilterCompiler:
             # CASE keeps SQLite from reading a text as JSON before it has looked at the type.
             groups.append(Condition(f"CASE WHEN {type_condition(wanted)} THEN {test} END", (text,)))
         return groups
+
+
+def _join(parts: Sequence[Condition], word: str, empty: str) -> Condition:
+    """Join conditions as a balanced tree: SQLite refuses expressions deeper than 1,000."""
+    if not parts:
+        return Condition(empty)
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    left, right = _join(parts[:middle], word, empty), _join(parts[middle:], word, empty)
+    return Condition(f"({left.sql}){word}({right.sql})", left.parameters + right.parameters)
+
+
+def _is_text_equality(expression: Expression) -> TypeGuard[Compare]:
+    return (
+        isinstance(expression, Compare)
+        and expression.operator is Operator.EQ
+        and expression.field.type is AttributeType.STRING
+        and expression.field.aggregate is None
+        and isinstance(expression.value, str)
+    )
 
 
 def type_condition(types: Sequence[AttributeType]) -> str:

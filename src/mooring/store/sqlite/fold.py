@@ -398,7 +398,9 @@ class Fold:
         ).fetchone() or (None, 0, 0)
         points = 0
         for _, _, _, _, shape, data in batch.points:
-            points += len(data) // 8 if shape is not None else max(1, data.count(b":"))
+            # A guess for rows of JSON, which are bytes or, of a tracker's table, text.
+            colon: Any = ":" if isinstance(data, str) else b":"
+            points += len(data) // 8 if shape is not None else max(1, data.count(colon))
         last_time = max((t for t in (row[0], batch.last_time) if t is not None), default=None)
         changes.states.append((run, batch.last_step, last_time, row[1] + points, row[2] + points))
         changes.index.extend(batch.index)

@@ -54,6 +54,7 @@ SYSTEM_PATHS = (
     "sys/running_time_seconds",
     "sys/state",
     "sys/owner",
+    "sys/description",
     "sys/tags",
     "sys/group_tags",
     "sys/trashed",

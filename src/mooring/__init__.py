@@ -1,0 +1,69 @@
+"""Mooring: the experiment store you own.
+
+>>> import mooring
+>>> with mooring.Run("digits", store=":memory:") as run:
+...     run.log({"loss": 0.5}, step=1)
+
+Everything here loads on first use, so that `import mooring` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "File",
+    "FileRef",
+    "Histogram",
+    "ReadOnlyProject",
+    "ReadOnlyRun",
+    "Reader",
+    "Run",
+    "Tracker",
+    "__version__",
+    "errors",
+    "finish",
+    "init",
+    "log",
+    "open_store",
+]
+
+_HOMES = {
+    "File": "mooring.tracker",
+    "FileRef": "mooring.model",
+    "Histogram": "mooring.model",
+    "ReadOnlyProject": "mooring.fetch",
+    "ReadOnlyRun": "mooring.fetch",
+    "Reader": "mooring.tracker",
+    "Run": "mooring.tracker",
+    "Tracker": "mooring.tracker",
+    "finish": "mooring.tracker",
+    "init": "mooring.tracker",
+    "log": "mooring.tracker",
+    "open_store": "mooring.store",
+}
+
+if TYPE_CHECKING:
+    from mooring import errors
+    from mooring.fetch import ReadOnlyProject, ReadOnlyRun
+    from mooring.model import FileRef, Histogram
+    from mooring.store import open_store
+    from mooring.tracker import File, Reader, Run, Tracker, finish, init, log
+
+
+def __getattr__(name: str) -> object:
+    if name == "errors":
+        return import_module("mooring.errors")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mooring' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,135 @@
+"""`Reader`: the rows of a table, without a run of its own."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mooring.store import open_store
+from mooring.store.contract import Store
+from mooring.tracker.frames import TIMESTAMP, run_ids, to_frame
+from mooring.tracker.opening import run_not_found
+from mooring.tracker.session import StoreArgument
+from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.tracker import DEFAULT_TABLE, table_project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Reader:
+    """Reads a tracker's table, also while others write to it. Changes and creates nothing.
+
+    Parameters
+    ----------
+    db : address of a store, or an open one. Default: `MOORING_STORE`, else `track.db`
+    table : name of the table
+
+    Raises
+    ------
+    StoreNotFound, ProjectNotFound
+        When there is no such store, or (on reading) no such table in it.
+
+    Examples
+    --------
+    >>> from mooring import Reader, Tracker
+    >>> tracker = Tracker(Tracker.IN_MEMORY)
+    >>> row = tracker.log({"accuracy": 0.9})
+    >>> Reader(tracker.store).to_df()["accuracy"].tolist()
+    [0.9]
+    """
+
+    def __init__(self, db: StoreArgument | None = None, table: str = DEFAULT_TABLE) -> None:
+        self._project = table_project(table)
+        self._table = table
+        address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
+        self._owned = isinstance(address, (str, os.PathLike))
+        self._store: Store = (
+            open_store(os.fspath(address), read_only=True, create=False)
+            if isinstance(address, (str, os.PathLike))
+            else address
+        )
+
+    @classmethod
+    def read_db(
+        cls,
+        db: StoreArgument,
+        table: str = DEFAULT_TABLE,
+        track_id: str | None = None,
+        head: int | None = None,
+        tail: int | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of a table; see `to_df`."""
+        with cls(db, table) as reader:
+            return reader.to_df(track_id=track_id, head=head, tail=tail)
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the table."""
+        return self._store
+
+    def __repr__(self) -> str:
+        return f"Reader({self._store.address!r}, table={self._table!r})"
+
+    def to_df(
+        self, track_id: str | None = None, head: int | None = None, tail: int | None = None
+    ) -> pd.DataFrame:
+        """Return rows of the table, by time.
+
+        Parameters
+        ----------
+        track_id : those of this run (`head` and `tail` are then of no effect)
+        head : the n that were logged first
+        tail : the n that were logged last (of no effect with `head`)
+
+        Raises
+        ------
+        RunNotFound
+            When no run has this track id.
+        """
+        keys = None if track_id is None else [self._find(track_id)]
+        table = self._store.read_events(self._project, keys)
+        frame = to_frame(table, run_ids(self._store, table))
+        if track_id is None and head is not None:
+            frame = frame.head(head)
+        elif track_id is None and tail is not None:
+            frame = frame.tail(tail)
+        return frame.sort_values(TIMESTAMP, kind="stable", ignore_index=True)
+
+    def latest(self) -> pd.DataFrame:
+        """Return the rows of the run that logged last."""
+        table = self._store.read_events(self._project)
+        if len(table.runs):
+            newest = table.times.index(max(table.times))
+            table = self._store.read_events(self._project, [table.runs[newest]])
+        return to_frame(table, run_ids(self._store, table))
+
+    def __len__(self) -> int:
+        """Return how many rows the table has."""
+        return len(self._store.read_events(self._project).runs)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Close the store, if this reader opened it."""
+        if self._owned:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _find(self, track_id: str) -> int:
+        found = self._store.find_run(self._project, run_id=track_id)
+        if found is None:
+            raise run_not_found(self._store, self._project, track_id)
+        return found.key
