@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace) -> Report:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that started processes end, too
     load = os.getloadavg()
     bench = Bench(
         subjects=options.peers,

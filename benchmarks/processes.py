@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.environments import ROOT
 
-TASK_TIMEOUT_S = 900
+TASK_TIMEOUT_S = 1_800
 _NOWHERE = "http://127.0.0.1:9"  # the discard port: whoever looks for a network fails at once
 
 _OFFLINE = {
