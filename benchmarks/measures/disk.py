@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.curves import METRICS, write_rows
 from benchmarks.figures import Bar, Figure, Measure, failed, over_rounds
 from benchmarks.processes import TaskFailed
 from benchmarks.subjects import MOORING, MOORING_POWER, Subject
 
 CALLS = 2_000
+METRICS = 50  # what `benchmarks.curves` yields of each batch
 LOGGED = Measure(
     key="disk-log",
     title=f"bytes a point, real curves, {METRICS} metrics a call, run closed",
@@ -25,6 +25,8 @@ SEALED_BAR = Bar("median", 8.0)
 
 def measure(bench: Bench) -> list[Figure]:
     """Let everybody log the same curves once, and weigh all files; then seal Mooring's."""
+    from benchmarks.curves import write_rows  # scikit-learn takes a second to load
+
     calls = 100 if bench.quick else CALLS
     figures: list[Figure] = []
     with bench.folder() as folder:
