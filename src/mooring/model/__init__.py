@@ -3,12 +3,20 @@
 from mooring.model.names import ProjectName, validate_path, validate_run_id
 from mooring.model.runs import RunInfo, RunKind, RunSpec
 from mooring.model.steps import MAX_STEP, STEP_SCALE, step_from_micros, step_to_micros
-from mooring.model.times import datetime_from_micros, micros_from_datetime, now_micros
+from mooring.model.times import (
+    MAX_TIME,
+    MIN_TIME,
+    datetime_from_micros,
+    micros_from_datetime,
+    now_micros,
+)
 from mooring.model.types import AttributeType
 from mooring.model.values import FileRef, Histogram, SeriesStats, Value
 
 __all__ = [
     "MAX_STEP",
+    "MAX_TIME",
+    "MIN_TIME",
     "STEP_SCALE",
     "AttributeType",
     "FileRef",

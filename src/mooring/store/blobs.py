@@ -37,7 +37,7 @@ class LocalBlobs:
         """Store content; return its SHA-256 in hex and its size in bytes."""
         if isinstance(source, (bytes, bytearray, memoryview)):
             digest = hashlib.sha256(source).hexdigest()
-            if self.path_of(digest).exists():
+            if _renew(self.path_of(digest)):
                 return digest, len(source)
         hasher = hashlib.sha256()
         size = 0
@@ -53,8 +53,9 @@ class LocalBlobs:
                     size += len(chunk)
                 file.flush()
                 os.fsync(file.fileno())
+            temporary.chmod(_mode_of(self.folder))
             final = self.path_of(hasher.hexdigest())
-            if not final.exists():
+            if not _renew(final):
                 final.parent.mkdir(exist_ok=True)
                 temporary.replace(final)
                 sync_folder(final.parent)
@@ -76,6 +77,8 @@ class LocalBlobs:
                 "the store file and must be moved and copied with it",
                 address=str(path),
             ) from None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}", address=str(path)) from None
 
     def digests(self) -> Iterator[str]:
         """Yield the hash of each blob."""
@@ -92,6 +95,25 @@ class LocalBlobs:
         size = path.stat().st_size if path.exists() else 0
         path.unlink(missing_ok=True)
         return size
+
+
+def _renew(path: Path) -> bool:
+    """Return whether a blob is there, with a new date: it is about to be used again.
+
+    A compaction removes only what has been unused for long.
+    """
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # another user's, who can renew it
+        return True
+    return True
+
+
+def _mode_of(folder: Path) -> int:
+    """Return the access for a new file: that of its folder. `mkstemp` makes private ones."""
+    return folder.stat().st_mode & 0o666
 
 
 def _chunks(source: BinaryIO | bytes) -> Iterator[bytes]:
@@ -117,7 +139,11 @@ def file_error(error: OSError, path: Path) -> StoreError:
     import errno
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull(f"the disk that holds {path} is full", address=str(path))
+        return StoreFull(
+            f"the disk that holds {path} is full; nothing of this call was kept, everything before "
+            "it is safe. Free some space and try again",
+            address=str(path),
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreReadOnly(f"{path} cannot be written: {error.strerror}", address=str(path))
     return StoreError(f"{path}: {error.strerror or error}", address=str(path))

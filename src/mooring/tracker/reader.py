@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -44,12 +45,13 @@ class Reader:
         self._project = table_project(table)
         self._table = table
         address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
-        self._owned = isinstance(address, (str, os.PathLike))
-        self._store: Store = (
-            open_store(os.fspath(address), read_only=True, create=False)
-            if isinstance(address, (str, os.PathLike))
-            else address
-        )
+        self._finalizer: weakref.finalize[..., Reader] | None = None
+        self._store: Store
+        if isinstance(address, (str, os.PathLike)):
+            self._store = open_store(os.fspath(address), read_only=True, create=False)
+            self._finalizer = weakref.finalize(self, self._store.close)
+        else:
+            self._store = address
 
     @classmethod
     def read_db(
@@ -113,9 +115,9 @@ class Reader:
         return True
 
     def close(self) -> None:
-        """Close the store, if this reader opened it."""
-        if self._owned:
-            self._store.close()
+        """Close the store, if this reader opened it. One that is forgotten closes by itself."""
+        if self._finalizer is not None:
+            self._finalizer()
 
     def __enter__(self) -> Self:
         return self

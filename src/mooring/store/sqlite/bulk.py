@@ -11,7 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mooring.errors import InvalidInput, InvalidStep, InvalidValue, TypeConflict
-from mooring.model import MAX_STEP, STEP_SCALE, AttributeType, now_micros, validate_path
+from mooring.model import (
+    MAX_STEP,
+    MAX_TIME,
+    MIN_TIME,
+    STEP_SCALE,
+    AttributeType,
+    now_micros,
+    validate_path,
+)
 from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.database import Database
@@ -162,10 +170,13 @@ def _times(times: Any, count: int) -> np.ndarray:
     if times is None:
         times = now_micros()
     if isinstance(times, int):
-        return np.full(count, times, np.int64)
+        times = np.full(count, min(max(times, MIN_TIME - 1), MAX_TIME + 1), np.int64)
     array = _array(times)
     if array.dtype.kind == "M":
         array = array.astype("datetime64[us]").astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidValue(f"times must be microseconds since 1970, not {array.dtype}")
-    return np.ascontiguousarray(array, np.int64)
+    moments = np.ascontiguousarray(array, np.int64)
+    if len(moments) and not MIN_TIME <= moments.min() <= moments.max() <= MAX_TIME:
+        raise InvalidValue("a time is not within the years 1 to 9999, in microseconds")
+    return moments

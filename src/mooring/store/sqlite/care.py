@@ -10,15 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mooring.errors import MooringError
+from mooring.errors import MooringError, StoreCorrupt
 from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import loads
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.runs import RunTable
-from mooring.store.sqlite.schema import TYPE_CODES, TYPES
+from mooring.store.sqlite.schema import LOG_MARK, TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer, keep_sequence
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
@@ -83,6 +83,7 @@ class Care:
                     connection.execute(f"DELETE FROM {table} WHERE run = ?", (key,))
                 connection.execute("DELETE FROM runs WHERE id = ?", (key,))
             keep_sequence(connection)
+            overtake(connection)
 
     def _give_own_points(self, run: int) -> None:
         """Make a fork independent of its parent: what it sees becomes its own."""
@@ -102,6 +103,7 @@ class Care:
         else:
             with self._database.write() as connection:
                 detach(connection)
+                overtake(connection)
 
     # compaction
 
@@ -128,11 +130,18 @@ class Care:
             if progress:
                 progress(min(start + 100, len(runs)), len(runs))
         joined, removed, freed = self._sealer.join_segments(runs)
+        self._remove_rows_of_deleted_runs()
         blobs, blob_bytes = self._remove_unused_blobs()
         with self._database.lock, self._database.errors():
             connection = self._database.writer
             connection.execute("PRAGMA incremental_vacuum").fetchall()
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # Without waiting for readers: while it waits no process could log.
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                timeout_ms = int(self._database.settings.timeout_s * 1000)
+                connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
             left = connection.execute("PRAGMA page_count").fetchone()[0]
             size = connection.execute("PRAGMA page_size").fetchone()[0]
         return CompactionReport(
@@ -143,11 +152,21 @@ class Care:
             bytes_freed=max(0, freed) + blob_bytes + max(0, pages - left) * size,
         )
 
+    def _remove_rows_of_deleted_runs(self) -> None:
+        """Drop what a writer logged that did not know yet that its run is deleted."""
+        with self._database.write() as connection:
+            connection.execute(
+                f"DELETE FROM log WHERE kind != {LOG_MARK} AND run NOT IN (SELECT id FROM runs) "
+                "AND seq <= (SELECT value FROM meta WHERE key = 'watermark')"
+            )
+            keep_sequence(connection)
+
     def _remove_unused_blobs(self) -> tuple[int, int]:
         present = list(self._blobs.digests())
         if not present:
             return 0, 0
         used = set(self._used_blobs())
+        self._database.sync()
         count = size = 0
         for digest in present:
             path = self._blobs.path_of(digest)
@@ -228,7 +247,12 @@ class Care:
             yield Finding("error", f"segment {path} with {rows} rows: {error.strerror}")
 
     def _check_blobs(self) -> Iterator[Finding]:
-        for digest in sorted(set(self._used_blobs())):
+        try:
+            used = sorted(set(self._used_blobs()))
+        except StoreCorrupt as error:
+            yield Finding("error", f"files were not checked: {error}")
+            return
+        for digest in used:
             try:
                 with self._blobs.open(digest) as file:
                     if _digest(file) != digest:

@@ -58,14 +58,22 @@ def number_code(value: object) -> str | None:
 def plain_number(value: Any) -> int | float | bool:
     """Return a number as Python's own; `InvalidValue` for integers beyond 64 bits."""
     code = number_code(value)
-    if code == "?":
-        return bool(value)
-    if code == "q":
+    try:
+        if code == "?":
+            return bool(value)
+        if code == "d":
+            return float(value)
         number = int(value)
-        if number not in _INT64:
-            raise InvalidValue(f"integer {number} does not fit 64 bits")
-        return number
-    return float(value)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise InvalidValue(f"{type(value).__qualname__} is no number here: {error}") from None
+    if number not in _INT64:
+        raise InvalidValue(f"integer {_shortened(number)} does not fit 64 bits")
+    return number
+
+
+def _shortened(number: int) -> str:
+    # Python refuses to print integers of more than 4300 digits.
+    return str(number) if number.bit_length() < 512 else f"of {number.bit_length()} bits"
 
 
 def encode_cell(path: str, value: object) -> object:
@@ -85,14 +93,13 @@ def encode_cell(path: str, value: object) -> object:
         except InvalidValue as error:
             raise InvalidValue(f"attribute {path!r}: {error}") from None
     if isinstance(value, Histogram):
-        return [
-            "h",
-            [_float(x) for x in value.edges],
-            [_float(x) for x in value.values],
-            value.kind,
-        ]
+        try:
+            edges, values = ([_float(x) for x in part] for part in (value.edges, value.values))
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise InvalidValue(f"attribute {path!r}: histogram: {error}") from None
+        return ["h", edges, values, value.kind]
     if isinstance(value, FileRef):
-        return ["f", value.digest, value.size_bytes, value.mime_type, value.name]
+        return ["f", *_file_cells(path, value)]
     raise InvalidValue(
         f"attribute {path!r}: a {type(value).__module__}.{type(value).__qualname__} cannot be "
         "logged as a point; give a number, a text, a Histogram or a file"
@@ -101,13 +108,24 @@ def encode_cell(path: str, value: object) -> object:
 
 def _int(value: Any) -> int:
     if value not in _INT64:
-        raise InvalidValue(f"integer {value} does not fit 64 bits")
+        raise InvalidValue(f"integer {_shortened(value)} does not fit 64 bits")
     return int(value)
 
 
 def _float(value: float) -> object:
     value = float(value)
     return value if math.isfinite(value) else repr(value)
+
+
+def _file_cells(path: str, file: FileRef) -> list[object]:
+    size = file.size_bytes
+    if type(size) is not int or size not in _INT64:
+        raise InvalidValue(f"attribute {path!r}: {size!r} is no size of a file")
+    texts = (file.digest, file.mime_type, file.name)
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidValue(f"attribute {path!r}: digest, type and name of a file are texts")
+    digest, mime_type, name = (encode_text(path, text) for text in texts)
+    return [digest, size, mime_type, name]
 
 
 def encode_text(path: str, value: str) -> str:
@@ -180,7 +198,7 @@ def store_value(path: str, type: AttributeType, value: Any) -> object:
         case AttributeType.DATETIME:
             return micros_from_datetime(value)
         case AttributeType.FILE:
-            return dumps([value.digest, value.size_bytes, value.mime_type, value.name]).decode()
+            return dumps(_file_cells(path, value)).decode()
         case AttributeType.STRING_SET:
             if not all(isinstance(text, str) for text in value):
                 raise InvalidValue(f"attribute {path!r}: a set holds texts only")

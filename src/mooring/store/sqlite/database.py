@@ -11,9 +11,9 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mooring.errors import (
@@ -43,6 +43,8 @@ _MAGIC = b"SQLite format 3\0"
 _ALIVE: weakref.WeakSet[Database] = weakref.WeakSet()
 _INHERITED: list[object] = []
 """Connections that a forked child must neither use nor close; kept until it ends."""
+_FORK_WAIT_S = 5.0
+"""How long a fork waits for other threads to end what they do with the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +63,21 @@ class DatabaseSettings:
     journal: str | None = None
 
 
+@dataclass(slots=True)
+class _Reader:
+    """A connection for reading and the thread it belongs to; its lock is held while it is used."""
+
+    thread: threading.Thread
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    connection: sqlite3.Connection | None = None
+
+
 class Database:
     """One store file: a writing connection behind a lock, and a reading one for each thread.
 
-    A forked child leaves the connections of its parent alone and opens its own.
+    Connections do not survive a fork: they are closed before it and opened again when needed.
+    SQLite's knowledge of its locks belongs to a process, and a child that inherited it would
+    write without a lock of its own, into a log that its parent deletes on closing.
     """
 
     def __init__(
@@ -76,7 +89,10 @@ class Database:
         self.lock = threading.RLock()
         self._closed = False
         self._writer: sqlite3.Connection | None = None
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[_Reader] = []
+        self._held_for_fork: list[threading.RLock] = []
+        self.in_child: list[Callable[[], None]] = []
+        """Called in a forked child, where other objects have to forget the parent's work."""
         self._local = threading.local()
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._uri_options = "mode=rw"
@@ -181,7 +197,7 @@ class Database:
                 self._uri_options = "mode=ro&immutable=1"
                 connection = self._connect(self._uri_options)
             self._check_format(connection)
-        self._shared_reader = connection
+        self._shared = _Reader(threading.main_thread(), self.lock, connection)
         self._overlay_version: int | None = None
 
     def _connect(self, options: str, path: Path | None = None) -> sqlite3.Connection:
@@ -194,6 +210,8 @@ class Database:
             timeout=self.settings.timeout_s,
             cached_statements=256,
         )
+        if self.read_only:
+            connection.execute("PRAGMA temp_store = MEMORY")
         connection.create_function("matches", 2, _matches, deterministic=True)
         return connection
 
@@ -204,7 +222,9 @@ class Database:
         self._retry_busy(lambda: connection.execute(f"PRAGMA journal_mode = {self._journal}"))
         power = self.settings.durability is Durability.POWER or self._journal == "delete"
         connection.execute(f"PRAGMA synchronous = {'FULL' if power else 'NORMAL'}")
-        connection.execute("PRAGMA wal_autocheckpoint = 2000")
+        # A run touches pages all over the index of values: the longer the log of pages, the
+        # more of them a checkpoint writes once instead of many times.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         return connection
 
     def _retry_busy(self, action: object) -> None:
@@ -305,24 +325,44 @@ class Database:
         """Run a block on one consistent snapshot. Nested blocks share the outer one's."""
         if self._closed:
             raise StoreClosed(f"{self.path} is closed", address=str(self.path))
-        with self.errors():
-            if self.read_only:
-                with self.lock:
-                    yield from self._snapshot(self._shared_reader)
-                return
-            connection = getattr(self._local, "reader", None)
+        reader = self._shared if self.read_only else self._own_reader()
+        with self.errors(), reader.lock:
+            if self._closed:
+                raise StoreClosed(f"{self.path} is closed", address=str(self.path))
+            connection = reader.connection
             if connection is None:
-                connection = self._local.reader = self._connect("mode=rw")
-                connection.execute("PRAGMA query_only = 1")
-                connection.execute("PRAGMA cache_size = -65536")
-                self._readers.append(connection)
-            yield from self._snapshot(connection)
+                connection = reader.connection = self._connect_reader()
+            if connection.in_transaction:
+                yield connection
+            elif self.read_only:
+                yield from self._snapshot_in_memory(connection)
+            else:
+                yield from self._snapshot(connection)
+
+    def _own_reader(self) -> _Reader:
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            with self.lock:
+                for old in [old for old in self._readers if not old.thread.is_alive()]:
+                    if old.connection is not None:
+                        old.connection.close()
+                    self._readers.remove(old)
+                reader = self._local.reader = _Reader(threading.current_thread())
+                self._readers.append(reader)
+        return reader
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        if self.read_only:
+            self._overlay_version = None
+            copy = Path(self._copy.name) / self.path.name if self._copy else None
+            return self._connect(self._uri_options, copy)
+        connection = self._connect("mode=rw")
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA cache_size = -65536")
+        return connection
 
     @staticmethod
     def _snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-        if connection.in_transaction:
-            yield connection
-            return
         connection.execute("BEGIN")
         try:
             yield connection
@@ -330,60 +370,52 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
+    def _snapshot_in_memory(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        """Yield a snapshot of a read-only store, in which the temporary tables can be changed."""
+        connection.execute("BEGIN")
+        version = self._overlay_version
+        try:
+            self._drop_stale_overlay(connection)
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._overlay_version = version
+            raise
+
     @contextmanager
-    def fold_target(self, watermark: int) -> Iterator[sqlite3.Connection | None]:
+    def fold_target(self, before: tuple[int, int]) -> Iterator[sqlite3.Connection | None]:
         """Yield a connection to write the result of a fold to, or None when another was first.
 
-        A read-only store gets temporary tables that stand before the file's tables of the same
-        names, so that the same statements fold in memory.
+        `before` is what `fold_state` told in the snapshot that the fold was computed from.
         """
-        if self.read_only:
-            with self.lock, self.errors():
-                connection = self._shared_reader
-                connection.execute("BEGIN")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
-            return
         with self.write() as connection:
-            current = connection.execute(
-                "SELECT value FROM meta WHERE key = 'watermark'"
-            ).fetchone()[0]
-            yield connection if current == watermark else None
+            yield connection if fold_state(connection) == before else None
 
-    def prepare_overlay(self) -> None:
-        """Make a read-only store ready to fold: copy its derived tables into memory.
+    def prepare_overlay(self, connection: sqlite3.Connection) -> None:
+        """Make a snapshot of a read-only store ready to fold: copy its derived tables into memory.
 
-        The copy is renewed when another process has changed the file.
+        The temporary tables stand before the file's tables of the same names, so that the same
+        statements fold in memory. The copy is kept until another process changes the file.
         """
-        with self.lock, self.errors():
-            connection = self._shared_reader
-            version = connection.execute("PRAGMA data_version").fetchone()[0]
-            if version == self._overlay_version:
-                return
-            connection.execute("PRAGMA temp_store = MEMORY")
-            for table, definition in DERIVED.items():
-                connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
-                connection.execute(definition.format("temp."))
-                connection.execute(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
-            for index in DERIVED_INDEXES:
-                connection.execute(index.format("temp."))
-            self._overlay_version = version
+        if self._overlay_version is not None:
+            return
+        for table, definition in DERIVED.items():
+            connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+            connection.execute(definition.format("temp."))
+            connection.execute(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
+        for index in DERIVED_INDEXES:
+            connection.execute(index.format("temp."))
+        self._overlay_version = connection.execute("PRAGMA data_version").fetchone()[0]
 
-    def drop_stale_overlay(self) -> bool:
-        """Return whether an overlay is in use, after dropping one that is out of date."""
+    def _drop_stale_overlay(self, connection: sqlite3.Connection) -> None:
         if self._overlay_version is None:
-            return False
-        connection = self._shared_reader
+            return
         if connection.execute("PRAGMA data_version").fetchone()[0] != self._overlay_version:
             self._overlay_version = None
             for table in DERIVED:
                 connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
-            return False
-        return True
 
     def close(self) -> None:
         """Close every connection. Idempotent."""
@@ -391,31 +423,74 @@ class Database:
             if self._closed:
                 return
             self._closed = True
-            for connection in self._readers:
-                connection.close()
+            for reader in [*self._readers, *([self._shared] if self.read_only else ())]:
+                if reader.connection is not None:
+                    reader.connection.close()
+                    reader.connection = None
             self._readers.clear()
-            if self.read_only:
-                self._shared_reader.close()
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
             if self._copy is not None:
                 self._copy.cleanup()
 
+    def sync(self) -> None:
+        """Force what is committed to the disk, before files that it has replaced are deleted."""
+        with suppress(FileNotFoundError):
+            descriptor = os.open(f"{self.path}-wal", os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    # forks
+
+    def prepare_fork(self) -> None:
+        """Close every connection and keep other threads from opening one until the fork is done.
+
+        What a thread does not give back in time stays open, and the child leaves it alone.
+        """
+        readers = [*self._readers, *([self._shared] if self.read_only else ())]
+        deadline = time.monotonic() + _FORK_WAIT_S
+        # A thread may hold one lock and wait for another, in either order: all of them or none.
+        while not self._hold([self.lock, *(reader.lock for reader in readers)]):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
+        if self._writer is not None and not self._writer.in_transaction:
+            self._writer.close()
+            self._writer = None
+        for reader in readers:
+            if reader.connection is not None and not reader.connection.in_transaction:
+                reader.connection.close()
+                reader.connection = None
+
+    def _hold(self, locks: list[threading.RLock]) -> bool:
+        for lock in locks:
+            if not lock.acquire(blocking=False):
+                self.end_fork()
+                return False
+            self._held_for_fork.append(lock)
+        return True
+
+    def end_fork(self) -> None:
+        """Let the other threads of the parent go on."""
+        while self._held_for_fork:
+            self._held_for_fork.pop().release()
+
     def leave_to_parent(self) -> None:
-        """Forget every connection without touching it (called in a forked child)."""
-        _INHERITED.extend([self._writer, self._readers, self._local])
+        """Go on in a forked child, without touching what is the parent's."""
+        _INHERITED.extend([self._writer, self._readers, self._local, self._copy])
+        self._held_for_fork = []
         self.lock = threading.RLock()
         self._local = threading.local()
         self._readers = []
-        if self.read_only and not self._closed:
-            _INHERITED.append(self._shared_reader)
-            self._shared_reader = self._connect(
-                self._uri_options,
-                Path(self._copy.name) / self.path.name if self._copy else None,
-            )
-            self._overlay_version = None
         self._writer = None
+        if self.read_only:
+            _INHERITED.append(self._shared)
+            self._shared = _Reader(threading.main_thread(), self.lock)
+        for forget in self.in_child:
+            forget()
 
     # errors
 
@@ -468,7 +543,9 @@ class Database:
             try:
                 connection.execute("PRAGMA busy_timeout = 100")
                 rows = connection.execute(
-                    "SELECT DISTINCT pid, host FROM run_holders ORDER BY id DESC LIMIT 5"
+                    "SELECT DISTINCT pid, host FROM run_holders WHERE pid != ? "
+                    "ORDER BY id DESC LIMIT 5",
+                    (os.getpid(),),
                 ).fetchall()
             finally:
                 connection.close()
@@ -479,14 +556,48 @@ class Database:
         return " (it is open for writing in " + ", ".join(f"pid {p} on {h}" for p, h in rows) + ")"
 
 
+def fold_state(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the watermark, and how often something else has changed what a fold builds on."""
+    watermark, changes = connection.execute(
+        "SELECT (SELECT value FROM meta WHERE key = 'watermark'), "
+        "coalesce((SELECT value FROM meta WHERE key = 'changes'), 0)"
+    ).fetchone()
+    return watermark, changes
+
+
+def overtake(connection: sqlite3.Connection) -> None:
+    """Make every fold and sealing of events that is being computed begin anew."""
+    connection.execute(
+        "INSERT INTO meta VALUES ('changes', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1"
+    )
+
+
 def _matches(pattern: str, text: object) -> bool:
     return isinstance(text, str) and compile_pattern(pattern).search(text) is not None
 
 
-def _after_fork() -> None:
-    for database in list(_ALIVE):
-        database.leave_to_parent()
+_FORKING: list[Database] = []
+
+
+def _before_fork() -> None:
+    _FORKING.extend(_ALIVE)
+    for database in _FORKING:
+        database.prepare_fork()
+
+
+def _after_fork_in_parent() -> None:
+    while _FORKING:
+        _FORKING.pop().end_fork()
+
+
+def _after_fork_in_child() -> None:
+    while _FORKING:
+        _FORKING.pop().leave_to_parent()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

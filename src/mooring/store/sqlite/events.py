@@ -10,7 +10,7 @@ from mooring.errors import StoreReadOnly
 from mooring.store.contract import EventTable
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import decode_cell, dumps, encode_cell, loads
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.fold import Fold
 from mooring.store.sqlite.schema import LOG_EVENT, TYPES
 from mooring.store.sqlite.sealing import Sealer
@@ -78,6 +78,7 @@ class EventRows:
             )
         with self._database.write() as connection:
             self._sealer.unseal_events(connection, key)
+            overtake(connection)
             changed = []
             for seq, data in connection.execute(
                 "SELECT l.seq, l.data FROM log_index x JOIN log l ON l.seq = x.seq "

@@ -74,25 +74,26 @@ class FilterCompiler:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def compile(self, expression: Expression) -> Condition:
-        """Return the condition that selects the runs of an expression."""
+    def compile(self, expression: Expression, *, by_run: bool = False) -> Condition:
+        """Return the condition that selects the runs of an expression.
+
+        It finds all runs that meet a comparison at once, which is best where all are wanted;
+        `by_run` looks at one run after the other, which is best for the first few of many.
+        """
         match expression:
             case And(operands):
-                return self._joined(operands, " AND ", "1")
+                return _join([self.compile(o, by_run=by_run) for o in operands], " AND ", "1")
             case Or(operands):
-                return self._any_of(operands)
+                return self._any_of(operands, by_run)
             case Not(operand):
-                inner = self.compile(operand)
+                inner = self.compile(operand, by_run=by_run)
                 return Condition(f"NOT ({inner.sql})", inner.parameters)
             case Exists(field):
                 return self._exists(field)
             case Compare():
-                return self._compare(expression)
+                return self._compare(expression, by_run)
 
-    def _joined(self, operands: Sequence[Expression], word: str, empty: str) -> Condition:
-        return _join([self.compile(operand) for operand in operands], word, empty)
-
-    def _any_of(self, operands: Sequence[Expression]) -> Condition:
+    def _any_of(self, operands: Sequence[Expression], by_run: bool) -> Condition:
         """Compile OR; equality of one text field with many texts becomes one look-up."""
         alternatives: dict[str, list[str]] = {}
         parts = []
@@ -100,7 +101,7 @@ class FilterCompiler:
             if _is_text_equality(operand):
                 alternatives.setdefault(operand.field.path, []).append(str(operand.value))
             else:
-                parts.append(self.compile(operand))
+                parts.append(self.compile(operand, by_run=by_run))
         for path, texts in alternatives.items():
             id = self.path_id(path)
             if id is not None:
@@ -125,7 +126,7 @@ class FilterCompiler:
             f"EXISTS (SELECT 1 FROM attributes WHERE path = ? AND run = runs.id{types})", (path,)
         )
 
-    def _compare(self, compare: Compare) -> Condition:
+    def _compare(self, compare: Compare, by_run: bool) -> Condition:
         operator = _POSITIVE.get(compare.operator, compare.operator)
         path = self.path_id(compare.field.path)
         if path is None:
@@ -137,8 +138,11 @@ class FilterCompiler:
             else:
                 condition = " OR ".join(f"({group.sql})" for group in groups)
                 parameters = tuple(value for group in groups for value in group.parameters)
+                rows = f"FROM attributes WHERE path = ? AND ({condition})"
                 inner = Condition(
-                    f"runs.id IN (SELECT run FROM attributes WHERE path = ? AND ({condition}))",
+                    f"EXISTS (SELECT 1 {rows} AND run = runs.id)"
+                    if by_run
+                    else f"runs.id IN (SELECT run {rows})",
                     (path, *parameters),
                 )
         if operator is not compare.operator:

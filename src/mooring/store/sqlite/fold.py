@@ -26,7 +26,7 @@ from mooring.store.sqlite.codec import (
     encode_set,
     loads,
 )
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, fold_state
 from mooring.store.sqlite.schema import (
     ATTRIBUTE_COLUMNS,
     LOG_ASSIGN,
@@ -96,31 +96,32 @@ class Fold:
     def run(self) -> None:
         """Fold all that is in the log at this time."""
         database = self._database
+        if database.read_only:
+            self._run_in_memory()
+            return
         while True:
             with database.read() as connection:
-                if database.read_only:
-                    database.drop_stale_overlay()
                 if self.is_current(connection):
                     return
-                if not database.read_only:
-                    changes = self._compute(connection)
-            if database.read_only:
-                database.prepare_overlay()
-                with database.read() as connection:
-                    changes = self._compute(connection)
-            before = changes[0]
+                before, changes = self._compute(connection)
             with database.fold_target(before) as target:
                 if target is not None:
-                    self._enter(target, changes[1])
+                    self._enter(target, changes)
+
+    def _run_in_memory(self) -> None:
+        # In one snapshot, which the caller shares: a busy writer must not make this start again.
+        with self._database.read() as connection:
+            while not self.is_current(connection):
+                self._database.prepare_overlay(connection)
+                _, changes = self._compute(connection)
+                self._enter(connection, changes)
 
     # computing
 
-    def _compute(self, connection: sqlite3.Connection) -> tuple[int, _Changes]:
-        watermark: int = connection.execute(
-            "SELECT value FROM meta WHERE key = 'watermark'"
-        ).fetchone()[0]
-        changes = _Changes(watermark)
-        batches = self._take(connection, watermark, changes)
+    def _compute(self, connection: sqlite3.Connection) -> tuple[tuple[int, int], _Changes]:
+        before = fold_state(connection)
+        changes = _Changes(before[0])
+        batches = self._take(connection, before[0], changes)
         pieces: dict[Key, list[Series]] = {}
         for run, batch in batches.items():
             for series in decode_log(self._catalog, run, batch.points, None, {}):
@@ -132,7 +133,7 @@ class Fold:
             self._assign(run, batch, existing, accepted, changes)
             self._previews(run, batch, existing, changes)
             self._state(connection, run, batch, changes)
-        return watermark, changes
+        return before, changes
 
     def _take(
         self, connection: sqlite3.Connection, watermark: int, changes: _Changes
@@ -399,7 +400,7 @@ class Fold:
         points = 0
         for _, _, _, _, shape, data in batch.points:
             # A guess for rows of JSON, which are bytes or, of a tracker's table, text.
-            colon: Any = ":" if isinstance(data, str) else b":"
+            colon = ":" if isinstance(data, str) else b":"
             points += len(data) // 8 if shape is not None else max(1, data.count(colon))
         last_time = max((t for t in (row[0], batch.last_time) if t is not None), default=None)
         changes.states.append((run, batch.last_step, last_time, row[1] + points, row[2] + points))

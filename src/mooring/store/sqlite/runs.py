@@ -28,7 +28,7 @@ from mooring.model import (
 from mooring.store.contract import PathSelector, RunPage, RunQuery
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.filters import FilterCompiler, sort_column, type_condition
 from mooring.store.sqlite.holders import INACTIVE
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES
@@ -42,6 +42,10 @@ _COLUMNS = (
 )
 _JOIN = "runs JOIN projects ON projects.id = runs.project"
 _SERIES_CODES = ", ".join(str(TYPE_CODES[type]) for type in AttributeType if type.is_series)
+
+_FEW = 1000
+"""Up to so many matches are found all at once, even for the first page of them."""
+
 INHERITED_SYSTEM_PATHS = ("sys/tags", "sys/group_tags", "sys/description")
 
 SYSTEM_PATHS = (
@@ -166,6 +170,7 @@ class RunTable:
                 self.set_name(connection, run, project, spec.name)
             if parent is not None:
                 self._inherit(connection, run, parent, fork_step or 0, spec, reader)
+                overtake(connection)
         return RunInfo(
             key=run,
             project=name,
@@ -346,8 +351,28 @@ class RunTable:
 
     def query(self, connection: sqlite3.Connection, query: RunQuery) -> RunPage:
         """Return a page of runs."""
-        conditions = [f"runs.kind IN ({', '.join('?' * len(query.kinds))})"]
-        parameters: list[object] = [str(kind) for kind in query.kinds]
+        where, parameters = self._where(connection, query, by_run=False)
+        (total,) = connection.execute(
+            f"SELECT count(*) FROM runs WHERE {where}", parameters
+        ).fetchone()
+        limit = -1 if query.limit is None else query.limit
+        if limit < -1 or query.offset < 0:
+            raise InvalidInput("limit and offset cannot be negative")
+        indexed = query.sort is None or sort_column(query.sort.field) == "value"
+        if indexed and 0 <= limit < total and total > _FEW:
+            where, parameters = self._where(connection, query, by_run=True)
+        keys = self._page(connection, query, where, parameters, limit)
+        return RunPage(self.get(connection, keys), total)
+
+    def _where(
+        self, connection: sqlite3.Connection, query: RunQuery, *, by_run: bool
+    ) -> tuple[str, list[object]]:
+        kinds = [str(kind) for kind in query.kinds]
+        # One kind is compared by `=`, so that the index of runs also gives their order.
+        conditions = [f"runs.kind IN ({', '.join('?' * len(kinds))})"]
+        if len(kinds) == 1:
+            conditions = ["runs.kind = ?"]
+        parameters: list[object] = [*kinds]
         if query.project is not None:
             conditions.append("runs.project = ?")
             parameters.append(self.project_id(connection, query.project))
@@ -355,18 +380,10 @@ class RunTable:
             conditions.append("runs.trashed = ?")
             parameters.append(int(query.trashed))
         if query.filter is not None:
-            condition = self._filters.compile(query.filter)
+            condition = self._filters.compile(query.filter, by_run=by_run)
             conditions.append(f"({condition.sql})")
             parameters += condition.parameters
-        where = " AND ".join(conditions)
-        (total,) = connection.execute(
-            f"SELECT count(*) FROM runs WHERE {where}", parameters
-        ).fetchone()
-        limit = -1 if query.limit is None else query.limit
-        if limit < -1 or query.offset < 0:
-            raise InvalidInput("limit and offset cannot be negative")
-        keys = self._page(connection, query, where, parameters, limit)
-        return RunPage(self.get(connection, keys), total)
+        return " AND ".join(conditions), parameters
 
     def _page(
         self,

@@ -126,7 +126,7 @@ _FORMAT_1 = (
         sys_id TEXT NOT NULL, run_id TEXT NOT NULL, created INTEGER NOT NULL,
         trashed INTEGER NOT NULL DEFAULT 0, parent INTEGER, fork_step INTEGER,
         UNIQUE (project, run_id), UNIQUE (project, sys_id))""",
-    "CREATE INDEX runs_created ON runs (project, created)",
+    "CREATE INDEX runs_listed ON runs (project, trashed, kind, created)",
     "CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL",
     "CREATE TABLE paths (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE)",
     """CREATE TABLE shapes (

@@ -25,7 +25,7 @@ import pyarrow as pa
 from mooring.model import AttributeType, now_micros
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import dumps, loads
-from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.database import Database, fold_state, overtake
 from mooring.store.sqlite.schema import LOG_EVENT, LOG_MARK, TYPE_CODES
 from mooring.store.sqlite.segments import EVENTS_SCHEMA, SegmentFolder, WrittenSegment
 from mooring.store.sqlite.series import Series, SeriesReader, decode_log, join
@@ -59,6 +59,8 @@ class _Part:
     last_seq: int
     series: list[Series] = field(default_factory=list)
     events: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    changes: int = 0
+    """How often cells of logged rows had been changed when the events were read."""
 
     @property
     def points(self) -> int:
@@ -102,6 +104,7 @@ class Sealer:
 
     def _read_log(self, run: int, events: bool) -> _Part | None:
         with self._database.read() as connection:
+            _, changes = fold_state(connection)
             rows = connection.execute(
                 "SELECT x.seq, x.step, l.time, l.kind, l.shape, l.data FROM log_index x "
                 "JOIN log l ON l.seq = x.seq WHERE x.run = ? ORDER BY x.seq",
@@ -118,7 +121,7 @@ class Sealer:
             types = dict(
                 connection.execute("SELECT path, type FROM attributes WHERE run = ?", (run,))
             )
-        part = _Part(run, len(rows), rows[-1][0])
+        part = _Part(run, len(rows), rows[-1][0], changes=changes)
         for series in decode_log(self._catalog, run, rows, None, erased):
             if types.get(series.path) == TYPE_CODES[series.type]:
                 part.series.append(join([series], run))
@@ -149,6 +152,8 @@ class Sealer:
 
     @staticmethod
     def _still_there(connection: sqlite3.Connection, part: _Part) -> bool:
+        if part.events and fold_state(connection)[1] != part.changes:
+            return False
         count = connection.execute(
             "SELECT count(*) FROM log_index x JOIN log l ON l.seq = x.seq "
             "WHERE x.run = ? AND x.seq <= ?",
@@ -215,7 +220,12 @@ class Sealer:
                 at += count
             written.append((segment, entries))
         if events:
-            written.append(self._write_events(names, events))
+            try:
+                written.append(self._write_events(names, events))
+            except BaseException:
+                for segment, _ in written:
+                    self._segments.remove(segment.name)
+                raise
         return written
 
     def _write_events(
@@ -294,6 +304,7 @@ class Sealer:
             with self._database.write() as connection:
                 after(connection)  # type: ignore[operator]
                 self._enter(connection, written, {})
+                overtake(connection)
         except BaseException:
             for segment, _ in written:
                 self._segments.remove(segment.name)
@@ -331,6 +342,7 @@ class Sealer:
         if dead:
             with self._database.write() as connection:
                 connection.executemany("DELETE FROM segments WHERE id = ?", [(d[0],) for d in dead])
+            self._database.sync()
             for _, name in dead:
                 freed += self._segments.remove(name)
                 removed += 1
@@ -400,6 +412,7 @@ class Sealer:
             if isinstance(error, _Overtaken):
                 return 0, 0, 0
             raise
+        self._database.sync()
         new = sum(segment.size_bytes for segment, _ in written)
         return len(written), len(names), sum(map(self._segments.remove, names)) - new
 

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mooring.errors import SegmentMissing, StoreCorrupt
+from mooring.errors import SegmentMissing, StoreCorrupt, StoreError
 from mooring.model import AttributeType
 from mooring.store.blobs import file_error, sync_folder
 
@@ -223,6 +223,8 @@ class OpenSegment:
                 "store file and must be moved and copied with it",
                 address=str(path),
             ) from None
+        except PermissionError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}", address=str(path)) from None
         except (pa.ArrowException, OSError) as error:
             raise _corrupt(path, error) from error
         counts = [

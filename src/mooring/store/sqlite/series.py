@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -269,7 +270,7 @@ class SeriesReader:
                 )
 
 
-LogRow = tuple[int, int, int, int, int | None, bytes]
+LogRow = tuple[int, int, int, int, int | None, Any]
 """seq, resolved step, time, kind, shape, data"""
 
 

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time as clock
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing
+from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing, StoreCorrupt
 from mooring.model import (
     AttributeType,
     RunInfo,
@@ -92,6 +93,7 @@ class SqliteStore:
         self._writers: weakref.WeakSet[SqliteWriter] = weakref.WeakSet()
         self._reading: Reading | None = None
         self._reaped = 0.0
+        self._process = os.getpid()
         if not read_only:
             self._catalog.intern(SYSTEM_PATHS)
 
@@ -252,17 +254,17 @@ class SqliteStore:
 
     def _fold(self) -> None:
         """Make the derived tables current."""
+        if self.read_only:
+            self._read_side.fold.run()
+            return
         self._appender.flush()
         with self._database.read() as connection:
             (current,) = connection.execute(
                 "SELECT (SELECT value FROM meta WHERE key = 'watermark') >= "
                 "coalesce((SELECT max(seq) FROM log), 0)"
             ).fetchone()
-        if not current or self.read_only:
-            self._read_side.fold.run()
-        if self.read_only:
-            return
         if not current:
+            self._read_side.fold.run()
             with self._database.read() as connection:
                 grown = connection.execute(
                     "SELECT run FROM run_state WHERE unsealed > ?", (SEAL_POINTS,)
@@ -287,6 +289,12 @@ class SqliteStore:
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        if self.read_only:
+            # What is folded in memory belongs to one snapshot of the file.
+            with self._database.read() as connection:
+                self._fold()
+                yield connection
+            return
         self._fold()
         with self._database.read() as connection:
             yield connection
@@ -413,8 +421,10 @@ class SqliteStore:
 
     def check(self, *, repair: bool = False) -> StoreCheck:
         """Look for damage. See `Store.check`."""
-        self._fold()
-        return self._read_side.care.check(repair=repair)
+        with self._database.read() if self.read_only else nullcontext():
+            with suppress(StoreCorrupt):  # the check tells what is damaged
+                self._fold()
+            return self._read_side.care.check(repair=repair)
 
     def close(self) -> None:
         """End all activity. Idempotent."""
@@ -423,7 +433,7 @@ class SqliteStore:
         if not self.read_only:
             self._appender.close()
         self._database.close()
-        if self._temporary is not None:
+        if self._temporary is not None and self._process == os.getpid():
             shutil.rmtree(self._temporary.name, ignore_errors=True)
             self._temporary.cleanup()
 

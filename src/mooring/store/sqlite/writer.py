@@ -6,6 +6,7 @@ nothing but perhaps an interned path or shape that nobody refers to; after it th
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 import threading
@@ -14,13 +15,22 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from mooring.errors import InvalidPath, InvalidValue, MooringError, StoreClosed, TypeConflict
-from mooring.model import MAX_STEP, AttributeType, RunInfo, step_to_micros, validate_path
+from mooring.model import (
+    MAX_STEP,
+    MAX_TIME,
+    MIN_TIME,
+    AttributeType,
+    RunInfo,
+    step_to_micros,
+    validate_path,
+)
 from mooring.store.contract import Durability
 from mooring.store.sqlite import holders
 from mooring.store.sqlite.codec import (
     dumps,
     encode_cell,
     encode_text,
+    number_code,
     series_type,
     store_value,
     value_type,
@@ -62,6 +72,7 @@ class Appender:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: MooringError | None = None
+        database.in_child.append(self.leave_to_parent)
 
     def append(self, row: tuple[Any, ...]) -> None:
         """Insert one row; on return it is as durable as the store's setting says."""
@@ -118,7 +129,9 @@ class Appender:
     def leave_to_parent(self) -> None:
         """Drop what a forked child inherited; the parent writes it."""
         self._pending = []
+        self._wake = threading.Event()
         self._thread = None
+        self._failure = None
 
 
 class SqliteWriter:
@@ -140,6 +153,7 @@ class SqliteWriter:
         self._ids: dict[str, str] = {}
         self._append = appender.append
         self._closed = False
+        self._process = os.getpid()
         with appender.database.write() as connection:
             self._state_path = catalog.system("sys/state")
             self._holder = holders.register(connection, run.key, self._state_path)
@@ -165,6 +179,8 @@ class SqliteWriter:
                 step = step_to_micros(step)
         if time is None:
             time = time_ns() // 1000
+        elif type(time) is not int or not MIN_TIME <= time <= MAX_TIME:
+            time = _checked_time(time)
         if preview_completion is None:
             plan = self._plans.get(tuple(values))
             if plan is not None:
@@ -195,7 +211,9 @@ class SqliteWriter:
         if preview is not None:
             if not numbers:
                 raise InvalidValue("only numbers can be logged as previews")
-            completion = min(1.0, max(0.0, preview)) if preview == preview else 0.0
+            if number_code(preview) is None:
+                raise InvalidValue(f"preview_completion is a number from 0 to 1, not {preview!r}")
+            completion = min(1.0, max(0.0, float(preview))) if preview == preview else 0.0
             record = {"c": completion, "v": self._by_id(cells)}
             self._append((self._key, LOG_PREVIEW, step, time, None, dumps(record)))
         elif numbers and len(self._plans) < _MAX_SHAPES:
@@ -225,8 +243,7 @@ class SqliteWriter:
                 validate_path(path)
             ids = self._id_texts(list(values))
         cells = dict(zip(ids, map(encode_cell, values, values.values()), strict=True))
-        if time is None:
-            time = time_ns() // 1000
+        time = time_ns() // 1000 if time is None else _checked_time(time)
         return (self._key, LOG_EVENT, None, time, None, dumps(cells).decode())
 
     def assign(self, values: Mapping[str, Any]) -> None:
@@ -275,8 +292,9 @@ class SqliteWriter:
         if self._closed:
             return
         self._appender.flush()
-        with self._appender.database.write() as connection:
-            holders.release(connection, self._holder, self._key, self._state_path)
+        if self._process == os.getpid():  # a forked child leaves the run active for its parent
+            with self._appender.database.write() as connection:
+                holders.release(connection, self._holder, self._key, self._state_path)
         self._plans = {}
         self._ids = {}
         self._closed = True
@@ -305,3 +323,12 @@ class SqliteWriter:
     def _check_writable(path: str) -> None:
         if path.startswith("sys/") and path not in WRITABLE_SYSTEM_PATHS:
             raise InvalidPath(f"{path!r} is kept by the store and cannot be set")
+
+
+def _checked_time(time: Any) -> int:
+    """Return a time as Python's own integer; `InvalidValue` for what no reader could take."""
+    if number_code(time) != "q":
+        raise InvalidValue(f"a time is an integer of microseconds since 1970, not {time!r}")
+    if not MIN_TIME <= int(time) <= MAX_TIME:
+        raise InvalidValue(f"time {time} is not within the years 1 to 9999, in microseconds")
+    return int(time)
