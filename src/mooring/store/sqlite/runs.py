@@ -26,6 +26,7 @@ from mooring.model import (
     validate_run_id,
 )
 from mooring.store.contract import PathSelector, RunPage, RunQuery
+from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
 from mooring.store.sqlite.database import Database, overtake
@@ -43,6 +44,7 @@ _COLUMNS = (
 _JOIN = "runs JOIN projects ON projects.id = runs.project"
 _SERIES_CODES = ", ".join(str(TYPE_CODES[type]) for type in AttributeType if type.is_series)
 
+_FEW_PATHS = 500
 _FEW = 1000
 """Up to so many matches are found all at once, even for the first page of them."""
 
@@ -167,7 +169,9 @@ class RunTable:
             )
             self._set_system(connection, run, self._system_values(spec, sys_id, run_id, created))
             if spec.name is not None:
-                self.set_name(connection, run, project, spec.name)
+                name_value = store_value("sys/name", AttributeType.STRING, spec.name)
+                self._set_system(connection, run, {"sys/name": (AttributeType.STRING, name_value)})
+                experiments.enter(connection, self._catalog, run, str(name_value))
             if parent is not None:
                 self._inherit(connection, run, parent, fork_step or 0, spec, reader)
                 overtake(connection)
@@ -237,27 +241,6 @@ class RunTable:
                 (self._catalog.system(path), run, TYPE_CODES[type], value)
                 for path, (type, value) in values.items()
             ),
-        )
-
-    def set_name(self, connection: sqlite3.Connection, run: int, project: int, name: str) -> None:
-        """Make a run the head of an experiment."""
-        name = str(store_value("sys/name", AttributeType.STRING, name))
-        head = self._catalog.system("sys/experiment/is_head")
-        connection.execute(
-            "UPDATE attributes SET value = 0 WHERE path = ? AND run IN (SELECT a.run FROM "
-            "attributes a JOIN runs ON runs.id = a.run WHERE a.path = ? AND a.value = ? "
-            "AND runs.project = ?)",
-            (head, self._catalog.system("sys/name"), name, project),
-        )
-        text = AttributeType.STRING
-        self._set_system(
-            connection,
-            run,
-            {
-                "sys/name": (text, name),
-                "sys/experiment/name": (text, name),
-                "sys/experiment/is_head": (AttributeType.BOOL, 1),
-            },
         )
 
     def _inherit(
@@ -355,9 +338,9 @@ class RunTable:
         (total,) = connection.execute(
             f"SELECT count(*) FROM runs WHERE {where}", parameters
         ).fetchone()
-        limit = -1 if query.limit is None else query.limit
-        if limit < -1 or query.offset < 0:
+        if (query.limit or 0) < 0 or query.offset < 0:
             raise InvalidInput("limit and offset cannot be negative")
+        limit = -1 if query.limit is None else query.limit
         indexed = query.sort is None or sort_column(query.sort.field) == "value"
         if indexed and 0 <= limit < total and total > _FEW:
             where, parameters = self._where(connection, query, by_run=True)
@@ -444,32 +427,33 @@ class RunTable:
         project: str | None,
     ) -> list[tuple[int, int]]:
         """Return the distinct (path number, type code) of runs."""
-        types = f" AND {type_condition(sorted(select.types))}" if select.types else ""
+        if select.types is not None and not select.types:
+            return []
+        condition = f" AND {type_condition(sorted(select.types))}" if select.types else ""
+        chosen: list[object] = []
+        listed = None if paths is None else list(paths)
+        if listed is not None and len(listed) <= _FEW_PATHS:
+            condition += f" AND path IN ({','.join('?' * len(listed))})"
+            chosen += listed
+        distinct = "" if keys is not None and len(keys) == 1 else "DISTINCT "
+        query = f"SELECT {distinct}path, type FROM attributes WHERE run IN"
+        found: set[tuple[int, int]] = set()
         if keys is None:
             inside = "SELECT id FROM runs"
             bound: list[object] = []
             if project is not None:
                 inside += " WHERE project = ?"
                 bound = [self.project_id(connection, project)]
-            found = set(
-                connection.execute(
-                    f"SELECT DISTINCT path, type FROM attributes WHERE run IN ({inside}){types}",
-                    bound,
-                )
-            )
+            found.update(connection.execute(f"{query} ({inside}){condition}", [*bound, *chosen]))
         else:
-            found = set()
             for start in range(0, len(keys), 500):
                 batch = list(keys[start : start + 500])
-                found.update(
-                    connection.execute(
-                        "SELECT DISTINCT path, type FROM attributes WHERE run IN "
-                        f"({','.join('?' * len(batch))}){types}",
-                        batch,
-                    )
-                )
-        wanted = None if paths is None else set(paths)
-        return [entry for entry in found if wanted is None or entry[0] in wanted]
+                marks = ",".join("?" * len(batch))
+                found.update(connection.execute(f"{query} ({marks}){condition}", [*batch, *chosen]))
+        if listed is None or len(listed) <= _FEW_PATHS:
+            return list(found)
+        wanted = set(listed)
+        return [entry for entry in found if entry[0] in wanted]
 
     # trash
 
