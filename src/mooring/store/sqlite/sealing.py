@@ -185,6 +185,8 @@ class Sealer:
         """Write segments of points and of events."""
         runs = {s.run for s in series} | {event[0] for event in events}
         with self._database.read() as connection:
+            if not self._segments.folder.is_dir():
+                self._segments.refuse_new_folder(connection)
             names = {
                 run: connection.execute(
                     "SELECT projects.name, runs.run_id FROM runs JOIN projects "
