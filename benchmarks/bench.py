@@ -62,7 +62,7 @@ class Bench:
         answer = run_task(
             self._python(subject), _module(subject), task, folder, own=subject.is_mooring
         )
-        self.versions[subject.title] = answer["version"]
+        self.versions["Mooring" if subject.is_mooring else subject.title] = answer["version"]
         return answer
 
     def process(self, subject: Subject, task: Mapping[str, Any], folder: Path) -> Process:
@@ -78,7 +78,9 @@ class Bench:
 
     def job(self, name: str, task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Run a task of Mooring's own, from `benchmarks.jobs`."""
-        return run_task(Path(sys.executable), f"benchmarks.jobs.{name}", task, folder, own=True)
+        answer = run_task(Path(sys.executable), f"benchmarks.jobs.{name}", task, folder, own=True)
+        self.versions["Mooring"] = answer["version"]
+        return answer
 
     def interleaved(
         self,

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import environments
@@ -61,6 +62,8 @@ def _measure(options: argparse.Namespace) -> Report:
     figures: list[Figure] = []
     for name in options.only:
         figures += MEASURES[name](bench)
+    if options.quick:  # a bar is about the full size
+        figures = [replace(made, measure=replace(made.measure, bars=())) for made in figures]
     return Report(figures=figures, facts=facts(bench.versions, quick=options.quick, load=load))
 
 

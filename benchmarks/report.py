@@ -68,9 +68,11 @@ class Report:
         yield ""
         yield heading.format("Measured")
         yield from table(HEAD, _groups(self.figures))
-        yield ""
-        yield heading.format("The bars")
-        yield from table(BAR_HEAD, {"": list(_bar_rows(self.figures))})
+        bars = list(_bar_rows(self.figures))
+        if bars:
+            yield ""
+            yield heading.format("The bars")
+            yield from table(BAR_HEAD, {"": bars})
 
 
 def facts(versions: Mapping[str, str], *, quick: bool, load: Sequence[float]) -> dict[str, Any]:

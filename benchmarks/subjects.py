@@ -16,6 +16,7 @@ class Subject:
     call : the call that is measured
     requirements : file of `benchmarks/requirements`, None for Mooring itself
     imports : what a script of its users imports
+    syncs : how often a call syncs the disk: counted with strace, pinned versions, 200 calls of 5
     has_bars : whether this is what the bars of Mooring are about
     """
 
@@ -24,6 +25,7 @@ class Subject:
     call: str
     requirements: str | None
     imports: str
+    syncs: int = 0
     has_bars: bool = False
 
     @property
@@ -54,6 +56,7 @@ MOORING_POWER = Subject(
     call='Run.log(dict, step=), durability="power"',
     requirements=None,
     imports="mooring",
+    syncs=1,
 )
 XETRACK = Subject(
     key="xetrack",
@@ -61,6 +64,7 @@ XETRACK = Subject(
     call="Tracker.log(dict)",
     requirements="xetrack.txt",
     imports="xetrack",
+    syncs=4,
 )
 TRACKIO = Subject(
     key="trackio",
@@ -75,6 +79,7 @@ MLFLOW = Subject(
     call="mlflow.log_metrics(dict, step=)",
     requirements="mlflow.txt",
     imports="mlflow",
+    syncs=4,
 )
 AIM = Subject(
     key="aim",
@@ -103,6 +108,7 @@ NEPTUNE_SCALE = Subject(
     call="Run.log_metrics(dict, step=)",
     requirements="neptune_scale.txt",
     imports="neptune_scale",
+    syncs=1,
 )
 
 SUBJECTS = (

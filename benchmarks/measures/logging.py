@@ -71,6 +71,8 @@ def _figure(
     closed = statistics.median(found["close_s"] for found in measured)
     durable = bench.durable.get(subject.title, "not measured in this run")
     note = f"durable at return: {durable}; {subject.call}"
+    if subject.syncs:
+        note += f"; syncs the disk ({subject.syncs} x a call)"
     if closed >= 0.05:
         note += f"; close took {closed:.2f} s"
     if problem:
