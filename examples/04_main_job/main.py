@@ -53,7 +53,7 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")  # pipes that cannot show every letter
     given.folder.mkdir(parents=True, exist_ok=True)
     store = given.folder / "digits.db"
-    steps = 600 if given.quick else 3000
+    steps = 400 if given.quick else 3000
     runs = settings(steps)[2:4] if given.quick else settings(steps)
 
     began = time.perf_counter()

@@ -43,7 +43,7 @@ def show(title: str, frame: object) -> None:
 
 
 show(
-    "Careful gamblers, by the mean of all their rewards (in Python):",
+    "Careful gamblers, best mean reward first (a table shows the last value of a series):",
     project.fetch_runs_df(
         columns,
         query=field("sys/tags").contains("careful") & (field("reward").max > 3),
