@@ -85,7 +85,7 @@ def series_row(series: Series) -> AttributeRow:
     extremes = (None, None, None, None, 0.0, 0.0, *special)
     if len(rest):
         low, high = int(rest.argmin()), int(rest.argmax())
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             extremes = (
                 float(rest[low]),
                 int(steps[low]),

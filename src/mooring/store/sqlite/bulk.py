@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mooring.errors import InvalidInput, InvalidStep, InvalidValue, TypeConflict
+from mooring.errors import InvalidInput, InvalidStep, InvalidValue, RunNotFound, TypeConflict
 from mooring.model import (
     MAX_STEP,
     MAX_TIME,
@@ -28,6 +28,7 @@ from mooring.store.sqlite.schema import TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.segments import micros_of_decimals
 from mooring.store.sqlite.series import Series, join
+from mooring.store.sqlite.writer import check_loggable
 
 _FLOAT_SERIES = AttributeType.FLOAT_SERIES
 
@@ -72,6 +73,8 @@ class BulkWriter:
         if column.null_count:
             raise InvalidInput("the column 'path' has missing values")
         names = [validate_path(name) for name in column.dictionary.to_pylist()]
+        for name in names:
+            check_loggable(name)
         codes = column.indices.to_numpy(zero_copy_only=False)
         micros = _steps(table["step"])
         values = _floats(table["value"], "the column 'value'")
@@ -103,14 +106,14 @@ class BulkWriter:
 
         # Segments come before the log where one step has two points: what the run has in the log
         # is sealed first, so that the new points are the later ones.
-        self._sealer.seal([key], events=False)
+        self._sealer.seal([key], events=True)
         self._sealer.add(series, enter)
 
     def _check_types(
         self, connection: sqlite3.Connection, key: int, series: Sequence[Series]
     ) -> None:
         if not connection.execute("SELECT 1 FROM runs WHERE id = ?", (key,)).fetchone():
-            raise InvalidInput(f"there is no run of key {key}")
+            raise RunNotFound(str(key), where=str(self._database.path))
         for row in read_rows(connection, key, sorted(piece.path for piece in series)):
             if row[row_of.TYPE] != TYPE_CODES[_FLOAT_SERIES]:
                 raise TypeConflict(
@@ -123,7 +126,8 @@ class BulkWriter:
 def _array(values: Any) -> np.ndarray:
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         if pa.types.is_timestamp(values.type):
-            values = values.cast(pa.timestamp("us")).cast(pa.int64())
+            # What is finer than a microsecond is cut off; the zone does not change the instant.
+            values = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64())
         if not isinstance(values, pa.ChunkedArray):
             values = pa.chunked_array([values])
         values = values.to_numpy()
@@ -141,6 +145,8 @@ def _steps(steps: Any) -> np.ndarray:
     if isinstance(steps, (pa.Array, pa.ChunkedArray)) and pa.types.is_decimal(steps.type):
         if not isinstance(steps, pa.ChunkedArray):
             steps = pa.chunked_array([steps])
+        if steps.null_count:
+            raise InvalidStep("a step is missing")
         try:
             return micros_of_decimals(steps.cast(pa.decimal128(18, 6)))
         except pa.ArrowInvalid as error:
@@ -152,8 +158,10 @@ def _steps(steps: Any) -> np.ndarray:
         raise InvalidStep(f"steps must be one column of numbers, not {array.dtype}")
     if not len(array):
         return np.empty(0, np.int64)
-    if array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
-        raise InvalidStep("a step is NaN or infinite")
+    if array.dtype.kind == "f":
+        array = array.astype(np.float64, copy=False)
+        if not bool(np.isfinite(array).all()):
+            raise InvalidStep("a step is NaN or infinite")
     if float(array.max()) > MAX_STEP or float(array.min()) < -MAX_STEP:
         raise InvalidStep("a step is beyond ±10^12")
     micros: np.ndarray

@@ -14,12 +14,13 @@ from mooring.errors import MooringError, StoreCorrupt
 from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
+from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import loads
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.runs import RunTable
 from mooring.store.sqlite.schema import LOG_MARK, TYPE_CODES, TYPES
-from mooring.store.sqlite.sealing import Sealer, keep_sequence
+from mooring.store.sqlite.sealing import EVENTS_PATH, Sealer, keep_sequence
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
 
@@ -67,6 +68,7 @@ class Care:
             self._give_own_points(heir)
         with self._database.write() as connection:
             for key in keys:
+                experiments.leave(connection, self._catalog, key)
                 connection.execute(
                     "DELETE FROM log WHERE seq IN (SELECT seq FROM log_index WHERE run = ?)", (key,)
                 )
@@ -86,7 +88,11 @@ class Care:
             overtake(connection)
 
     def _give_own_points(self, run: int) -> None:
-        """Make a fork independent of its parent: what it sees becomes its own."""
+        """Make a fork independent of its parent: what it sees becomes its own.
+
+        Its own points that the lineage hides go: they have to leave the log and its segments.
+        """
+        self._sealer.seal([run], events=True)
         with self._database.read() as connection:
             series: list[Series] = []
             for type in _SERIES_TYPES:
@@ -96,9 +102,12 @@ class Care:
             connection.execute(  # type: ignore[attr-defined]
                 "UPDATE runs SET parent = NULL, fork_step = NULL WHERE id = ?", (run,)
             )
+            connection.execute(  # type: ignore[attr-defined]
+                f"DELETE FROM segment_series WHERE run = ? AND path != {EVENTS_PATH}", (run,)
+            )
 
         if series:
-            # Its rows in the log stay after the new segment, and win as they did before.
+            # What has come to its log since then stays after the new segment, and wins.
             self._sealer.add(series, detach)
         else:
             with self._database.write() as connection:

@@ -106,6 +106,16 @@ def encode_cell(path: str, value: object) -> object:
     )
 
 
+def encode_point(path: str, value: object) -> object:
+    """Return a value of a point as JSON: as `encode_cell`, and integers of any size as floats."""
+    if number_code(value) == "q" and int(value) not in _INT64:  # type: ignore[call-overload]
+        try:
+            value = float(value)  # type: ignore[arg-type]
+        except OverflowError:
+            raise InvalidValue(f"attribute {path!r}: an integer beyond every float") from None
+    return encode_cell(path, value)
+
+
 def _int(value: Any) -> int:
     if value not in _INT64:
         raise InvalidValue(f"integer {_shortened(value)} does not fit 64 bits")

@@ -320,15 +320,18 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
+    def check_open(self) -> None:
+        """Raise `StoreClosed` after `close()`."""
+        if self._closed:
+            raise StoreClosed(f"{self.path} is closed", address=str(self.path))
+
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Run a block on one consistent snapshot. Nested blocks share the outer one's."""
-        if self._closed:
-            raise StoreClosed(f"{self.path} is closed", address=str(self.path))
+        self.check_open()
         reader = self._shared if self.read_only else self._own_reader()
         with self.errors(), reader.lock:
-            if self._closed:
-                raise StoreClosed(f"{self.path} is closed", address=str(self.path))
+            self.check_open()
             connection = reader.connection
             if connection is None:
                 connection = reader.connection = self._connect_reader()

@@ -13,11 +13,12 @@ lineage is computed from all its points.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mooring.model import STEP_SCALE, AttributeType
 from mooring.store.sqlite import aggregates as row_of
+from mooring.store.sqlite import experiments
 from mooring.store.sqlite.aggregates import AttributeRow
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import (
@@ -75,6 +76,7 @@ class _Changes:
     previews: list[tuple[int, int, int, int, float | None, float]] = field(default_factory=list)
     conflicts: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     deletes: list[tuple[int, int, int]] = field(default_factory=list)
+    assigned: Collection[Key] = ()
 
 
 class Fold:
@@ -84,6 +86,7 @@ class Fold:
         self._database = database
         self._catalog = catalog
         self._reader = reader
+        self._name = catalog.system("sys/name")
 
     def is_current(self, connection: sqlite3.Connection) -> bool:
         """Return whether the derived tables cover the whole log."""
@@ -128,7 +131,9 @@ class Fold:
                 pieces.setdefault((run, series.path), []).append(series)
         existing = self._existing(connection, batches, pieces)
         accepted = self._settle_types(batches, pieces, existing, changes)
-        self._aggregate(connection, batches, accepted, existing, changes.attributes)
+        self._aggregate(
+            connection, batches, accepted, existing, changes.attributes, changes.assigned
+        )
         for run, batch in batches.items():
             self._assign(run, batch, existing, accepted, changes)
             self._previews(run, batch, existing, changes)
@@ -225,6 +230,7 @@ class Fold:
                         else TYPE_CODES[AttributeType.STRING_SET]
                     )
                     assigned.setdefault((run, int(id)), (seq, code))
+        changes.assigned = assigned.keys()
         accepted: dict[Key, Series] = {}
         for key, found in pieces.items():
             if key in existing:
@@ -250,8 +256,12 @@ class Fold:
         accepted: dict[Key, Series],
         existing: dict[Key, AttributeRow],
         into: dict[Key, AttributeRow],
+        assigned: Collection[Key] = (),
     ) -> None:
-        """Compute the rows of all series that new points of these runs change."""
+        """Compute the rows of all series that new points of these runs change.
+
+        A fork that is `assigned` a value in the same batch does not inherit a series there.
+        """
         forks = {
             run: connection.execute(
                 "SELECT fork_step FROM runs WHERE id = ? AND parent IS NOT NULL", (run,)
@@ -275,8 +285,10 @@ class Fold:
         for run in forks:
             for child, cut in self._descendants(connection, run):
                 for (source, path), piece in accepted.items():
-                    if source == run and piece.steps.min() <= cut:
-                        dirty.setdefault(piece.type, set()).add((child, path))
+                    key = (child, path)
+                    taken = key in assigned and key not in existing and key not in accepted
+                    if source == run and not taken and piece.steps.min() <= cut:
+                        dirty.setdefault(piece.type, set()).add(key)
         pending = {key: [piece] for key, piece in accepted.items()}
         for type, keys in dirty.items():
             self._recompute(connection, keys, type, pending, into)
@@ -299,6 +311,7 @@ class Fold:
         rows: dict[Key, AttributeRow] = {}
         self._aggregate(connection, [run], accepted, existing, rows)
         connection.executemany(REPLACE_ATTRIBUTE, rows.values())
+        self._override_previews(connection, rows.values())
         connection.execute(
             "INSERT INTO run_state VALUES (?, ?, ?, ?, 0) ON CONFLICT (run) DO UPDATE SET "
             "last_step = max(coalesce(last_step, excluded.last_step), excluded.last_step), "
@@ -399,9 +412,8 @@ class Fold:
         ).fetchone() or (None, 0, 0)
         points = 0
         for _, _, _, _, shape, data in batch.points:
-            # A guess for rows of JSON, which are bytes or, of a tracker's table, text.
-            colon = ":" if isinstance(data, str) else b":"
-            points += len(data) // 8 if shape is not None else max(1, data.count(colon))
+            # Of JSON a guess; rows of a tracker's table are text, not bytes.
+            points += len(data) // 8 if shape is not None else max(1, str(data).count(":"))
         last_time = max((t for t in (row[0], batch.last_time) if t is not None), default=None)
         changes.states.append((run, batch.last_step, last_time, row[1] + points, row[2] + points))
         changes.index.extend(batch.index)
@@ -423,6 +435,9 @@ class Fold:
 
     def _enter(self, connection: sqlite3.Connection, changes: _Changes) -> None:
         connection.executemany(REPLACE_ATTRIBUTE, changes.attributes.values())
+        for run in {run for run, path in changes.attributes if path == self._name}:
+            name = changes.attributes[run, self._name][row_of.VALUE]
+            experiments.enter(connection, self._catalog, run, name)
         connection.executemany("INSERT INTO log_index VALUES (?, ?, ?)", changes.index)
         connection.executemany(
             "INSERT OR REPLACE INTO run_state VALUES (?, ?, ?, ?, ?)", changes.states
@@ -430,15 +445,7 @@ class Fold:
         connection.executemany(
             "INSERT OR REPLACE INTO previews VALUES (?, ?, ?, ?, ?, ?)", changes.previews
         )
-        if connection.execute("SELECT 1 FROM previews LIMIT 1").fetchone():
-            connection.executemany(
-                "DELETE FROM previews WHERE run = ? AND path = ? AND step <= ?",
-                [
-                    (row[row_of.RUN], row[row_of.PATH], row[row_of.LAST_STEP])
-                    for row in changes.attributes.values()
-                    if row[row_of.TYPE] == _FLOAT_SERIES and row[row_of.COUNT]
-                ],
-            )
+        self._override_previews(connection, changes.attributes.values())
         connection.executemany(
             "INSERT INTO conflicts VALUES (?, ?, ?, ?, ?) ON CONFLICT (run, path, got) "
             "DO UPDATE SET count = count + excluded.count",
@@ -450,8 +457,23 @@ class Fold:
             "UPDATE meta SET value = ? WHERE key = 'watermark'", (changes.watermark,)
         )
 
+    @staticmethod
+    def _override_previews(connection: sqlite3.Connection, rows: Iterable[AttributeRow]) -> None:
+        """Remove the previews up to the last final step of each series."""
+        if connection.execute("SELECT 1 FROM previews LIMIT 1").fetchone():
+            connection.executemany(
+                "DELETE FROM previews WHERE run = ? AND path = ? AND step <= ?",
+                [
+                    (row[row_of.RUN], row[row_of.PATH], row[row_of.LAST_STEP])
+                    for row in rows
+                    if row[row_of.TYPE] == _FLOAT_SERIES and row[row_of.COUNT]
+                ],
+            )
+
     def _erase(self, connection: sqlite3.Connection, run: int, path: int, seq: int) -> None:
         row = next(iter(read_rows(connection, run, [path])), None)
+        if path == self._name:
+            experiments.leave(connection, self._catalog, run)
         connection.execute("DELETE FROM attributes WHERE path = ? AND run = ?", (path, run))
         for table in ("segment_series", "previews", "conflicts"):
             connection.execute(f"DELETE FROM {table} WHERE run = ? AND path = ?", (run, path))

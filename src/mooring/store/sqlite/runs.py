@@ -26,6 +26,7 @@ from mooring.model import (
     validate_run_id,
 )
 from mooring.store.contract import PathSelector, RunPage, RunQuery
+from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
 from mooring.store.sqlite.database import Database, overtake
@@ -167,7 +168,9 @@ class RunTable:
             )
             self._set_system(connection, run, self._system_values(spec, sys_id, run_id, created))
             if spec.name is not None:
-                self.set_name(connection, run, project, spec.name)
+                name_value = store_value("sys/name", AttributeType.STRING, spec.name)
+                self._set_system(connection, run, {"sys/name": (AttributeType.STRING, name_value)})
+                experiments.enter(connection, self._catalog, run, str(name_value))
             if parent is not None:
                 self._inherit(connection, run, parent, fork_step or 0, spec, reader)
                 overtake(connection)
@@ -237,27 +240,6 @@ class RunTable:
                 (self._catalog.system(path), run, TYPE_CODES[type], value)
                 for path, (type, value) in values.items()
             ),
-        )
-
-    def set_name(self, connection: sqlite3.Connection, run: int, project: int, name: str) -> None:
-        """Make a run the head of an experiment."""
-        name = str(store_value("sys/name", AttributeType.STRING, name))
-        head = self._catalog.system("sys/experiment/is_head")
-        connection.execute(
-            "UPDATE attributes SET value = 0 WHERE path = ? AND run IN (SELECT a.run FROM "
-            "attributes a JOIN runs ON runs.id = a.run WHERE a.path = ? AND a.value = ? "
-            "AND runs.project = ?)",
-            (head, self._catalog.system("sys/name"), name, project),
-        )
-        text = AttributeType.STRING
-        self._set_system(
-            connection,
-            run,
-            {
-                "sys/name": (text, name),
-                "sys/experiment/name": (text, name),
-                "sys/experiment/is_head": (AttributeType.BOOL, 1),
-            },
         )
 
     def _inherit(
@@ -355,9 +337,9 @@ class RunTable:
         (total,) = connection.execute(
             f"SELECT count(*) FROM runs WHERE {where}", parameters
         ).fetchone()
-        limit = -1 if query.limit is None else query.limit
-        if limit < -1 or query.offset < 0:
+        if (query.limit or 0) < 0 or query.offset < 0:
             raise InvalidInput("limit and offset cannot be negative")
+        limit = -1 if query.limit is None else query.limit
         indexed = query.sort is None or sort_column(query.sort.field) == "value"
         if indexed and 0 <= limit < total and total > _FEW:
             where, parameters = self._where(connection, query, by_run=True)
@@ -444,6 +426,8 @@ class RunTable:
         project: str | None,
     ) -> list[tuple[int, int]]:
         """Return the distinct (path number, type code) of runs."""
+        if select.types is not None and not select.types:
+            return []
         types = f" AND {type_condition(sorted(select.types))}" if select.types else ""
         if keys is None:
             inside = "SELECT id FROM runs"

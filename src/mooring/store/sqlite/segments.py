@@ -327,7 +327,9 @@ def micros_of_decimals(column: pa.ChunkedArray) -> np.ndarray:
         ]
         for chunk in column.chunks
     ]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def decimal_steps(micros: np.ndarray) -> pa.Array:

@@ -116,19 +116,24 @@ class SeriesReader:
         by_run: dict[int, list[int]] = {}
         for source, path in pieces:
             by_run.setdefault(source, []).append(path)
+        erased = self._erased(connection, sources) if len(sources) > len(chains) else frozenset()
         result: dict[Key, Series] = {}
         for run in runs:
             chain = chains[run]
-            wanted = dict.fromkeys(
+            wanted: Mapping[int, None] = dict.fromkeys(
                 path for source, _, _ in chain for path in by_run.get(source, ())
             )
+            if len(chain) > 1:
+                wanted = self._of_type(connection, run, wanted, type)
             for path in wanted:
                 visible = []
-                for source, low, high in reversed(chain):
+                for source, low, high in chain:
                     found = pieces.get((source, path))
                     if found:
                         visible.append(join(found, source).between(low, high))
-                visible = [piece for piece in visible if len(piece.steps)]
+                    if (source, path) in erased:
+                        break  # what a run deleted it does not inherit either
+                visible = [piece for piece in reversed(visible) if len(piece.steps)]
                 if visible:
                     series = join(visible, run).between(step_from, step_to)
                     if len(series.steps):
@@ -163,6 +168,31 @@ class SeriesReader:
                 source = parent
             result[run] = chain
         return result
+
+    @staticmethod
+    def _erased(connection: sqlite3.Connection, runs: Sequence[int]) -> frozenset[Key]:
+        """Return (run, path) of the attributes that runs have deleted at some time."""
+        found: list[Key] = []
+        for start in range(0, len(runs), _IN):
+            batch = runs[start : start + _IN]
+            marks = ",".join("?" * len(batch))
+            found += connection.execute(
+                f"SELECT run, path FROM erased WHERE run IN ({marks})", list(batch)
+            )
+        return frozenset(found)
+
+    @staticmethod
+    def _of_type(
+        connection: sqlite3.Connection, run: int, paths: Mapping[int, None], type: AttributeType
+    ) -> Mapping[int, None]:
+        """Leave out those paths that are an attribute of another type in a fork itself."""
+        others = {
+            path
+            for (path,) in connection.execute(
+                "SELECT path FROM attributes WHERE run = ? AND type != ?", (run, TYPE_CODES[type])
+            )
+        }
+        return {path: None for path in paths if path not in others}
 
     def _name(self, connection: sqlite3.Connection, run: int) -> str | None:
         row = connection.execute(

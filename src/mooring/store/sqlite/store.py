@@ -43,7 +43,7 @@ from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPES
-from mooring.store.sqlite.writer import Appender, SqliteWriter
+from mooring.store.sqlite.writer import Appender, SqliteWriter, check_loggable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -138,6 +138,7 @@ class SqliteStore:
 
     def delete_project(self, name: str) -> None:
         """Delete a project with its runs. See `Store.delete_project`."""
+        self._check_writable()
         with self._database.read() as connection:
             id = self._runs.project_id(connection, name)
             keys = [
@@ -187,6 +188,7 @@ class SqliteStore:
 
     def delete_runs(self, keys: Sequence[int]) -> None:
         """Delete runs for good. See `Store.delete_runs`."""
+        self._check_writable()
         self._fold()
         self._read_side.care.delete_runs(keys)
 
@@ -223,12 +225,14 @@ class SqliteStore:
         times: np.ndarray | Sequence[Any] | pa.Array | int | None = None,
     ) -> int:
         """Append points of one float series. See `Store.write_points`."""
-        validate_path(path)
+        self._check_writable()
+        check_loggable(validate_path(path))
         self._fold()
         return self._read_side.bulk.write_points(key, path, steps, values, times)
 
     def write_table(self, key: int, table: pa.Table) -> int:
         """Append points of many float series. See `Store.write_table`."""
+        self._check_writable()
         self._fold()
         return self._read_side.bulk.write_table(key, table)
 
@@ -236,6 +240,8 @@ class SqliteStore:
         self, key: int, path: str, value: object, *, where: tuple[str, object] | None = None
     ) -> int:
         """Set a cell in logged rows. See `Store.set_events`."""
+        self._check_writable()
+        self.get_runs([key])
         self._fold()
         return self._read_side.events.set_cells(key, validate_path(path), value, where)
 
@@ -251,6 +257,11 @@ class SqliteStore:
                 self._database, self._catalog, self._runs, self._data, self._blobs
             )
         return self._reading
+
+    def _check_writable(self) -> None:
+        """Refuse writes to a store that is closed or opened for reading only."""
+        with self._database.lock:
+            _ = self._database.writer
 
     def _fold(self) -> None:
         """Make the derived tables current."""
@@ -398,12 +409,12 @@ class SqliteStore:
 
     def put_blob(self, source: BinaryIO | bytes) -> tuple[str, int]:
         """Store content. See `Store.put_blob`."""
-        if self.read_only:
-            _ = self._database.writer
+        self._check_writable()
         return self._blobs.put(source)
 
     def open_blob(self, digest: str) -> BinaryIO:
         """Open content for reading. See `Store.open_blob`."""
+        self._database.check_open()
         return self._blobs.open(digest)
 
     # care
@@ -416,11 +427,14 @@ class SqliteStore:
         progress: Callable[[int, int], None] | None = None,
     ) -> CompactionReport:
         """Seal, join and clean up. See `Store.compact`."""
+        self._check_writable()
         self._fold()
         return self._read_side.care.compact(project, events=events, progress=progress)
 
     def check(self, *, repair: bool = False) -> StoreCheck:
         """Look for damage. See `Store.check`."""
+        if repair:
+            self._check_writable()
         with self._database.read() if self.read_only else nullcontext():
             with suppress(StoreCorrupt):  # the check tells what is damaged
                 self._fold()

@@ -29,6 +29,7 @@ from mooring.store.sqlite import holders
 from mooring.store.sqlite.codec import (
     dumps,
     encode_cell,
+    encode_point,
     encode_text,
     number_code,
     series_type,
@@ -55,9 +56,14 @@ _MAX_SHAPES = 512
 RELAXED_INTERVAL_S = 0.1
 """How much of the latest logging `Durability.RELAXED` may lose."""
 
-WRITABLE_SYSTEM_PATHS = frozenset(
-    {"sys/name", "sys/description", "sys/failed", "sys/tags", "sys/group_tags", "sys/archived"}
-)
+WRITABLE_SYSTEM_PATHS = {
+    "sys/name": AttributeType.STRING,
+    "sys/description": AttributeType.STRING,
+    "sys/failed": AttributeType.BOOL,
+    "sys/archived": AttributeType.BOOL,
+    "sys/tags": AttributeType.STRING_SET,
+    "sys/group_tags": AttributeType.STRING_SET,
+}
 
 _Plan = tuple[int, Callable[..., bytes]]
 
@@ -148,7 +154,7 @@ class SqliteWriter:
         self._catalog = catalog
         self._run = run
         self._key = run.key
-        self._types = types
+        self._types = WRITABLE_SYSTEM_PATHS | types
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._ids: dict[str, str] = {}
         self._append = appender.append
@@ -199,7 +205,9 @@ class SqliteWriter:
         self._check_open()
         if not values:
             return
-        cells = {validate_path(path): encode_cell(path, value) for path, value in values.items()}
+        for path in values:
+            check_loggable(validate_path(path))
+        cells = {path: encode_point(path, value) for path, value in values.items()}
         types = {}
         for path, cell in cells.items():
             kind = series_type(cell)
@@ -332,3 +340,9 @@ def _checked_time(time: Any) -> int:
     if not MIN_TIME <= int(time) <= MAX_TIME:
         raise InvalidValue(f"time {time} is not within the years 1 to 9999, in microseconds")
     return int(time)
+
+
+def check_loggable(path: str) -> None:
+    """Refuse series below `sys/`."""
+    if path.startswith("sys/"):
+        raise InvalidPath(f"{path!r}: what lies below sys/ is no series")
