@@ -79,30 +79,30 @@ def train_all(runs: list[Setting], steps: int, store: str) -> None:
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         jobs = [pool.submit(train, run, steps, PROJECT, store) for run in runs]
         try:
-            watch(jobs, len(runs) * steps, store)
+            watch(jobs, steps, store)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def watch(jobs: list[Future[None]], total: int, store: str) -> None:
+def watch(jobs: list[Future[None]], steps: int, store: str) -> None:
     """Show how far the runs are, as the store tells while they write to it."""
     terminal = sys.stderr.isatty()
-    told = 0
+    total, told = len(jobs) * steps, 0
     with (
         ReadOnlyProject(PROJECT, store=store) as project,
-        tqdm(total=total, unit=" steps", disable=not terminal, leave=False) as bar,
+        tqdm(total=total, unit=" mini-batches", disable=not terminal, leave=False) as bar,
     ):
         while not all(job.done() for job in jobs):
             time.sleep(0.3)
             for job in jobs:
                 if job.done():
                     job.result()  # raises what went wrong
-            done = int(project.fetch_metrics(paths=["train/loss"], tail=1)["step"].sum())
+            done = round(project.fetch_runs_df(["progress"])["progress"].sum() * steps)
             bar.update(done - bar.n)
             if not terminal and done * 4 // total > told:
                 told = done * 4 // total
-                print(f"  {done:>7,} of {total:,} steps", flush=True)
+                print(f"  {done:>7,} of {total:,} mini-batches", flush=True)
 
 
 def show_table(project: ReadOnlyProject, store: Path, seconds: float) -> str:

@@ -75,6 +75,7 @@ def train(setting: Setting, steps: int, project: str, store: str) -> None:
                 step,
             )
             if step % TEST_EVERY == 0:
+                run["progress"] = step / steps
                 chances = model.predict_proba(test_images)
                 right = chances.argmax(axis=1) == test_labels
                 run.log(
