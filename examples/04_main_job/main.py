@@ -82,6 +82,8 @@ def train_all(runs: list[Setting], steps: int, store: str) -> None:
             watch(jobs, steps, store)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
 
 
@@ -245,4 +247,7 @@ def in_colour() -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. What was logged until now is in the store.")
