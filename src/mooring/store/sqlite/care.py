@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mooring.errors import MooringError, StoreCorrupt
+from mooring.errors import MooringError, SegmentMissing, StoreCorrupt
 from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
@@ -253,14 +253,26 @@ class Care:
                 elif _digest(file) != digest:
                     yield Finding("error", f"segment {path} has changed since it was written")
         except OSError as error:
+            if not self._is_listed(name):
+                return  # a compaction has replaced it meanwhile
             yield Finding("error", f"segment {path} with {rows} rows: {error.strerror}")
 
+    def _is_listed(self, name: str) -> bool:
+        with self._database.read() as connection:
+            found = connection.execute("SELECT 1 FROM segments WHERE name = ?", (name,)).fetchone()
+        return found is not None
+
     def _check_blobs(self) -> Iterator[Finding]:
-        try:
-            used = sorted(set(self._used_blobs()))
-        except StoreCorrupt as error:
-            yield Finding("error", f"files were not checked: {error}")
-            return
+        used: list[str] | None = None
+        while used is None:
+            try:
+                used = sorted(set(self._used_blobs()))
+            except StoreCorrupt as error:
+                missing = isinstance(error, SegmentMissing)
+                if missing and not self._is_listed(Path(error.address).name):
+                    continue
+                yield Finding("error", f"files were not checked: {error}")
+                return
         for digest in used:
             try:
                 with self._blobs.open(digest) as file:

@@ -470,7 +470,7 @@ class Database:
 
     def _hold(self, locks: list[threading.RLock]) -> bool:
         for lock in locks:
-            if not lock.acquire(blocking=False):
+            if not lock.acquire(timeout=0.05):
                 self.end_fork()
                 return False
             self._held_for_fork.append(lock)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from mooring.model import STEP_SCALE, AttributeType
 from mooring.store.sqlite import aggregates as row_of
@@ -27,6 +28,7 @@ from mooring.store.sqlite.codec import (
     encode_set,
     loads,
 )
+from mooring.store.sqlite.cycles import no_search_for_cycles
 from mooring.store.sqlite.database import Database, fold_state
 from mooring.store.sqlite.schema import (
     ATTRIBUTE_COLUMNS,
@@ -88,36 +90,28 @@ class Fold:
         self._reader = reader
         self._name = catalog.system("sys/name")
 
-    def is_current(self, connection: sqlite3.Connection) -> bool:
-        """Return whether the derived tables cover the whole log."""
-        row = connection.execute(
-            "SELECT (SELECT value FROM meta WHERE key = 'watermark') >= "
-            "coalesce((SELECT max(seq) FROM log), 0)"
-        ).fetchone()
-        return bool(row[0])
-
     def run(self) -> None:
         """Fold all that is in the log at this time."""
         database = self._database
-        if database.read_only:
-            self._run_in_memory()
-            return
+        with database.read() as connection, no_search_for_cycles():
+            target = _last_row(connection)
+            if database.read_only:
+                # In one snapshot, which the caller shares: what it shows cannot change meanwhile.
+                while _watermark(connection) < target:
+                    database.prepare_overlay(connection)
+                    _, changes = self._compute(connection)
+                    self._enter(connection, changes)
+                return
+        # Not until the log is empty: that could be never, while others write.
         while True:
-            with database.read() as connection:
-                if self.is_current(connection):
-                    return
-                before, changes = self._compute(connection)
-            with database.fold_target(before) as target:
-                if target is not None:
-                    self._enter(target, changes)
-
-    def _run_in_memory(self) -> None:
-        # In one snapshot, which the caller shares: a busy writer must not make this start again.
-        with self._database.read() as connection:
-            while not self.is_current(connection):
-                self._database.prepare_overlay(connection)
-                _, changes = self._compute(connection)
-                self._enter(connection, changes)
+            with no_search_for_cycles():
+                with database.read() as connection:
+                    if _watermark(connection) >= target:
+                        return
+                    before, changes = self._compute(connection)
+                with database.fold_target(before) as connection_to_write:
+                    if connection_to_write is not None:
+                        self._enter(connection_to_write, changes)
 
     # computing
 
@@ -434,7 +428,9 @@ class Fold:
     # entering
 
     def _enter(self, connection: sqlite3.Connection, changes: _Changes) -> None:
-        connection.executemany(REPLACE_ATTRIBUTE, changes.attributes.values())
+        # In the order of the table, so that each page is touched once.
+        rows = sorted(changes.attributes.values(), key=itemgetter(row_of.PATH, row_of.RUN))
+        connection.executemany(REPLACE_ATTRIBUTE, rows)
         for run in {run for run, path in changes.attributes if path == self._name}:
             name = changes.attributes[run, self._name][row_of.VALUE]
             experiments.enter(connection, self._catalog, run, name)
@@ -491,6 +487,18 @@ class Fold:
                     "DELETE FROM attributes WHERE path = ? AND run = ? AND type = ?",
                     (path, child, TYPE_CODES[type]),
                 )
+
+
+def _last_row(connection: sqlite3.Connection) -> int:
+    last: int | None = connection.execute("SELECT max(seq) FROM log").fetchone()[0]
+    return last or 0
+
+
+def _watermark(connection: sqlite3.Connection) -> int:
+    watermark: int = connection.execute(
+        "SELECT value FROM meta WHERE key = 'watermark'"
+    ).fetchone()[0]
+    return watermark
 
 
 def read_rows(

@@ -44,6 +44,7 @@ _COLUMNS = (
 _JOIN = "runs JOIN projects ON projects.id = runs.project"
 _SERIES_CODES = ", ".join(str(TYPE_CODES[type]) for type in AttributeType if type.is_series)
 
+_FEW_PATHS = 500
 _FEW = 1000
 """Up to so many matches are found all at once, even for the first page of them."""
 
@@ -428,32 +429,31 @@ class RunTable:
         """Return the distinct (path number, type code) of runs."""
         if select.types is not None and not select.types:
             return []
-        types = f" AND {type_condition(sorted(select.types))}" if select.types else ""
+        condition = f" AND {type_condition(sorted(select.types))}" if select.types else ""
+        chosen: list[object] = []
+        listed = None if paths is None else list(paths)
+        if listed is not None and len(listed) <= _FEW_PATHS:
+            condition += f" AND path IN ({','.join('?' * len(listed))})"
+            chosen += listed
+        distinct = "" if keys is not None and len(keys) == 1 else "DISTINCT "
+        query = f"SELECT {distinct}path, type FROM attributes WHERE run IN"
+        found: set[tuple[int, int]] = set()
         if keys is None:
             inside = "SELECT id FROM runs"
             bound: list[object] = []
             if project is not None:
                 inside += " WHERE project = ?"
                 bound = [self.project_id(connection, project)]
-            found = set(
-                connection.execute(
-                    f"SELECT DISTINCT path, type FROM attributes WHERE run IN ({inside}){types}",
-                    bound,
-                )
-            )
+            found.update(connection.execute(f"{query} ({inside}){condition}", [*bound, *chosen]))
         else:
-            found = set()
             for start in range(0, len(keys), 500):
                 batch = list(keys[start : start + 500])
-                found.update(
-                    connection.execute(
-                        "SELECT DISTINCT path, type FROM attributes WHERE run IN "
-                        f"({','.join('?' * len(batch))}){types}",
-                        batch,
-                    )
-                )
-        wanted = None if paths is None else set(paths)
-        return [entry for entry in found if wanted is None or entry[0] in wanted]
+                marks = ",".join("?" * len(batch))
+                found.update(connection.execute(f"{query} ({marks}){condition}", [*batch, *chosen]))
+        if listed is None or len(listed) <= _FEW_PATHS:
+            return list(found)
+        wanted = set(listed)
+        return [entry for entry in found if entry[0] in wanted]
 
     # trash
 

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from mooring.errors import MooringError
 from mooring.model import AttributeType, now_micros
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import dumps, loads
@@ -143,8 +145,7 @@ class Sealer:
                     self._delete_log(connection, part)
                 keep_sequence(connection)
         except BaseException as error:
-            for segment, _ in written:
-                self._segments.remove(segment.name)
+            self._drop(written)
             if isinstance(error, _Overtaken):
                 return 0, 0
             raise
@@ -185,6 +186,8 @@ class Sealer:
         """Write segments of points and of events."""
         runs = {s.run for s in series} | {event[0] for event in events}
         with self._database.read() as connection:
+            if not self._segments.folder.is_dir():
+                self._segments.refuse_new_folder(connection)
             names = {
                 run: connection.execute(
                     "SELECT projects.name, runs.run_id FROM runs JOIN projects "
@@ -223,10 +226,23 @@ class Sealer:
             try:
                 written.append(self._write_events(names, events))
             except BaseException:
-                for segment, _ in written:
-                    self._segments.remove(segment.name)
+                self._drop(written)
                 raise
         return written
+
+    def _drop(self, written: Iterable[Written]) -> None:
+        """Delete segments that were not entered.
+
+        An interrupt can come after the commit: what stands in the table is kept, and what cannot
+        be looked up is left to `check`.
+        """
+        names = [segment.name for segment, _ in written]
+        with suppress(MooringError), self._database.read() as connection:
+            for name in names:
+                if not connection.execute(
+                    "SELECT 1 FROM segments WHERE name = ?", (name,)
+                ).fetchone():
+                    self._segments.remove(name)
 
     def _write_events(
         self, names: dict[int, tuple[str, str]], events: Sequence[tuple[int, int, int, int, bytes]]
@@ -306,8 +322,7 @@ class Sealer:
                 self._enter(connection, written, {})
                 overtake(connection)
         except BaseException:
-            for segment, _ in written:
-                self._segments.remove(segment.name)
+            self._drop(written)
             raise
 
     # joining
@@ -407,8 +422,7 @@ class Sealer:
                     connection.execute("DELETE FROM segments WHERE id = ?", (id,))
                 self._enter(connection, written, {})
         except BaseException as error:
-            for segment, _ in written:
-                self._segments.remove(segment.name)
+            self._drop(written)
             if isinstance(error, _Overtaken):
                 return 0, 0, 0
             raise

@@ -28,6 +28,8 @@ from mooring.model import AttributeType
 from mooring.store.blobs import file_error, sync_folder
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from mooring.store.sqlite.series import Series
 
 ROW_GROUP = 131_072
@@ -191,6 +193,18 @@ class SegmentFolder:
             temporary.unlink(missing_ok=True)
             raise file_error(error, self.folder) from error
         return WrittenSegment(name, rows, size, digest)
+
+    def refuse_new_folder(self, connection: sqlite3.Connection) -> None:
+        """Raise `SegmentMissing` when a folder that is missing should hold segments.
+
+        A new one would have to be brought together with the old one when that is found again.
+        """
+        if connection.execute("SELECT 1 FROM segments LIMIT 1").fetchone():
+            raise SegmentMissing(
+                f"{self.folder} is missing; the folder {self.folder.parent.name} belongs to the "
+                "store file and must be moved and copied with it",
+                address=str(self.folder),
+            )
 
     def open(self, name: str) -> OpenSegment:
         """Open a segment for reading; `SegmentMissing` or `StoreCorrupt` when it cannot be."""

@@ -13,9 +13,17 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from mooring.errors import AttributeNotFound, InvalidInput, SegmentMissing, StoreCorrupt
+from mooring.errors import (
+    AttributeNotFound,
+    InvalidInput,
+    SegmentMissing,
+    StoreCorrupt,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+)
 from mooring.model import (
     AttributeType,
     RunInfo,
@@ -57,6 +65,11 @@ SEAL_POINTS = 400_000
 """Unsealed points of a run after which the next read seals them."""
 
 _REAP_INTERVAL_S = 1.0
+
+_Result = TypeVar("_Result")
+
+_CAN_WAIT = (SegmentMissing, StoreFull, StoreLocked, StoreReadOnly)
+"""Why the next read may seal and reap instead: no reason for this one to fail."""
 
 
 class SqliteStore:
@@ -190,7 +203,7 @@ class SqliteStore:
         """Delete runs for good. See `Store.delete_runs`."""
         self._check_writable()
         self._fold()
-        self._read_side.care.delete_runs(keys)
+        self._again(lambda: self._read_side.care.delete_runs(keys))
 
     # writing
 
@@ -275,14 +288,22 @@ class SqliteStore:
                 "coalesce((SELECT max(seq) FROM log), 0)"
             ).fetchone()
         if not current:
-            self._read_side.fold.run()
+            try:
+                self._again(self._read_side.fold.run)
+            except StoreFull as error:
+                raise StoreFull(
+                    f"{error}; to read meanwhile, open the store with read_only=True",
+                    address=error.address,
+                ) from error
             with self._database.read() as connection:
                 grown = connection.execute(
                     "SELECT run FROM run_state WHERE unsealed > ?", (SEAL_POINTS,)
                 ).fetchall()
             if grown:
-                self._read_side.sealer.seal([run for (run,) in grown], events=False)
-        self._reap()
+                with suppress(*_CAN_WAIT):
+                    self._read_side.sealer.seal([run for (run,) in grown], events=False)
+        with suppress(*_CAN_WAIT):
+            self._reap()
 
     def _reap(self) -> None:
         """Make the runs of processes that have died inactive."""
@@ -298,14 +319,36 @@ class SqliteStore:
                 for holder, run in dead:
                     holders.release(connection, holder, run, path)
 
+    def _again(self, action: Callable[[], _Result]) -> _Result:
+        """Do what reads segments, and again when a compaction has replaced one meanwhile."""
+        while True:
+            try:
+                return action()
+            except SegmentMissing as error:
+                if not self._is_replaced(error):
+                    raise
+
+    def _is_replaced(self, error: SegmentMissing) -> bool:
+        with self._database.read() as connection:
+            return not connection.execute(
+                "SELECT 1 FROM segments WHERE ? IN (name, 'segments')", (Path(error.address).name,)
+            ).fetchone()
+
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         if self.read_only:
             # What is folded in memory belongs to one snapshot of the file.
-            with self._database.read() as connection:
-                self._fold()
-                yield connection
-            return
+            while True:
+                with self._database.read() as connection:
+                    try:
+                        self._fold()
+                    except SegmentMissing as error:
+                        missing = error
+                    else:
+                        yield connection
+                        return
+                if not self._is_replaced(missing):
+                    raise missing
         self._fold()
         with self._database.read() as connection:
             yield connection
@@ -382,28 +425,30 @@ class SqliteStore:
         types = [type for type in select.types or () if type.is_series]
         if len(types) != 1 or len(select.types or ()) != 1:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
-        for attempt in range(3):
-            try:
-                with self._snapshot() as connection:
-                    return self._read_side.read_series(connection, keys, select, types[0], query)
-            except SegmentMissing:
-                # A compaction may have replaced the segment since the snapshot was taken.
-                if attempt == 2:
-                    raise
-        raise AssertionError("unreachable")
+
+        def read() -> pa.Table:
+            with self._snapshot() as connection:
+                return self._read_side.read_series(connection, keys, select, types[0], query)
+
+        return self._again(read)
 
     def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
         """Return rows of a tracker's table. See `Store.read_events`."""
-        with self._snapshot() as connection:
-            if keys is None:
-                id = self._runs.project_id(connection, project)
-                keys = [
-                    row[0]
-                    for row in connection.execute(
-                        "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
-                    )
-                ]
-            return self._read_side.events.read(connection, keys)
+
+        def read() -> EventTable:
+            with self._snapshot() as connection:
+                chosen = keys
+                if chosen is None:
+                    id = self._runs.project_id(connection, project)
+                    chosen = [
+                        row[0]
+                        for row in connection.execute(
+                            "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
+                        )
+                    ]
+                return self._read_side.events.read(connection, chosen)
+
+        return self._again(read)
 
     # files
 
@@ -429,7 +474,9 @@ class SqliteStore:
         """Seal, join and clean up. See `Store.compact`."""
         self._check_writable()
         self._fold()
-        return self._read_side.care.compact(project, events=events, progress=progress)
+        return self._again(
+            lambda: self._read_side.care.compact(project, events=events, progress=progress)
+        )
 
     def check(self, *, repair: bool = False) -> StoreCheck:
         """Look for damage. See `Store.check`."""
