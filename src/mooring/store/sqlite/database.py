@@ -120,7 +120,10 @@ class Database:
                 raise NotAStore(f"{path} is a folder, not a store file", address=str(path))
             if not path.exists() or not path.stat().st_size:
                 if self.read_only or not create:
-                    raise StoreNotFound(f"no store at {path}", address=str(path))
+                    raise StoreNotFound(
+                        f"no store at {path.absolute()}; check the path, or log a run to it first",
+                        address=str(path),
+                    )
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return False
             if path.stat().st_size < 100:  # less than SQLite's header
