@@ -63,7 +63,7 @@ def value(store: Store, key: int, path: str) -> tuple[AttributeType, Any]:
 def attributes(store: Store, key: int, **select: Any) -> dict[str, Any]:
     """Return values of one run by path, the store's own ones left out."""
     return {
-        column.path: plain(list(column.values)[0])
+        column.path: plain(next(iter(column.values)))
         for column in store.read_attributes([key], PathSelector(**select))
         if not column.path.startswith("sys/")
     }
