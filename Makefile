@@ -39,7 +39,7 @@ format: $(STAMP) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environment, the caches and what was built
-	rm -rf $(VENV) __pycache__ dist demo-out benchmarks/.venvs
+	rm -rf $(VENV) __pycache__ dist demo-out benchmarks/.venvs benchmarks/.work benchmarks/results.json
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

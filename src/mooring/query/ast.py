@@ -16,7 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NoReturn
 
+from mooring.errors import QueryError
 from mooring.model import AttributeType
 
 Literal = int | float | str | bool | datetime
@@ -70,6 +72,13 @@ class _Combine:
 
     def __invert__(self) -> Not:
         return Not(self)  # type: ignore[arg-type]
+
+    def __bool__(self) -> NoReturn:
+        # `a and b` and `1 < field < 2` would drop one of the two conditions without a word.
+        raise QueryError(
+            "a filter is neither true nor false; combine filters with & | ~ in place of "
+            "and, or, not, and write a range as (field > low) & (field < high)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

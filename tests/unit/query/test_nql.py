@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -345,7 +346,7 @@ def test_what_is_no_text(text: object) -> None:
 def test_depth() -> None:
     assert parse("(" * 5000 + "a=1" + ")" * 5000) == A
     assert parse("(" * 2000 + "a=1" + " OR a=1)" * 2000) == Or((A,) * 2001)
-    assert parse("NOT " * MAX_DEPTH + "a=1")
+    assert str(parse("NOT " * MAX_DEPTH + "a=1")).count("NOT") == MAX_DEPTH
     levels = MAX_DEPTH // 2
     deepest = "(" * levels + "a=1" + " OR b=1) AND c=1" * levels
     assert parse(str(parse(deepest))) == parse(deepest)
@@ -432,3 +433,17 @@ def test_filters_chained_in_python_stay_flat() -> None:
         expression = expression | B
     assert expression == Or((A, *[B] * 2000))
     assert parse(str(expression)) == expression
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: (field("a") > 1) and (field("b") > 2),
+        lambda: 1 < field("a") < 2,
+        lambda: not A,
+        lambda: bool(A | B),
+    ],
+)
+def test_python_words_for_filters_are_refused(write: Callable[[], object]) -> None:
+    with pytest.raises(QueryError, match="in place of and, or, not"):
+        write()

@@ -143,7 +143,7 @@ class Care:
         blobs, blob_bytes = self._remove_unused_blobs()
         with self._database.lock, self._database.errors():
             connection = self._database.writer
-            # It frees one page a step, and only a script steps until nothing is left.
+            # execute() takes one step of it, which frees one page.
             connection.executescript("PRAGMA incremental_vacuum")
             # Without waiting for readers: while it waits no process could log.
             connection.execute("PRAGMA busy_timeout = 0")

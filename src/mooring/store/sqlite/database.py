@@ -43,6 +43,8 @@ _MAGIC = b"SQLite format 3\0"
 _ALIVE: weakref.WeakSet[Database] = weakref.WeakSet()
 _INHERITED: list[object] = []
 """Connections that a forked child must neither use nor close; kept until it ends."""
+_CACHE_KIB = 65_536
+"""Page cache of a connection at most: with SQLite's 2 MiB, 16,000 runs took a third longer."""
 _FORK_WAIT_S = 5.0
 """How long a fork waits for other threads to end what they do with the store."""
 
@@ -118,7 +120,10 @@ class Database:
                 raise NotAStore(f"{path} is a folder, not a store file", address=str(path))
             if not path.exists() or not path.stat().st_size:
                 if self.read_only or not create:
-                    raise StoreNotFound(f"no store at {path}", address=str(path))
+                    raise StoreNotFound(
+                        f"no store at {path.absolute()}; check the path, or log a run to it first",
+                        address=str(path),
+                    )
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return False
             if path.stat().st_size < 100:  # less than SQLite's header
@@ -225,6 +230,7 @@ class Database:
         # A run touches pages all over the index of values: the longer the log of pages, the
         # more of them a checkpoint writes once instead of many times.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
     def _retry_busy(self, action: object) -> None:
@@ -361,7 +367,7 @@ class Database:
             return self._connect(self._uri_options, copy)
         connection = self._connect("mode=rw")
         connection.execute("PRAGMA query_only = 1")
-        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
     @staticmethod

@@ -6,10 +6,12 @@ nothing but perhaps an interned path or shape that nobody refers to; after it th
 
 from __future__ import annotations
 
+import atexit
 import os
 import sqlite3
 import struct
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -79,6 +81,8 @@ class Appender:
         self._thread: threading.Thread | None = None
         self._failure: MooringError | None = None
         database.in_child.append(self.leave_to_parent)
+        if self.relaxed:
+            atexit.register(_flush_at_exit, weakref.ref(self))
 
     def append(self, row: tuple[Any, ...]) -> None:
         """Insert one row; on return it is as durable as the store's setting says."""
@@ -138,6 +142,13 @@ class Appender:
         self._wake = threading.Event()
         self._thread = None
         self._failure = None
+
+
+def _flush_at_exit(reference: weakref.ref[Appender]) -> None:
+    """Commit what a store that nobody closed holds back."""
+    appender = reference()
+    if appender is not None:
+        appender.flush()
 
 
 class SqliteWriter:

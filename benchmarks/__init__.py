@@ -1,0 +1,1 @@
+"""Mooring measured beside its peers, in one run: `python -m benchmarks --help`."""

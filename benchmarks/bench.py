@@ -1,0 +1,120 @@
+"""What every measurement is handed: subjects, rounds, room on the disk, and a voice."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environments import Environment
+from benchmarks.processes import Process, TaskFailed, run_task, time_python
+from benchmarks.subjects import Subject
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run of the benchmarks.
+
+    Attributes
+    ----------
+    rounds : None leaves the number to each measurement
+    quick : sizes that only show that everything works
+    versions, durable : what subjects reported of themselves, what killing them has shown
+    """
+
+    subjects: Sequence[Subject]
+    environments: Mapping[str, Environment]
+    work: Path
+    rounds: int | None = None
+    quick: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+    durable: dict[str, str] = field(default_factory=dict)
+
+    def rounds_or(self, default: int) -> int:
+        """Return how many rounds to make, where `default` is usual."""
+        return self.rounds or (2 if self.quick else default)
+
+    def chosen(self, *subjects: Subject) -> list[Subject]:
+        """Return those of some subjects that this run was asked for."""
+        return [subject for subject in subjects if subject in self.subjects]
+
+    def say(self, words: str) -> None:
+        """Tell about progress, on the standard error."""
+        print(words, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """Lend a new folder, which is removed afterwards."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self.work))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def task(self, subject: Subject, task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """Run a task of a subject to its end."""
+        answer = run_task(
+            self._python(subject), _module(subject), task, folder, own=subject.is_mooring
+        )
+        self.versions["Mooring" if subject.is_mooring else subject.title] = answer["version"]
+        return answer
+
+    def process(self, subject: Subject, task: Mapping[str, Any], folder: Path) -> Process:
+        """Start a task of a subject."""
+        return Process(
+            self._python(subject), _module(subject), task, folder, own=subject.is_mooring
+        )
+
+    def start_python(self, subject: Subject, code: str) -> float:
+        """Return the seconds from the start to the end of `python -c code` of a subject."""
+        with self.folder() as folder:
+            return time_python(self._python(subject), code, folder, own=subject.is_mooring)
+
+    def job(self, name: str, task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """Run a task of Mooring's own, from `benchmarks.jobs`."""
+        answer = run_task(Path(sys.executable), f"benchmarks.jobs.{name}", task, folder, own=True)
+        self.versions["Mooring"] = answer["version"]
+        return answer
+
+    def interleaved(
+        self,
+        title: str,
+        rounds: int,
+        subjects: Sequence[Subject],
+        one_round: Callable[[Subject], Any],
+    ) -> tuple[dict[Subject, list[Any]], dict[Subject, str]]:
+        """Let all subjects do one round, then all the next; return what they gave, and problems.
+
+        The order is turned by one place each round, so that nobody always follows the same one.
+        A subject that fails is left out from then on.
+        """
+        results: dict[Subject, list[Any]] = {subject: [] for subject in subjects}
+        problems: dict[Subject, str] = {}
+        for number in range(rounds):
+            turn = number % max(1, len(subjects))
+            for subject in [*subjects[turn:], *subjects[:turn]]:
+                if subject in problems:
+                    continue
+                self.say(f"{title} · round {number + 1}/{rounds} · {subject.title}")
+                try:
+                    results[subject].append(one_round(subject))
+                except TaskFailed as failure:
+                    problems[subject] = str(failure)
+                    self.say(f"  failed: {failure}")
+        return results, problems
+
+    def _python(self, subject: Subject) -> Path:
+        environment = self.environments[subject.key]
+        if environment.python is None:
+            raise TaskFailed(environment.problem)
+        return environment.python
+
+
+def _module(subject: Subject) -> str:
+    return f"benchmarks.peers.{subject.key}"

@@ -1,0 +1,123 @@
+"""The command line: what to measure, with whom, how often."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import environments
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure
+from benchmarks.measures import bulk, disk, durability, importing, logging, paths, reading, writers
+from benchmarks.report import Report, facts
+from benchmarks.subjects import SUBJECTS, Subject
+
+MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "durable": durability.measure,
+    "log": logging.measure,
+    "writers": writers.measure,
+    "paths": paths.measure,
+    "bulk": bulk.measure,
+    "disk": disk.measure,
+    "read": reading.measure,
+    "import": importing.measure,
+}
+EXAMPLE = """example:
+  python -m benchmarks --only durable,log --peers xetrack,mlflow --rounds 3
+  python -m benchmarks --from benchmarks/results.json --markdown
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print one report, and save it; 3 when a subject could not be measured."""
+    options = _parser().parse_args(arguments)
+    if options.source:
+        report = Report.load(options.source)
+    else:
+        report = _measure(options)
+        report.save(options.output)
+        print(f"saved to {options.output}", file=sys.stderr)
+    print(report.as_markdown() if options.markdown else report.as_text())
+    return 3 if any(figure.problem for figure in report.figures) else 0
+
+
+def _measure(options: argparse.Namespace) -> Report:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that started processes end, too
+    load = os.getloadavg()
+    bench = Bench(
+        subjects=options.peers,
+        environments={},
+        work=options.work,
+        rounds=options.rounds,
+        quick=options.quick,
+    )
+    bench.environments = {
+        subject.key: environments.prepare(subject, bench.say) for subject in options.peers
+    }
+    figures: list[Figure] = []
+    for name in options.only:
+        figures += MEASURES[name](bench)
+    if options.quick:  # a bar is about the full size
+        figures = [replace(made, measure=replace(made.measure, bars=())) for made in figures]
+    return Report(figures=figures, facts=facts(bench.versions, quick=options.quick, load=load))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure Mooring and its peers side by side, in one run.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only", type=_names, default=list(MEASURES), help=f"some of {','.join(MEASURES)}"
+    )
+    peers = ",".join(subject.key for subject in SUBJECTS if not subject.is_mooring)
+    parser.add_argument(
+        "--peers",
+        type=_subjects,
+        default=list(SUBJECTS),
+        help=f"some of {peers}, or none; Mooring is always measured",
+    )
+    parser.add_argument("--rounds", type=int, help="rounds of each measurement")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
+    parser.add_argument(
+        "--from", dest="source", type=Path, help="print a saved report; measure nothing"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=environments.ROOT / "results.json", help="where to save"
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=environments.ROOT / ".work",
+        help="folder for the measured files: the disk that is measured",
+    )
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown: {', '.join(unknown)}; there are {', '.join(MEASURES)}"
+        )
+    return [name for name in MEASURES if name in names]
+
+
+def _subjects(text: str) -> list[Subject]:
+    keys = [] if text == "none" else text.split(",")
+    known = {subject.key for subject in SUBJECTS}
+    unknown = [key for key in keys if key not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
+    return [subject for subject in SUBJECTS if subject.is_mooring or subject.key in keys]

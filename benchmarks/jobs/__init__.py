@@ -1,0 +1,1 @@
+"""What only Mooring is asked to do: each module is a process of its own."""

@@ -1,0 +1,65 @@
+"""Every Python block of the pages runs."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if page.exists() and re.search(r"^\s*```python\b", page.read_text("utf-8"), re.MULTILINE)
+]
+
+_BLOCK = re.compile(r"^( *)```python[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path) -> list[tuple[int, str]]:
+    """Return the blocks that say ```python, each with the line of the page that it begins on."""
+    text = page.read_text("utf-8")
+    found = []
+    for match in _BLOCK.finditer(text):
+        indent = len(match[1])
+        code = "\n".join(line[indent:] for line in match[2].splitlines())
+        found.append((text.count("\n", 0, match.start(2)) + 1, code))
+    return found
+
+
+def test_the_readme_has_blocks() -> None:
+    assert ROOT / "README.md" in PAGES, "README.md is missing, or has no ```python block"
+
+
+def test_a_block_that_fails_is_told_by_its_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page\n\n```python\nname = 1\n```\n\n```text\nno code\n```\n\n"
+        "- item\n\n  ```python\n  name / 0\n  ```\n"
+    )
+    assert blocks(page) == [(4, "name = 1"), (14, "name / 0")]
+    with pytest.raises(pytest.fail.Exception, match=r"page\.md, line 14"):
+        run_page(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+
+
+def run_page(page: Path) -> None:
+    """Run the blocks of a page in their order, in one namespace."""
+    found = blocks(page)
+    assert found, f"a ```python block of {page.name} is not closed"
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for line, code in found:
+        # as many empty lines before it as the page has, so that a traceback names the page's line
+        compiled = compile("\n" * (line - 1) + code, str(page), "exec")
+        try:
+            exec(compiled, namespace)
+        except Exception as error:  # noqa: BLE001 - whatever a page raises fails its test
+            at = [part.lineno for part in traceback.extract_tb(error.__traceback__, limit=2)][-1]
+            pytest.fail(f"{page.name}, line {at}: {type(error).__name__}: {error}", pytrace=False)
