@@ -249,8 +249,9 @@ class Tracker:
         if refused:
             return 0
         cell = cells[key]
-        changed = session.attempt(lambda: self.store.set_events(session.run.key, key, cell)) or 0
+        # Before the cells: a new column becomes a series unless it is an attribute by then.
         self._assign({key: cell})
+        changed = session.attempt(lambda: self.store.set_events(session.run.key, key, cell)) or 0
         if self._latest:
             self._latest = {**self._latest, key: cell}
         return changed
