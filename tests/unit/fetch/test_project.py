@@ -330,7 +330,8 @@ def test_fetch_metrics_of_chosen_paths_steps_and_tails(project):
     assert frame["step"].tolist() == [1, 2, 3]
     frame = project.fetch_metrics(["alpha-1"], ["metrics/loss"], tail=2)
     assert frame["step"].tolist() == [3, 4]
-    assert project.fetch_metrics(["alpha-1"], ["runtime/stdout"]).empty
+    with pytest.raises(AttributeNotFound, match="'runtime/stdout' not found in the float series"):
+        project.fetch_metrics(["alpha-1"], ["runtime/stdout"])
 
 
 def test_fetch_metrics_in_buckets(project):
