@@ -126,12 +126,12 @@ def test_equal_values_name_the_first_step(store: Store, run: RunInfo) -> None:
 
 
 def test_large_series(store: Store, run: RunInfo) -> None:
-    values = [math.sin(i / 100) * 1e6 for i in range(20_000)]
+    values = [math.sin(i / 100) * 1e6 for i in range(2_000)]
     values[777] = math.nan
     writer = store.open_writer(run.key)
     for i, value in enumerate(values):
         writer.log({"x": value}, step=i)
-        if i == 9_999:
+        if i == 999:
             store.compact()
     expected = stats_of(dict(enumerate(values)))
     in_every_state(store, lambda: _equal(kept(store, run.key, "x"), expected))

@@ -15,6 +15,7 @@ from tests.conformance.store.reading import (
     attributes,
     in_every_state,
     points,
+    table,
     value,
 )
 from tests.conformance.store.test_aggregates import kept, stats_of
@@ -323,6 +324,8 @@ class TestDeletedAttributes:
             assert points(store, fork.key, "x") == []
             assert "x" not in attributes(store, fork.key)
             assert points(store, parent.key, "x") == [(0, 0.0), (1, 1.0)]
+            both = table(store, [parent.key, fork.key], "x")
+            assert both["run"].to_pylist() == [parent.key] * 2
 
         in_every_state(store, check)
         writer.log({"x": "now a text"}, step=6)

@@ -16,7 +16,7 @@ from mooring.store.contract import AttributeColumn, PathSelector
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import load_value
 from mooring.store.sqlite.cycles import no_search_for_cycles
-from mooring.store.sqlite.filters import AGGREGATES, type_condition
+from mooring.store.sqlite.filters import AGGREGATES, field_condition, type_condition
 from mooring.store.sqlite.schema import TYPES
 
 _MANY_RUNS = 30
@@ -136,7 +136,7 @@ class AttributeReader:
         columns = []
         ids = self._catalog.find_ids([field.path for field in fields])
         for field in fields:
-            types = f" AND {type_condition([field.type])}" if field.type else ""
+            types = field_condition(field)
             rows = connection.execute(
                 f"SELECT run, type, {AGGREGATES[field.aggregate]} FROM attributes "
                 f"WHERE path = ? AND {inside} AND count IS NOT 0{types}",

@@ -204,6 +204,14 @@ class Care:
             ).values():
                 for cell in series.values:
                     yield cell[1]
+            tables = connection.execute(
+                "SELECT DISTINCT run FROM segment_series WHERE path = ?", (EVENTS_PATH,)
+            ).fetchall()
+            for *_, data in self._sealer.read_sealed_events(connection, [run for (run,) in tables]):
+                if b'"f"' in data:
+                    yield from (
+                        c[1] for c in loads(data).values() if type(c) is list and c[0] == "f"
+                    )
             # Rows that are not folded yet may name a file too.
             for (data,) in connection.execute(
                 "SELECT data FROM log WHERE shape IS NULL AND data IS NOT NULL AND "

@@ -9,7 +9,7 @@ from typing import Any
 from mooring.errors import StoreReadOnly
 from mooring.store.contract import EventTable
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import decode_cell, dumps, encode_cell, loads
+from mooring.store.sqlite.codec import decode_cell, dumps, encode_cell, loads, series_type
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.fold import Fold
 from mooring.store.sqlite.schema import LOG_EVENT, TYPES
@@ -90,9 +90,17 @@ class EventRows:
                     record[str(id)] = cell
                     changed.append((dumps(record).decode(), seq))
             connection.executemany("UPDATE log SET data = ? WHERE seq = ?", changed)
-            row = connection.execute(
-                "SELECT type FROM attributes WHERE path = ? AND run = ?", (id, key)
-            ).fetchone()
-            if row and TYPES[row[0]].is_series:
-                self._fold.recompute(connection, (key, id), TYPES[row[0]])
+            if changed:
+                self._follow(connection, key, id, cell)
         return len(changed)
+
+    def _follow(self, connection: sqlite3.Connection, key: int, path: int, cell: object) -> None:
+        """Let the series of a column follow its cells; an attribute of one value stays."""
+        row = connection.execute(
+            "SELECT type FROM attributes WHERE path = ? AND run = ?", (path, key)
+        ).fetchone()
+        types = [TYPES[row[0]]] if row else []
+        if not types or types[0].is_series:
+            for type in [*types, series_type(cell)]:
+                if type and self._fold.recompute(connection, (key, path), type):
+                    return

@@ -167,6 +167,10 @@ class FilterCompiler:
             if literal is None:
                 continue
             wanted = types if field.type is None else _compatible(field.type)
+            if field.aggregate is not None:
+                wanted = tuple(type for type in wanted if type.is_series)
+                if not wanted:
+                    continue
             if isinstance(literal, float) and math.isnan(literal):
                 if operator is Operator.EQ:
                     groups.append(
@@ -231,6 +235,14 @@ def type_condition(types: Sequence[AttributeType]) -> str:
     if len(codes) == 1:
         return f"type = {codes[0]}"
     return f"type IN ({', '.join(map(str, codes))})"
+
+
+def field_condition(field: Field) -> str:
+    """Return the condition that a row is of the type that a field asks for, or empty text."""
+    if field.type is not None:
+        return f" AND {type_condition([field.type])}"
+    # The last value shares its column with single values.
+    return f" AND {type_condition(_SERIES)}" if field.aggregate is Aggregate.LAST else ""
 
 
 def _compatible(type: AttributeType) -> tuple[AttributeType, ...]:

@@ -314,11 +314,38 @@ class Fold:
             (run, last_step, last_time, points),
         )
 
-    def recompute(self, connection: sqlite3.Connection, key: Key, type: AttributeType) -> None:
-        """Compute the row of one series anew from all its points."""
-        rows: dict[Key, AttributeRow] = {}
-        self._recompute(connection, {key}, type, {}, rows)
-        connection.executemany(REPLACE_ATTRIBUTE, rows.values())
+    def recompute(self, connection: sqlite3.Connection, key: Key, type: AttributeType) -> bool:
+        """Compute the row of one series anew from all its points; return whether it has any."""
+        run, path = key
+        # Points are read of known series only.
+        connection.execute(
+            "INSERT OR IGNORE INTO attributes (path, run, type, count) VALUES (?, ?, ?, 0)",
+            (path, run, TYPE_CODES[type]),
+        )
+        found = self._replace(connection, run, path, type)
+        self._recompute_heirs(connection, run, path, type)
+        return found
+
+    def _recompute_heirs(
+        self, connection: sqlite3.Connection, run: int, path: int, type: AttributeType
+    ) -> None:
+        for child, _ in list(self._descendants(connection, run)):
+            self._replace(connection, child, path, type)
+
+    def _replace(
+        self, connection: sqlite3.Connection, run: int, path: int, type: AttributeType
+    ) -> bool:
+        """Enter what a series is now, or remove its row when it has no points left."""
+        left: dict[Key, AttributeRow] = {}
+        self._recompute(connection, {(run, path)}, type, {}, left)
+        if left:
+            connection.executemany(REPLACE_ATTRIBUTE, left.values())
+        else:
+            connection.execute(
+                "DELETE FROM attributes WHERE path = ? AND run = ? AND type = ?",
+                (path, run, TYPE_CODES[type]),
+            )
+        return bool(left)
 
     def _recompute(
         self,
@@ -476,17 +503,7 @@ class Fold:
         connection.execute("INSERT OR REPLACE INTO erased VALUES (?, ?, ?)", (run, path, seq))
         if row is None or not TYPES[row[row_of.TYPE]].is_series:
             return
-        type = TYPES[row[row_of.TYPE]]
-        for child, _ in list(self._descendants(connection, run)):
-            left: dict[Key, AttributeRow] = {}
-            self._recompute(connection, {(child, path)}, type, {}, left)
-            if left:
-                connection.executemany(REPLACE_ATTRIBUTE, left.values())
-            else:
-                connection.execute(
-                    "DELETE FROM attributes WHERE path = ? AND run = ? AND type = ?",
-                    (path, child, TYPE_CODES[type]),
-                )
+        self._recompute_heirs(connection, run, path, TYPES[row[row_of.TYPE]])
 
 
 def _last_row(connection: sqlite3.Connection) -> int:

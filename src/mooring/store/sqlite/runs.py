@@ -30,7 +30,12 @@ from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
 from mooring.store.sqlite.database import Database, overtake
-from mooring.store.sqlite.filters import FilterCompiler, sort_column, type_condition
+from mooring.store.sqlite.filters import (
+    FilterCompiler,
+    field_condition,
+    sort_column,
+    type_condition,
+)
 from mooring.store.sqlite.holders import INACTIVE
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES
 
@@ -387,7 +392,7 @@ class RunTable:
         field = query.sort.field
         column = sort_column(field)
         direction = "ASC" if query.sort.ascending else "DESC"
-        types = f" AND {type_condition([field.type])}" if field.type else ""
+        types = field_condition(field)
         # Runs with a value walk the index of values and stop at the end of the page; the others
         # follow, newest first.
         rows = connection.execute(

@@ -160,7 +160,15 @@ class Sealer:
             "WHERE x.run = ? AND x.seq <= ?",
             (part.run, part.last_seq),
         ).fetchone()[0]
-        return bool(count == part.rows)
+        if count != part.rows:
+            return False
+        # Rows of a table may have been changed in place.
+        tables = connection.execute(
+            "SELECT x.seq, l.data FROM log_index x JOIN log l ON l.seq = x.seq "
+            f"WHERE x.run = ? AND x.seq <= ? AND l.kind = {LOG_EVENT} ORDER BY x.seq",
+            (part.run, part.last_seq),
+        )
+        return not part.events or tables.fetchall() == [(e[0], e[3]) for e in part.events]
 
     @staticmethod
     def _delete_log(connection: sqlite3.Connection, part: _Part) -> None:

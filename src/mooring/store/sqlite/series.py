@@ -116,7 +116,8 @@ class SeriesReader:
         by_run: dict[int, list[int]] = {}
         for source, path in pieces:
             by_run.setdefault(source, []).append(path)
-        erased = self._erased(connection, sources) if len(sources) > len(chains) else frozenset()
+        forked = any(len(chain) > 1 for chain in chains.values())
+        erased = self._erased(connection, sources) if forked else frozenset()
         result: dict[Key, Series] = {}
         for run in runs:
             chain = chains[run]

@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 import time as clock
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -103,7 +102,7 @@ class SqliteStore:
         self._runs = RunTable(self._database, self._catalog, self._filters)
         self._appender = Appender(self._database)
         self._blobs = LocalBlobs(self._data / "blobs")
-        self._writers: weakref.WeakSet[SqliteWriter] = weakref.WeakSet()
+        self._writers: set[SqliteWriter] = set()
         self._reading: Reading | None = None
         self._reaped = 0.0
         self._process = os.getpid()
@@ -224,7 +223,7 @@ class SqliteStore:
                 ).fetchall()
             names = self._catalog.names([path for path, _ in rows])
             types = {name: TYPES[row[1]] for name, row in zip(names, rows, strict=True)}
-        writer = SqliteWriter(self._appender, self._catalog, run, types)
+        writer = SqliteWriter(self._appender, self._catalog, run, types, self._writers.discard)
         self._writers.add(writer)
         return writer
 

@@ -160,6 +160,7 @@ class SqliteWriter:
         catalog: Catalog,
         run: RunInfo,
         types: dict[str, AttributeType],
+        closed: Callable[[SqliteWriter], None],
     ) -> None:
         self._appender = appender
         self._catalog = catalog
@@ -169,6 +170,7 @@ class SqliteWriter:
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._ids: dict[str, str] = {}
         self._append = appender.append
+        self._tell_closed = closed
         self._closed = False
         self._process = os.getpid()
         with appender.database.write() as connection:
@@ -317,6 +319,7 @@ class SqliteWriter:
         self._plans = {}
         self._ids = {}
         self._closed = True
+        self._tell_closed(self)
 
     def _append_now(self, kind: int, record: Mapping[str, object]) -> None:
         self._append((self._key, kind, None, time_ns() // 1000, None, dumps(record)))
