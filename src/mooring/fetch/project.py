@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from mooring.errors import InvalidInput
+from mooring.errors import AttributeNotFound, InvalidInput
 from mooring.fetch.connect import FetchSettings, StoreAddress, choose_project, connect_store
 from mooring.fetch.formats import FrameFormat, parse_format
 from mooring.fetch.lookup import RunLookup
+from mooring.fetch.nearest import near_paths
 from mooring.fetch.points import StepRange, buckets_frame, metrics_frame, parse_step_range
 from mooring.fetch.progress import ProgressBar, open_progress
 from mooring.fetch.run import ReadOnlyRun
@@ -273,8 +274,8 @@ class ReadOnlyProject:
         runs : a list of runs or of their ids (`sys/id` or `sys/custom_run_id`; an unknown one
             raises `RunNotFound`); or a regular expression, found in `sys/custom_run_id`; or a
             filter made with `mooring.query`. None: all runs that are not in the trash
-        paths : a list of paths of float series; or a regular expression, found in the path.
-            None: all
+        paths : a list of paths of float series (one that no run has raises `AttributeNotFound`);
+            or a regular expression, found in the path. None: all
         query : a filter in Neptune's query language; not with a list of runs
         step_range : first and last step, both included; None leaves an end open
         buckets : cut the range of steps into so many equal parts, and return a summary of each
@@ -323,10 +324,32 @@ class ReadOnlyProject:
         select = _select_series(paths)
         chosen = self._choose_runs(runs, query)
         points = self._store.read_series([run.key for run in chosen], select, series)
+        if select.paths and chosen:
+            self._check_series(select.paths, _names(points))
         labels = {run.key: run.run_id for run in chosen}
         if buckets is None:
             return metrics_frame(points, labels, frame_format, include_previews=include_previews)
         return buckets_frame(points, labels, frame_format, buckets=buckets, low=low, high=high)
+
+    def _check_series(self, paths: Sequence[str], found: Collection[str]) -> None:
+        """Refuse a name that is no float series of any run; a step range may hide one that is."""
+        missing = [path for path in paths if path not in found]
+        if not missing:
+            return
+        types = frozenset({AttributeType.FLOAT_SERIES})
+        project = self.project_identifier
+        exact = PathSelector(paths=tuple(missing), types=types)
+        known = {path for path, _ in self._store.list_attributes(None, exact, project=project)}
+        for path in missing:
+            if path not in known:
+                listed = self._store.list_attributes(
+                    None, PathSelector(types=types), project=project
+                )
+                raise AttributeNotFound(
+                    path,
+                    where=f"the float series of project {project}",
+                    known=near_paths(path, [name for name, _ in listed]),
+                )
 
     # runs to read
 
@@ -448,3 +471,8 @@ def _select_series(paths: Texts) -> PathSelector:
     if isinstance(paths, str):
         return PathSelector(patterns=(parse_path_regex("paths", paths),), types=types)
     return PathSelector(paths=tuple(dict.fromkeys(texts("paths", paths))), types=types)
+
+
+def _names(points: Any) -> set[str]:
+    """Return the paths that a table of points has."""
+    return {name for part in points["path"].chunks for name in part.dictionary.to_pylist()}

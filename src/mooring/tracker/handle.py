@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Sized
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from mooring.errors import InvalidValue
 from mooring.tracker.files import File, Source
@@ -35,6 +35,15 @@ class AttributeHandle:
 
     def __repr__(self) -> str:
         return f"{self._run!r}[{self._path!r}]"
+
+    def __getattr__(self, name: str) -> Never:
+        if name.startswith("fetch") or name == "download":
+            raise AttributeError(
+                f"a Run is for logging and has no {name}(); read it with "
+                f"mooring.ReadOnlyRun(mooring.ReadOnlyProject({self._run.project!r}, "
+                f"store={self._run.store.address!r}), custom_id={self._run.run_id!r})"
+            )
+        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 
     def __getitem__(self, path: str) -> AttributeHandle:
         """Return the handle of a path below this one."""

@@ -1,4 +1,4 @@
-"""Track ids that a person can say: `quiet-heron-0042`."""
+"""Ids that a person can say: `quiet-heron-0042`."""
 
 from __future__ import annotations
 
@@ -27,5 +27,13 @@ def generate_track_id() -> str:
 
     Seeding `random` does not repeat it, and making one does not advance `random`.
     """
-    word = f"{secrets.choice(ADJECTIVES)}-{secrets.choice(NOUNS)}"
-    return f"{word}-{secrets.randbelow(10_000):04d}"
+    return f"{_two_words()}-{secrets.randbelow(10_000):04d}"
+
+
+def generate_run_id() -> str:
+    """Return a new id, `adjective-noun-hhhhhhhh`: one of 2·10^13, so that none comes twice."""
+    return f"{_two_words()}-{secrets.token_hex(4)}"
+
+
+def _two_words() -> str:
+    return f"{secrets.choice(ADJECTIVES)}-{secrets.choice(NOUNS)}"

@@ -8,6 +8,7 @@ from typing import Literal
 from mooring.errors import AlreadyExists, InvalidInput, RunNotFound
 from mooring.model import RunInfo, RunSpec, step_to_micros
 from mooring.store.contract import RunQuery, Store
+from mooring.tracker.names import generate_run_id
 
 Resume = bool | Literal["allow"]
 
@@ -77,7 +78,7 @@ def _specify(store: Store, request: RunRequest) -> RunSpec:
         parent = found
     return RunSpec(
         project=request.project,
-        run_id=request.run_id,
+        run_id=generate_run_id() if request.run_id is None else request.run_id,
         name=request.name,
         parent=None if parent is None else parent.key,
         fork_step=None if request.fork_step is None else step_to_micros(request.fork_step),

@@ -325,12 +325,13 @@ def test_fetch_metrics_of_runs_to_read_and_of_queries(project):
 
 def test_fetch_metrics_of_chosen_paths_steps_and_tails(project):
     assert set(project.fetch_metrics(paths="acc$")["path"]) == {"metrics/acc"}
-    assert len(project.fetch_metrics(paths=["nothing"])) == 0
+    assert len(project.fetch_metrics(paths="nothing")) == 0
     frame = project.fetch_metrics(["alpha-1"], ["metrics/loss"], step_range=(1, 3))
     assert frame["step"].tolist() == [1, 2, 3]
     frame = project.fetch_metrics(["alpha-1"], ["metrics/loss"], tail=2)
     assert frame["step"].tolist() == [3, 4]
-    assert project.fetch_metrics(["alpha-1"], ["runtime/stdout"]).empty
+    with pytest.raises(AttributeNotFound, match="'runtime/stdout' not found in the float series"):
+        project.fetch_metrics(["alpha-1"], ["runtime/stdout"])
 
 
 def test_fetch_metrics_in_buckets(project):
