@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "quick",
     max_examples=30,
     stateful_step_count=30,
     derandomize=True,
+    # Shrinking a failure of the store can take minutes: `long` does it.
+    phases=(Phase.explicit, Phase.generate),
     database=None,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
