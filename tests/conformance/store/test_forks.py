@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from mooring.errors import AttributeNotFound, InvalidInput, NotFound
+from mooring.errors import AttributeNotFound, InvalidInput, NotFound, TypeConflict
 from mooring.model import AttributeType, RunInfo, RunSpec
-from mooring.store import Lineage, PathSelector, Store
+from mooring.store import Lineage, PathSelector, SeriesQuery, Store
 from tests.conformance.store.reading import (
     FLOATS,
     STRINGS,
@@ -365,3 +365,26 @@ def test_an_attribute_of_another_type_hides_what_the_parent_logs_later(store: St
         assert points(store, fork.key, "x") == []
 
     in_every_state(store, check)
+
+
+def test_points_that_the_lineage_hides_are_kept_and_fix_the_type(store: Store):
+    parent = store.create_run(RunSpec(project="p", run_id="parent"))
+    child = store.create_run(
+        RunSpec(project="p", run_id="child", parent=parent.key, fork_step=5_000_000)
+    )
+    writer = store.open_writer(child.key)
+    writer.log({"hidden": 1.0}, step=1)
+    writer.close()
+    own = SeriesQuery(lineage=Lineage.OWN)
+    select = PathSelector(paths=("hidden",), types=frozenset({AttributeType.FLOAT_SERIES}))
+    for seal in (False, True):
+        if seal:
+            store.compact()
+        assert store.read_series([child.key], select, SeriesQuery()).num_rows == 0
+        assert store.read_series([child.key], select, own)["value"].to_pylist() == [1.0]
+        assert store.get_value(child.key, "hidden") == (AttributeType.FLOAT_SERIES, None)
+        assert store.get_stats(child.key, "hidden").count == 0
+    again = store.open_writer(child.key)
+    with pytest.raises(TypeConflict):
+        again.log({"hidden": "text"}, step=9)
+    again.close()

@@ -42,12 +42,12 @@ def value_row(path: int, run: int, type: AttributeType, value: object) -> Attrib
     return (path, run, TYPE_CODES[type], value, *(None,) * (len(ATTRIBUTE_COLUMNS) - 4))
 
 
-def empty_row(path: int, run: int) -> AttributeRow:
-    """Return the row of a float series that has no final point yet."""
-    return (
-        path, run, TYPE_CODES[AttributeType.FLOAT_SERIES], None, 0, None, None, None, None,
-        None, None, None, None, 0.0, 0.0, 0, 0, 0,
-    )  # fmt: skip
+def empty_row(
+    path: int, run: int, type: AttributeType = AttributeType.FLOAT_SERIES
+) -> AttributeRow:
+    """Return the row of a series that has no final point to show: it fixes the type."""
+    zeros = (0.0, 0.0, 0, 0, 0) if type is AttributeType.FLOAT_SERIES else (None,) * 5
+    return (path, run, TYPE_CODES[type], None, 0, *(None,) * 8, *zeros)
 
 
 def series_row(series: Series) -> AttributeRow:
@@ -130,8 +130,8 @@ def stats_of(row: AttributeRow) -> SeriesStats:
         count=row[COUNT],
         first_step=row[FIRST_STEP],
         last_step=row[LAST_STEP],
-        first=load_value(type, row[FIRST]),
-        last=load_value(type, row[VALUE]),
+        first=load_value(type, row[FIRST]) if row[COUNT] else None,
+        last=load_value(type, row[VALUE]) if row[COUNT] else None,
         last_time=row[LAST_TIME],
         minimum=row[MIN],
         minimum_step=row[MIN_STEP],

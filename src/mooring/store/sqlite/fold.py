@@ -267,10 +267,12 @@ class Fold:
             series = join([piece], key[0])
             if fork := forks[key[0]]:
                 series = series.between(fork[0], None)
-                if not len(series.steps):
-                    continue
             old = existing.get(key)
-            if old is None or not old[row_of.COUNT]:
+            if not len(series.steps):
+                # The lineage hides all of it, and still it is what the path is in this run.
+                if old is None:
+                    into[key] = row_of.empty_row(key[1], key[0], series.type)
+            elif old is None or not old[row_of.COUNT]:
                 into[key] = row_of.series_row(series)
             elif series.steps[0] > old[row_of.LAST_STEP]:
                 into[key] = row_of.combine(old, row_of.series_row(series))
