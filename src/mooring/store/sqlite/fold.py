@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from mooring.model import STEP_SCALE, AttributeType
+from mooring.store.contract import Lineage
 from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.aggregates import AttributeRow
@@ -342,6 +343,8 @@ class Fold:
         self._recompute(connection, {(run, path)}, type, {}, left)
         if left:
             connection.executemany(REPLACE_ATTRIBUTE, left.values())
+        elif self._reader.read(connection, [run], [path], type, lineage=Lineage.OWN):
+            connection.execute(REPLACE_ATTRIBUTE, row_of.empty_row(path, run, type))
         else:
             connection.execute(
                 "DELETE FROM attributes WHERE path = ? AND run = ? AND type = ?",
