@@ -19,9 +19,7 @@ from pathlib import Path
 from mooring.errors import (
     NotAStore,
     StoreClosed,
-    StoreCorrupt,
     StoreError,
-    StoreFull,
     StoreLocked,
     StoreNotFound,
     StoreReadOnly,
@@ -38,6 +36,7 @@ from mooring.store.sqlite.schema import (
     FORMAT,
     MIGRATIONS,
 )
+from mooring.store.sqlite.translation import is_busy, translate_error
 
 _MAGIC = b"SQLite format 3\0"
 _ALIVE: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -241,8 +240,7 @@ class Database:
                 action()  # type: ignore[operator]
                 return
             except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                if not busy or time.monotonic() > deadline:
+                if not is_busy(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
 
@@ -513,38 +511,15 @@ class Database:
 
     def translate(self, error: sqlite3.Error) -> StoreError:
         """Return our error for one of SQLite's."""
-        path = str(self.path)
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return StoreLocked(
-                f"{path} stayed locked for {self.settings.timeout_s:g} s{self._who_holds()}; "
-                "nothing was written, try again",
-                address=path,
-            )
-        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._disk_is_full()):
-            return StoreFull(
-                f"the disk that holds {path} is full; this update was not written, everything "
-                "before it is safe. Free some space and go on",
-                address=path,
-            )
-        if code == sqlite3.SQLITE_READONLY:
-            return StoreReadOnly(f"{path} cannot be written", address=path)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return StoreCorrupt(
-                f"{path} is damaged ({error}). Keep the file as it is and restore a backup, or "
-                f"recover what can be read: sqlite3 {self.path.name} .recover",
-                address=path,
-            )
-        if code == sqlite3.SQLITE_CANTOPEN:
-            return StoreError(f"cannot open {path} or a file beside it ({error})", address=path)
         if isinstance(error, sqlite3.ProgrammingError) and self._closed:
-            return StoreClosed(f"{path} is closed", address=path)
-        return StoreError(f"{path}: {error}", address=path)
-
-    def _disk_is_full(self) -> bool:
-        with suppress(OSError):
-            return shutil.disk_usage(self.path.parent).free < 1 << 20
-        return False
+            return StoreClosed(f"{self.path} is closed", address=str(self.path))
+        if is_busy(error):
+            return StoreLocked(
+                f"{self.path} stayed locked for {self.settings.timeout_s:g} s{self._who_holds()}; "
+                "nothing was written, try again",
+                address=str(self.path),
+            )
+        return translate_error(error, self.path)
 
     def _who_holds(self) -> str:
         try:
