@@ -77,12 +77,18 @@ class AttributeReader:
         names = self._catalog.all_names()
         positions = Positions(keys)
         inside, bound = positions.condition()
+        rest = f"FROM attributes WHERE path = ? AND {inside} AND count IS NOT 0{types} ORDER BY run"
+        everybody = positions.is_dense
         for path in sorted(names) if paths is None else paths:
-            rows = connection.execute(
-                "SELECT run, type, value FROM attributes "
-                f"WHERE path = ? AND {inside} AND count IS NOT 0{types}",
-                (path, *bound),
-            ).fetchall()
+            if everybody:
+                # As many rows as runs: no need to be told which. A third less to bring over.
+                rows = connection.execute(f"SELECT type, value {rest}", (path, *bound)).fetchall()
+                if len(rows) == len(keys):
+                    codes, values = zip(*rows, strict=True)
+                    yield from _columns(names[path], positions, positions.all, codes, values)
+                    continue
+            rows = connection.execute(f"SELECT run, type, value {rest}", (path, *bound)).fetchall()
+            everybody = positions.is_dense and len(rows) == len(keys)
             if rows:
                 runs, codes, values = zip(*rows, strict=True)
                 yield from _columns(names[path], positions, runs, codes, values)
@@ -175,19 +181,29 @@ class Positions:
             json.dumps([int(key) for key in self._keys]),
         )
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether every run of the range was asked for."""
+        return self.high - self.low + 1 == len(self._keys)
+
+    @property
+    def all(self) -> np.ndarray:
+        """The keys of a dense range, ascending."""
+        return np.arange(self.low, self.high + 1)
+
     def of(self, key: int) -> int:
         """Return the position of one run."""
         return int(self._table[key - self.low])
 
-    def of_many(self, keys: Sequence[int]) -> np.ndarray:
+    def of_many(self, keys: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the positions of runs, -1 for those that were not asked for."""
-        return self._table[np.array(keys, np.int64) - self.low]
+        return self._table[np.asarray(keys, np.int64) - self.low]
 
 
 def _columns(
     path: str,
     positions: Positions,
-    runs: Sequence[int],
+    runs: Sequence[int] | np.ndarray,
     codes: Sequence[int],
     values: Sequence[Any],
 ) -> Iterator[AttributeColumn]:
