@@ -24,7 +24,9 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "paths": paths.measure,
     "bulk": bulk.measure,
     "disk": disk.measure,
-    "read": reading.measure,
+    "read": reading.measure_series,
+    "table": reading.measure_table,
+    "page": reading.measure_page,
     "import": importing.measure,
 }
 EXAMPLE = """example:

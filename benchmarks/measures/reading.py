@@ -66,10 +66,25 @@ QUESTIONS = (
 )
 
 
-def measure(bench: Bench) -> list[Figure]:
-    """Answer each question in rounds; MLflow's table of runs beside Mooring's."""
+def measure_series(bench: Bench) -> list[Figure]:
+    """Points of series as frames."""
+    return _measure(bench, "series", "logged_series", "many_series")
+
+
+def measure_table(bench: Bench) -> list[Figure]:
+    """A table of runs; MLflow's beside Mooring's."""
+    return _measure(bench, "runs_table")
+
+
+def measure_page(bench: Bench) -> list[Figure]:
+    """A page of very many runs."""
+    return _measure(bench, "page")
+
+
+def _measure(bench: Bench, *jobs: str) -> list[Figure]:
+    """Answer questions in rounds."""
     figures = []
-    for question in QUESTIONS:
+    for question in (question for question in QUESTIONS if question.job in jobs):
         if MOORING in bench.subjects:
             figures.append(_mooring(bench, question))
         if question.job == "runs_table" and MLFLOW in bench.subjects:
