@@ -89,6 +89,7 @@ class Database:
         self.read_only = read_only
         self.lock = threading.RLock()
         self._closed = False
+        self._opened: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._readers: list[_Reader] = []
         self._held_for_fork: list[threading.RLock] = []
@@ -97,13 +98,25 @@ class Database:
         self._local = threading.local()
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._uri_options = "mode=rw"
-        exists = self._check_file(create)
-        with self.errors():
-            if read_only:
-                self._open_read_only()
-            else:
-                self._open_for_writing(exists)
+        try:
+            exists = self._check_file(create)
+            with self.errors():
+                if read_only:
+                    self._open_read_only()
+                else:
+                    self._open_for_writing(exists)
+        except BaseException:
+            self._close_connections()
+            raise
         _ALIVE.add(self)
+
+    def __del__(self) -> None:
+        # A store that nobody closed: Python 3.13 warns of connections that are left open.
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
 
     # opening
 
@@ -214,6 +227,7 @@ class Database:
             timeout=self.settings.timeout_s,
             cached_statements=256,
         )
+        self._opened.append(connection)
         if self.read_only:
             connection.execute("PRAGMA temp_store = MEMORY")
         connection.create_function("matches", 2, _matches, deterministic=True)
@@ -487,7 +501,8 @@ class Database:
 
     def leave_to_parent(self) -> None:
         """Go on in a forked child, without touching what is the parent's."""
-        _INHERITED.extend([self._writer, self._readers, self._local, self._copy])
+        _INHERITED.extend([self._writer, self._readers, self._local, self._copy, self._opened])
+        self._opened = []
         self._held_for_fork = []
         self.lock = threading.RLock()
         self._local = threading.local()
