@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Catalog:
         if missing:
             with self._database.read() as connection:
                 if len(missing) > 20 * _BATCH:
-                    self._load_new(connection)
+                    self._remember(self._select_new(connection))
                 for start in range(0, len(missing), _BATCH):
                     batch = missing[start : start + _BATCH]
                     marks = ",".join("?" * len(batch))
@@ -69,8 +70,9 @@ class Catalog:
                     connection.executemany(
                         "INSERT OR IGNORE INTO paths (path) VALUES (?)", ((path,) for path in new)
                     )
+                    # Remembered after the commit only: until then the numbers are not ours.
                     if len(new) > 20 * _BATCH:
-                        rows = self._load_new(connection)
+                        rows = self._select_new(connection)
                     else:
                         rows = []
                         for start in range(0, len(new), _BATCH):
@@ -82,14 +84,10 @@ class Catalog:
                 self._remember(rows)
         return [ids[path] for path in paths]
 
-    def _load_new(self, connection: object) -> list[tuple[int, str]]:
-        rows: list[tuple[int, str]] = connection.execute(  # type: ignore[attr-defined]
+    def _select_new(self, connection: sqlite3.Connection) -> list[tuple[int, str]]:
+        return connection.execute(
             "SELECT id, path FROM paths WHERE id > ?", (self._last_loaded,)
         ).fetchall()
-        self._remember(rows)
-        if rows and not connection.in_transaction:  # type: ignore[attr-defined]
-            self._last_loaded = max(row[0] for row in rows)
-        return rows
 
     def name(self, id: int) -> str:
         """Return the path of a number."""

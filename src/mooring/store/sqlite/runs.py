@@ -13,7 +13,6 @@ from mooring.errors import (
     InvalidInput,
     ProjectNotFound,
     RunNotFound,
-    closest,
 )
 from mooring.model import (
     STEP_SCALE,
@@ -473,12 +472,3 @@ class RunTable:
                     "UPDATE attributes SET value = ? WHERE path = ? AND run = ?",
                     (int(trashed), path, key),
                 )
-
-    def unknown_run(self, connection: sqlite3.Connection, project: str, name: str) -> RunNotFound:
-        """Return the error for a run that a project lacks, with the closest ids."""
-        rows = connection.execute(
-            "SELECT run_id, sys_id FROM runs WHERE project = ? ORDER BY id DESC LIMIT 5000",
-            (self.project_id(connection, project),),
-        )
-        known = [text for row in rows for text in row]
-        return RunNotFound(name, where=f"project {project!r}", known=closest(name, known))
