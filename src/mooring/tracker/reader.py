@@ -90,26 +90,25 @@ class Reader:
         RunNotFound
             When no run has this track id.
         """
-        keys = None if track_id is None else [self._find(track_id)]
-        table = self._store.read_events(self._project, keys)
+        if track_id is not None:
+            table = self._store.read_events(self._project, [self._find(track_id)])
+        elif head is not None:
+            table = self._store.read_events(self._project, first=head)
+        else:
+            table = self._store.read_events(self._project, last=tail)
         frame = to_frame(table, run_ids(self._store, table))
-        if track_id is None and head is not None:
-            frame = frame.head(head)
-        elif track_id is None and tail is not None:
-            frame = frame.tail(tail)
         return frame.sort_values(TIMESTAMP, kind="stable", ignore_index=True)
 
     def latest(self) -> pd.DataFrame:
         """Return the rows of the run that logged last."""
-        table = self._store.read_events(self._project)
-        if len(table.runs):
-            newest = table.times.index(max(table.times))
-            table = self._store.read_events(self._project, [table.runs[newest]])
+        table = self._store.read_events(self._project, last=1)
+        if len(table):
+            table = self._store.read_events(self._project, [int(table.runs[0])])
         return to_frame(table, run_ids(self._store, table))
 
     def __len__(self) -> int:
         """Return how many rows the table has."""
-        return len(self._store.read_events(self._project).runs)
+        return self._store.count_events(self._project)
 
     def __bool__(self) -> bool:
         return True

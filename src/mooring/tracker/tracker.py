@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mooring.errors import (
     AlreadyExists,
-    AttributeNotFound,
     InvalidInput,
     ProjectNotFound,
     StoreError,
@@ -343,11 +342,11 @@ class Tracker:
 
     def head(self, n: int = 5) -> pd.DataFrame:
         """Return the first n rows of this run."""
-        return self._frame(self._read()).head(n)
+        return self._frame(self._read(first=n))
 
     def tail(self, n: int = 5) -> pd.DataFrame:
         """Return the last n rows of this run, newest first."""
-        return self._frame(self._read()).tail(n).iloc[::-1]
+        return self._frame(self._read(last=n)).iloc[::-1]
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a column of this run by its name, or a row of the table by its number.
@@ -361,14 +360,15 @@ class Tracker:
             raise InvalidInput(f"a tracker takes the name of a column or a row number, not {key!r}")
         if key < 1:
             raise InvalidInput(f"rows count from 1; there is no row {key}")
-        table = self._read(all=True)
-        if key > len(table.runs):
+        table = self._read(all=True, first=key)
+        if key > len(table):
             return None
         return to_row(table, run_ids(self.store, table), key - 1)
 
     def __len__(self) -> int:
         """Return how many rows this run has."""
-        return len(self._read().runs)
+        run = self._session.run
+        return self.store.count_events(run.project, [run.key])
 
     def __bool__(self) -> bool:
         return True
@@ -377,16 +377,22 @@ class Tracker:
     """Rows count from 1 and columns have names, so that iteration would surprise either way."""
 
     def _column(self, name: str) -> pd.Series:
-        table = self._read()
         if name in RESERVED:
-            return self._frame(table)[name]
-        if name not in table.columns:
-            raise AttributeNotFound(name, where=f"run {self.track_id}", known=table.columns)
-        return to_series(table.columns[name]).rename(name)
+            return self._frame(self._read(columns=()))[name]
+        table = self._read(columns=[name])
+        return to_series(table.cells.schema.field(0), table.cells.column(0)).rename(name)
 
-    def _read(self, *, all: bool = False) -> EventTable:
+    def _read(
+        self,
+        *,
+        all: bool = False,
+        columns: Sequence[str] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> EventTable:
         run = self._session.run
-        return self.store.read_events(run.project, None if all else [run.key])
+        keys = None if all else [run.key]
+        return self.store.read_events(run.project, keys, columns=columns, first=first, last=last)
 
     def _frame(self, table: EventTable) -> pd.DataFrame:
         return to_frame(table, run_ids(self.store, table))
