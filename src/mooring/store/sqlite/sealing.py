@@ -119,6 +119,8 @@ class Sealer:
     def _read_log(self, run: int, events: bool) -> _Part | None:
         with self._database.read() as connection:
             _, changes = fold_state(connection)
+            if not events and _has_events(connection, run):
+                return None
             rows = connection.execute(
                 "SELECT x.seq, x.step, l.time, l.kind, l.shape, l.data FROM log_index x "
                 "JOIN log l ON l.seq = x.seq WHERE x.run = ? ORDER BY x.seq",
@@ -127,8 +129,8 @@ class Sealer:
             if not rows:
                 return None
             tables = [row for row in rows if row[3] == LOG_EVENT]
-            if tables and not events:
-                return None
+            if not tables and _has_conflicts(connection, run):
+                return None  # points of another type than their attribute: no segment holds them
             erased = dict(
                 connection.execute("SELECT path, seq FROM erased WHERE run = ?", (run,)).fetchall()
             )
@@ -157,8 +159,6 @@ class Sealer:
         for series in found:
             if types.get(series.path) == TYPE_CODES[series.type]:
                 part.series.append(join([series], run))
-            elif not tables:
-                return None  # of another type than its attribute: no segment has a place for it
         return part
 
     def _enter_parts(self, parts: list[_Part]) -> tuple[int, int]:
@@ -560,6 +560,20 @@ class Sealer:
 
 class _Overtaken(Exception):
     """Another process changed what was read."""
+
+
+def _has_events(connection: sqlite3.Connection, run: int) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM log_index x JOIN log l ON l.seq = x.seq "
+        f"WHERE x.run = ? AND l.kind = {LOG_EVENT} LIMIT 1",
+        (run,),
+    ).fetchone()
+    return found is not None
+
+
+def _has_conflicts(connection: sqlite3.Connection, run: int) -> bool:
+    found = connection.execute("SELECT 1 FROM conflicts WHERE run = ?", (run,)).fetchone()
+    return found is not None
 
 
 def keep_sequence(connection: sqlite3.Connection) -> None:
