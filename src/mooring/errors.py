@@ -17,7 +17,8 @@
     ├── NotFound                   a name that the store does not hold
     │   ├── ProjectNotFound
     │   ├── RunNotFound
-    │   └── AttributeNotFound      (also a KeyError)
+    │   ├── AttributeNotFound      (also a KeyError)
+    │   └── AssetNotFound          (also a KeyError)
     ├── AlreadyExists              a name that is taken
     ├── InvalidInput               (also a ValueError) an argument that cannot be accepted
     │   ├── InvalidAddress
@@ -28,6 +29,7 @@
     │   ├── TypeConflict           an attribute that already has another type
     │   └── QueryError             a filter that cannot be read or compared
     ├── TypeMismatch               (also a TypeError) a call that the attribute's type does not have
+    ├── AssetUnreadable            a pickled object is whole, and cannot be loaded here
     └── MissingExtra               an optional dependency is not installed
 
 `Transient` marks what may succeed when it is tried again; retry loops look for it.
@@ -40,6 +42,8 @@ from difflib import get_close_matches
 
 __all__ = [
     "AlreadyExists",
+    "AssetNotFound",
+    "AssetUnreadable",
     "AttributeNotFound",
     "InvalidAddress",
     "InvalidInput",
@@ -176,6 +180,15 @@ class AttributeNotFound(NotFound, KeyError):
         return Exception.__str__(self)
 
 
+class AssetNotFound(NotFound, KeyError):
+    """The store has no asset of this hash, and no column of this name holds one."""
+
+    what = "asset"
+
+    def __str__(self) -> str:  # KeyError would show the message as a quoted literal
+        return Exception.__str__(self)
+
+
 class AlreadyExists(MooringError):
     """A run or project of this name exists already."""
 
@@ -247,6 +260,20 @@ class TypeMismatch(MooringError, TypeError):
         self.type = type
         self.method = method
         self.instead = tuple(instead)
+
+
+class AssetUnreadable(MooringError):
+    """A pickled object whose bytes are whole, and which cannot be loaded here.
+
+    Mostly a module that is missing or has changed. Attribute: `hash_value`.
+    """
+
+    def __init__(self, hash_value: str, error: BaseException) -> None:
+        super().__init__(
+            f"asset {hash_value} is whole, but cannot be loaded here: {type(error).__name__}: "
+            f"{error}. Install what it was made with, or take its bytes by get_bytes()"
+        )
+        self.hash_value = hash_value
 
 
 class MissingExtra(MooringError):

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from mooring.errors import AttributeNotFound
 from mooring.model import RunInfo, RunSpec, now_micros
-from mooring.store.contract import EventTable
+from mooring.store.contract import EventTable, RunPage
 
 
 class DiscardingWriter:
@@ -69,6 +69,10 @@ class DiscardingStore:
     def find_run(self, project: str, **names: str | None) -> None:
         """Find nothing."""
 
+    def query_runs(self, query: object) -> RunPage:
+        """Return no run."""
+        return RunPage((), 0)
+
     def get_runs(self, keys: Sequence[int]) -> Sequence[RunInfo]:
         """Return no run."""
         return ()
@@ -88,6 +92,10 @@ class DiscardingStore:
     def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
         """Return no rows."""
         return EventTable(sequence=(), runs=(), times=(), columns={})
+
+    def list_attributes(self, keys: object, select: object, **options: object) -> Sequence[Any]:
+        """Return no attribute."""
+        return ()
 
     def read_attributes(self, keys: Sequence[int], select: object) -> Sequence[Any]:
         """Return no columns."""
