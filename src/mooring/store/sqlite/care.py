@@ -13,14 +13,15 @@ from typing import BinaryIO
 from mooring.errors import MooringError, SegmentMissing, StoreCorrupt
 from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
+from mooring.store.cells import loads
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import loads
+from mooring.store.sqlite.columns import EVENTS_PATH
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.runs import RunTable
 from mooring.store.sqlite.schema import LOG_MARK, TYPE_CODES, TYPES
-from mooring.store.sqlite.sealing import EVENTS_PATH, Sealer, keep_sequence
+from mooring.store.sqlite.sealing import Sealer, keep_sequence
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mooring.errors import StoreReadOnly
+from mooring.store.cells import decode_cell, dumps, encode_cell, loads, series_type
 from mooring.store.contract import EventTable
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import decode_cell, dumps, encode_cell, loads, series_type
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.fold import Fold
 from mooring.store.sqlite.schema import LOG_EVENT, TYPES

@@ -18,17 +18,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from mooring.model import STEP_SCALE, AttributeType
+from mooring.store.cells import decode_cell, loads
 from mooring.store.contract import Lineage
 from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.aggregates import AttributeRow
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import (
-    column_value,
-    decode_cell,
-    encode_set,
-    loads,
-)
+from mooring.store.sqlite.codec import column_value, encode_set
 from mooring.store.sqlite.cycles import no_search_for_cycles
 from mooring.store.sqlite.database import Database, fold_state
 from mooring.store.sqlite.schema import (

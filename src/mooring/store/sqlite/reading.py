@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
+from mooring.store.cells import decode_cell
 from mooring.store.contract import PathSelector, SeriesQuery
 from mooring.store.sqlite.attributes import AttributeReader
 from mooring.store.sqlite.bulk import BulkWriter
 from mooring.store.sqlite.care import Care
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import decode_cell
 from mooring.store.sqlite.database import Database
 from mooring.store.sqlite.events import EventRows
 from mooring.store.sqlite.fold import Fold

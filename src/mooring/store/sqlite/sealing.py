@@ -25,8 +25,9 @@ import pyarrow as pa
 
 from mooring.errors import MooringError
 from mooring.model import AttributeType, now_micros
+from mooring.store.cells import dumps, loads
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import dumps, loads
+from mooring.store.sqlite.columns import EVENTS_PATH
 from mooring.store.sqlite.database import Database, fold_state, overtake
 from mooring.store.sqlite.schema import LOG_EVENT, LOG_MARK, TYPE_CODES
 from mooring.store.sqlite.segments import EVENTS_SCHEMA, SegmentFolder, WrittenSegment
@@ -36,9 +37,6 @@ SEGMENT_POINTS = 4_000_000
 """Points after which runs go to the next segment of a joint one."""
 SMALL_SEGMENT_ROWS = 200_000
 """Segments with fewer rows are joined by a compaction."""
-
-EVENTS_PATH = 0
-"""Stands for the path where `segment_series` lists the events of a run."""
 
 _SERIES_TYPES = (
     AttributeType.FLOAT_SERIES,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from mooring.model import AttributeType
+from mooring.store.cells import decode_cell, loads, series_type
 from mooring.store.contract import Lineage
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import decode_cell, loads, series_type
 from mooring.store.sqlite.schema import LOG_EVENT, LOG_POINTS, TYPE_CODES
 from mooring.store.sqlite.segments import SegmentFolder, object_array, value_column
 

@@ -46,6 +46,7 @@ from mooring.store.contract import (
 from mooring.store.sqlite import holders
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import load_value
+from mooring.store.sqlite.columns import TableColumns, forget_table
 from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
@@ -98,6 +99,7 @@ class SqliteStore:
         )
         self._data = self._path.with_name(f"{self._path.name}-data")
         self._catalog = Catalog(self._database)
+        self._columns = TableColumns(self._database, self._catalog)
         self._filters = FilterCompiler(self._catalog)
         self._runs = RunTable(self._database, self._catalog, self._filters)
         self._appender = Appender(self._database)
@@ -108,6 +110,7 @@ class SqliteStore:
         self._process = os.getpid()
         if not read_only:
             self._catalog.intern(SYSTEM_PATHS)
+            self._columns.mend()
 
     def __repr__(self) -> str:
         mode = ", read_only=True" if self.read_only else ""
@@ -158,11 +161,9 @@ class SqliteStore:
             ]
         self.delete_runs(keys)
         with self._database.write() as connection:
-            connection.execute(
-                "DELETE FROM projects WHERE id = ? AND NOT EXISTS "
-                "(SELECT 1 FROM runs WHERE project = projects.id)",
-                (id,),
-            )
+            if not connection.execute("SELECT 1 FROM runs WHERE project = ?", (id,)).fetchone():
+                forget_table(connection, id)
+                connection.execute("DELETE FROM projects WHERE id = ?", (id,))
 
     # runs
 
@@ -223,7 +224,9 @@ class SqliteStore:
                 ).fetchall()
             names = self._catalog.names([path for path, _ in rows])
             types = {name: TYPES[row[1]] for name, row in zip(names, rows, strict=True)}
-        writer = SqliteWriter(self._appender, self._catalog, run, types, self._writers.discard)
+        writer = SqliteWriter(
+            self._appender, self._catalog, self._columns, run, types, self._writers.discard
+        )
         self._writers.add(writer)
         return writer
 
