@@ -16,6 +16,7 @@
     │   └── UnsafeFilesystem       a network file system where this mode could lose data
     ├── NotFound                   a name that the store does not hold
     │   ├── ProjectNotFound
+    │   ├── TableNotFound
     │   ├── RunNotFound
     │   ├── AttributeNotFound      (also a KeyError)
     │   └── AssetNotFound          (also a KeyError)
@@ -67,6 +68,7 @@ __all__ = [
     "StoreNotFound",
     "StoreReadOnly",
     "StoreTooNew",
+    "TableNotFound",
     "Transient",
     "TypeConflict",
     "TypeMismatch",
@@ -163,6 +165,12 @@ class ProjectNotFound(NotFound):
     """No such project in the store."""
 
     what = "project"
+
+
+class TableNotFound(NotFound):
+    """No such tracker's table in the store."""
+
+    what = "table"
 
 
 class RunNotFound(NotFound):

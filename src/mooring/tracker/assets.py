@@ -279,6 +279,11 @@ def asset_path(hash_value: str) -> str:
     return _FOLDER + hash_value
 
 
+def is_asset_path(path: str) -> bool:
+    """Return whether an attribute of this path is an asset, if it is a file."""
+    return path.startswith(_FOLDER) and is_hash_candidate(path.removeprefix(_FOLDER))
+
+
 def hash_bytes(content: bytes) -> str:
     """Return the hash by which an asset of these cloudpickle bytes is known.
 

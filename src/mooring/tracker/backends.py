@@ -97,7 +97,7 @@ def event_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
     base = to_frame(
         EventTable(sequence=table.sequence, runs=table.runs, times=table.times, columns={}), ids
     )
-    columns = [_series(name, base[name].tolist(), pl.String) for name in base]
+    columns = [_series(str(name), base[name].tolist(), pl.String) for name in base]
     taken = set(base)
     columns += [_series(name, cells) for name, cells in table.columns.items() if name not in taken]
     return pl.DataFrame(columns)  # type: ignore[return-value]
@@ -145,23 +145,22 @@ def _is_exact_float(cell: object) -> bool:
 
 def newest_first(frame: pd.DataFrame, n: int) -> pd.DataFrame:
     """Return the last n rows in reverse."""
-    last = frame.tail(n)
-    if _is_polars(last):
-        return last.reverse()
-    return last.iloc[::-1]
+    last: Any = frame.tail(n)
+    return last.reverse() if _is_polars(last) else last.iloc[::-1]  # type: ignore[no-any-return]
 
 
 def by_time(frame: pd.DataFrame) -> pd.DataFrame:
     """Return rows sorted by their timestamp; equal ones keep their order."""
     if _is_polars(frame):
-        return frame.sort(TIMESTAMP, maintain_order=True)  # type: ignore[no-any-return,operator]
+        in_polars: Any = frame
+        return in_polars.sort(TIMESTAMP, maintain_order=True)  # type: ignore[no-any-return]
     return frame.sort_values(TIMESTAMP, kind="stable", ignore_index=True)
 
 
 def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a frame as CSV, without an index."""
     if _is_polars(frame):
-        _mixed_as_text(frame).write_csv(path)  # type: ignore[operator]
+        _mixed_as_text(frame).write_csv(path)
     else:
         frame.to_csv(path, index=False)
 
@@ -169,7 +168,7 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 def write_parquet(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a frame as Parquet, without an index; a column of mixed types is written as text."""
     if _is_polars(frame):
-        _mixed_as_text(frame).write_parquet(path)  # type: ignore[operator]
+        _mixed_as_text(frame).write_parquet(path)
         return
     mixed = {
         str(name): column.map(str, na_action="ignore")
@@ -179,7 +178,7 @@ def write_parquet(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     frame.assign(**mixed).to_parquet(path, index=False)
 
 
-def _is_polars(frame: object) -> bool:
+def _is_polars(frame: Any) -> bool:
     return type(frame).__module__.partition(".")[0] == "polars"
 
 
