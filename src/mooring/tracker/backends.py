@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BackendName = Literal["pandas", "polars"]
 
+_EXACT = 2**53
+
 _chosen: BackendName = "pandas"
 _in_block: ContextVar[BackendName | None] = ContextVar("mooring_backend", default=None)
 
@@ -140,7 +142,7 @@ def _series(name: str, cells: Sequence[Any], dtype: Any = None) -> pl.Series:
 
 
 def _is_exact_float(cell: object) -> bool:
-    return type(cell) is not int or float(cell) == cell
+    return type(cell) is not int or -_EXACT <= cell <= _EXACT
 
 
 def newest_first(frame: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -173,7 +175,7 @@ def write_parquet(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     mixed = {
         str(name): column.map(str, na_action="ignore")
         for name, column in frame.items()
-        if column.dtype == object and common_type(column.dropna()) is object
+        if column.dtype == object and len(set(map(type, column.dropna()))) > 1
     }
     frame.assign(**mixed).to_parquet(path, index=False)
 
