@@ -378,9 +378,8 @@ def _last_named(store: Store, runs: Sequence[RunInfo], key: str) -> str | None:
         return None
     run = runs[max(named, key=lambda row: (runs[row].created, runs[row].key))]
     hashes = next(found for row, found in named.items() if runs[row] is run)
-    if len(hashes) > 1:
-        cells = store.read_events(run.project, [run.key]).columns.get(key, ())
-        for cell in reversed(cells):
+    if len(hashes) > 1 and any(key == column.name for column in store.list_columns(run.project)):
+        for cell in reversed(store.read_events(run.project, [run.key], columns=[key]).columns[key]):
             if cell in hashes:
                 return str(cell)
     return hashes[-1]

@@ -7,7 +7,7 @@ annotated as pandas frames, which they are unless polars was asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
@@ -15,16 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mooring.errors import InvalidInput, MissingExtra
 from mooring.store.contract import EventTable
-from mooring.tracker.columns import common_type
-from mooring.tracker.frames import TIMESTAMP, to_frame
+from mooring.tracker.frames import TIMESTAMP, to_arrow, to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
-    import polars as pl
 
 BackendName = Literal["pandas", "polars"]
-
-_EXACT = 2**53
 
 _chosen: BackendName = "pandas"
 _in_block: ContextVar[BackendName | None] = ContextVar("mooring_backend", default=None)
@@ -96,12 +92,16 @@ def event_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
         return to_frame(table, ids)
     import polars as pl
 
-    base = to_frame(
-        EventTable(sequence=table.sequence, runs=table.runs, times=table.times, columns={}), ids
-    )
-    columns = [_series(str(name), base[name].tolist(), pl.String) for name in base]
-    taken = set(base)
-    columns += [_series(name, cells) for name, cells in table.columns.items() if name not in taken]
+    from mooring.store.tables import decode, is_mixed
+
+    arrow = to_arrow(table, ids)
+    columns = []
+    for field in arrow.schema:
+        column = arrow[field.name]
+        if is_mixed(field):
+            columns.append(pl.Series(field.name, decode(field, column), pl.Object))
+        else:
+            columns.append(pl.Series(field.name, pl.from_arrow(column)))
     return pl.DataFrame(columns)  # type: ignore[return-value]
 
 
@@ -111,13 +111,20 @@ def in_backend(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     import polars as pl
 
-    columns = [
-        _series(str(name), [None if _is_missing(cell) else cell for cell in column])
-        if column.dtype == object
-        else pl.from_pandas(column, nan_to_null=False).alias(str(name))
-        for name, column in frame.items()
-    ]
+    columns = []
+    for name, column in frame.items():
+        if column.dtype == object and _is_mixed(column):
+            cells = [None if _is_missing(cell) else cell for cell in column]
+            columns.append(pl.Series(str(name), cells, pl.Object))
+        else:
+            columns.append(pl.from_pandas(column, nan_to_null=False).alias(str(name)))
     return pl.DataFrame(columns)  # type: ignore[return-value]
+
+
+def _is_mixed(column: pd.Series) -> bool:
+    """Return whether a column of objects holds several types, or one that Arrow has none for."""
+    kinds = {type(cell) for cell in column if not _is_missing(cell)}
+    return len(kinds) > 1 or not kinds <= {str, bytes, bool, int, float}
 
 
 def _is_missing(cell: object) -> bool:
@@ -126,29 +133,10 @@ def _is_missing(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT
 
 
-def _series(name: str, cells: Sequence[Any], dtype: Any = None) -> pl.Series:
-    import polars as pl
-
-    if dtype is None:
-        kind = common_type(cells)
-        if kind is float and not all(map(_is_exact_float, cells)):
-            kind = object
-        kinds = {int: pl.Int64, float: pl.Float64, bool: pl.Boolean, str: pl.String}
-        kinds |= {bytes: pl.Binary, type(None): pl.Null}
-        dtype = kinds.get(kind, pl.Object)
-        if kind is float:
-            cells = [cell if cell is None else float(cell) for cell in cells]
-    return pl.Series(name, cells, dtype=dtype)
-
-
-def _is_exact_float(cell: object) -> bool:
-    return type(cell) is not int or -_EXACT <= cell <= _EXACT
-
-
-def newest_first(frame: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Return the last n rows in reverse."""
-    last: Any = frame.tail(n)
-    return last.reverse() if _is_polars(last) else last.iloc[::-1]  # type: ignore[no-any-return]
+def reverse(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in reverse."""
+    rows: Any = frame
+    return rows.reverse() if _is_polars(rows) else rows.iloc[::-1]  # type: ignore[no-any-return]
 
 
 def by_time(frame: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +163,7 @@ def write_parquet(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     mixed = {
         str(name): column.map(str, na_action="ignore")
         for name, column in frame.items()
-        if column.dtype == object and len(set(map(type, column.dropna()))) > 1
+        if column.dtype == object and _is_mixed(column)
     }
     frame.assign(**mixed).to_parquet(path, index=False)
 

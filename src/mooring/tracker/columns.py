@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mooring.errors import InvalidInput, InvalidValue
-from mooring.store.contract import EventTable
-from mooring.tracker.frames import RESERVED
+from mooring.store.contract import TableColumn
+from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID
 from mooring.tracker.values import to_cell
 
 ENGINES = ("sqlite", "duckdb")
@@ -20,26 +20,26 @@ def check_engine(engine: object) -> str:
     return str(engine)
 
 
-def column_types(table: EventTable) -> dict[str, type]:
-    """Return the Python type of each column's cells, the tracker's own two first.
+def column_types(columns: Iterable[TableColumn]) -> dict[str, type]:
+    """Return the Python type of each column's cells so far, the tracker's own two first.
 
     Integers and floats together are `float`, other mixtures `object`; a column in which every
     cell is missing is `NoneType`.
     """
-    types: dict[str, type] = {"track_id": str, "timestamp": str}
-    for name, cells in table.columns.items():
-        if name not in RESERVED:
-            types[name] = common_type(cells)
+    types: dict[str, type] = dict.fromkeys((TRACK_ID, TIMESTAMP), str)
+    for column in columns:
+        if column.name not in RESERVED:
+            types[column.name] = common_type(column.kinds)
     return types
 
 
-def common_type(cells: Iterable[object]) -> type:
-    """Return the type of cells; see `column_types`.
+def common_type(kinds: Iterable[type]) -> type:
+    """Return one type for cells of several; see `column_types`.
 
-    >>> common_type([1, None, 0.5])
+    >>> common_type([int, float])
     <class 'float'>
     """
-    kinds = set(map(type, cells)) - {type(None)}
+    kinds = set(kinds) - {type(None)}
     if kinds == {int, float}:
         return float
     if len(kinds) > 1:

@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mooring.errors import InvalidInput, StoreCorrupt, TableNotFound
 from mooring.model import AttributeType, FileRef, RunInfo, RunSpec, Value
+from mooring.model.names import DEFAULT_WORKSPACE
 from mooring.store import open_store
 from mooring.store.contract import (
     AttributeColumn,
@@ -29,7 +30,12 @@ from mooring.tracker.assets import is_asset_path
 from mooring.tracker.session import StoreArgument
 from mooring.tracker.tracker import table_project
 
+if TYPE_CHECKING:
+    import numpy as np
+
 BATCH_ROWS = 5_000
+
+_WORKSPACE = f"{DEFAULT_WORKSPACE}/"
 
 _VALUE_TYPES = frozenset(type for type in AttributeType if not type.is_series)
 _TAGS = ("sys/tags", "sys/group_tags")
@@ -80,14 +86,14 @@ def copy(
     0
     """
     with _opened(source, read_only=True) as origin:
-        chosen = _choose_tables(origin, tables)
+        projects = _choose_projects(origin, tables)
         if _is_same(origin, target):
             raise InvalidInput(f"{origin.address} cannot be copied into itself")
         with _opened(target) as goal:
             merge = _Merge(origin, goal, assets=assets)
-            done, total = 0, sum(len(table.runs) for _, table in chosen)
-            for project, table in chosen:
-                for looked_at in merge.table(project, table):
+            done, total = 0, sum(map(origin.count_events, projects))
+            for project in projects:
+                for looked_at in merge.table(project):
                     done += looked_at
                     if progress is not None:
                         progress(done, total)
@@ -96,7 +102,11 @@ def copy(
 
 def table_names(store: Store) -> Sequence[str]:
     """Return the names of a store's tracker tables: those that have rows."""
-    return [name for name, _ in _tables(store)]
+    names = []
+    for project in store.list_projects():
+        if project.startswith(_WORKSPACE) and store.count_events(project):
+            names.append(project.removeprefix(_WORKSPACE))
+    return names
 
 
 class _Merge:
@@ -109,16 +119,19 @@ class _Merge:
         self._blobs: set[str] = set()
         self.rows = 0
 
-    def table(self, project: str, table: EventTable) -> Iterator[int]:
+    def table(self, project: str) -> Iterator[int]:
         """Copy a table; yield the number of rows looked at, a batch at a time."""
-        self._target.ensure_project(project)
-        positions: dict[int, list[int]] = {}
-        for index, key in enumerate(table.runs):
-            positions.setdefault(key, []).append(index)
-        for run in self._source.query_runs(RunQuery(project=project)).runs[::-1]:
-            yield from self._run(run, table, positions.get(run.key, []))
+        import numpy as np
 
-    def _run(self, run: RunInfo, table: EventTable, positions: list[int]) -> Iterator[int]:
+        self._target.ensure_project(project)
+        table = self._source.read_events(project)
+        by_run = np.argsort(table.runs, kind="stable")
+        sorted_runs = table.runs[by_run]
+        for run in self._source.query_runs(RunQuery(project=project)).runs[::-1]:
+            first, end = np.searchsorted(sorted_runs, [run.key, run.key + 1])
+            yield from self._run(run, table, by_run[first:end])
+
+    def _run(self, run: RunInfo, table: EventTable, positions: np.ndarray) -> Iterator[int]:
         there = self._ensure_run(run)
         writer = self._target.open_writer(there.key)
         try:
@@ -126,15 +139,14 @@ class _Merge:
             new = self._new_rows(there, table, positions)
             yield len(positions) - len(new)
             for start in range(0, len(new), BATCH_ROWS):
-                batch = new[start : start + BATCH_ROWS]
-                rows = _rows(table, batch)
+                rows = _rows(table, new[start : start + BATCH_ROWS])
                 for row, _ in rows:
                     for cell in row.values():
                         if isinstance(cell, FileRef):
                             self._blob(cell)
                 writer.log_events(rows)
-                self.rows += len(batch)
-                yield len(batch)
+                self.rows += len(rows)
+                yield len(rows)
         finally:
             writer.close()
 
@@ -185,19 +197,21 @@ class _Merge:
         if values:
             writer.assign(values)
 
-    def _new_rows(self, there: RunInfo, table: EventTable, positions: list[int]) -> list[int]:
+    def _new_rows(self, there: RunInfo, table: EventTable, positions: np.ndarray) -> np.ndarray:
         """Return the rows that the target lacks. Several rows of one time count each."""
-        left = Counter(self._target.read_events(there.project, [there.key]).times)
+        import numpy as np
+
+        known = self._target.read_events(there.project, [there.key], columns=())
+        left = Counter(known.times.tolist())
         if not left:
             return positions
         new = []
-        for position in positions:
-            time = table.times[position]
+        for position, time in zip(positions, table.times[positions].tolist(), strict=True):
             if left[time]:
                 left[time] -= 1
             else:
                 new.append(position)
-        return new
+        return np.array(new, np.int64)
 
     def _blob(self, file: FileRef) -> None:
         if file.digest not in self._blobs:
@@ -212,43 +226,35 @@ class _Merge:
             self._blobs.add(digest)
 
 
-def _rows(table: EventTable, positions: Sequence[int]) -> list[tuple[dict[str, Any], int]]:
+def _rows(table: EventTable, positions: np.ndarray) -> list[tuple[dict[str, Any], int]]:
+    from mooring.store.tables import decode, take
+
+    cells = take(table.cells, positions)
     rows: list[dict[str, Any]] = [{} for _ in positions]
-    for name, cells in table.columns.items():
-        for row, position in zip(rows, positions, strict=True):
-            cell = cells[position]
+    for field in cells.schema:
+        for row, cell in zip(rows, decode(field, cells[field.name]), strict=True):
             if cell is not None:
-                row[name] = cell
-    return [(row, table.times[i]) for row, i in zip(rows, positions, strict=True)]
+                row[field.name] = cell
+    return list(zip(rows, table.times[positions].tolist(), strict=True))
 
 
 def _columns(store: Store, run: RunInfo, select: PathSelector) -> Iterable[AttributeColumn]:
     return (column for column in store.read_attributes([run.key], select) if len(column.values))
 
 
-def _tables(store: Store) -> Iterator[tuple[str, EventTable]]:
-    """Yield name and rows of each table that has rows."""
-    for project in store.list_projects():
-        workspace, _, name = project.partition("/")
-        if workspace == "local":
-            table = store.read_events(project)
-            if len(table.runs):
-                yield name, table
-
-
-def _choose_tables(store: Store, tables: Sequence[str] | None) -> list[tuple[str, EventTable]]:
+def _choose_projects(store: Store, tables: Sequence[str] | None) -> Sequence[str]:
     if isinstance(tables, str):
         raise InvalidInput(f"tables are a list of names; write tables=[{tables!r}]")
     if not tables:
-        return [(table_project(name), table) for name, table in _tables(store)]
+        return [_WORKSPACE + name for name in table_names(store)]
     projects = list(dict.fromkeys(map(table_project, tables)))
     there = store.list_projects()
     for project in projects:
         if project not in there:
             names = ", ".join(table_names(store)) or "none"
-            name = project.partition("/")[2]
-            raise TableNotFound(name, where=f"{store.address}, whose tables are: {names}")
-    return [(project, store.read_events(project)) for project in projects]
+            where = f"{store.address}, whose tables are: {names}"
+            raise TableNotFound(project.removeprefix(_WORKSPACE), where=where)
+    return projects
 
 
 def _is_same(source: Store, target: StoreArgument) -> bool:

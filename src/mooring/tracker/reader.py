@@ -110,7 +110,7 @@ class Reader:
     @property
     def dtypes(self) -> dict[str, type]:
         """Python type of each column's cells; `object` where they are of several types."""
-        return column_types(self._store.read_events(self._project))
+        return column_types(self._store.list_columns(self._project))
 
     def __repr__(self) -> str:
         return f"Reader({self._store.address!r}, table={self._table!r})"
@@ -131,28 +131,25 @@ class Reader:
         RunNotFound
             When no run has this track id.
         """
-        keys = None
         if track_id is not None:
-            keys = [edits.find_living(self._store, self._project, track_id).key]
-        table = self._store.read_events(self._project, keys)
-        frame = backends.event_frame(table, run_ids(self._store, table))
-        if track_id is None and head is not None:
-            frame = frame.head(head)
-        elif track_id is None and tail is not None:
-            frame = frame.tail(tail)
-        return backends.by_time(frame)
+            key = edits.find_living(self._store, self._project, track_id).key
+            table = self._store.read_events(self._project, [key])
+        elif head is not None:
+            table = self._store.read_events(self._project, first=head)
+        else:
+            table = self._store.read_events(self._project, last=tail)
+        return backends.by_time(backends.event_frame(table, run_ids(self._store, table)))
 
     def latest(self) -> pd.DataFrame:
         """Return the rows of the run that logged last."""
-        table = self._store.read_events(self._project)
-        if len(table.runs):
-            newest = table.times.index(max(table.times))
-            table = self._store.read_events(self._project, [table.runs[newest]])
+        table = self._store.read_events(self._project, last=1)
+        if len(table):
+            table = self._store.read_events(self._project, [int(table.runs[0])])
         return backends.event_frame(table, run_ids(self._store, table))
 
     def __len__(self) -> int:
         """Return how many rows the table has."""
-        return len(self._store.read_events(self._project).runs)
+        return self._store.count_events(self._project)
 
     def __bool__(self) -> bool:
         return True

@@ -6,14 +6,12 @@ import contextlib
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mooring.errors import (
     AlreadyExists,
-    AttributeNotFound,
     InvalidInput,
     ProjectNotFound,
     StoreError,
@@ -242,7 +240,9 @@ class Tracker:
     @property
     def dtypes(self) -> dict[str, type]:
         """Python type of each column's cells; `object` where they are of several types."""
-        return {**self._added, **column_types(self._read(all=True))}
+        types = column_types(self.store.list_columns(self._session.run.project))
+        empty = {name for name, type_ in types.items() if type_ is type(None)}
+        return {**types, **{name: self._added[name] for name in self._added.keys() & empty}}
 
     @property
     def failures(self) -> Mapping[str, int]:
@@ -435,11 +435,11 @@ class Tracker:
 
     def head(self, n: int = 5) -> pd.DataFrame:
         """Return the first n rows of this run."""
-        return self._frame(self._read()).head(n)
+        return self._frame(self._read(first=n))
 
     def tail(self, n: int = 5) -> pd.DataFrame:
         """Return the last n rows of this run, newest first."""
-        return backends.newest_first(self._frame(self._read()), n)
+        return backends.reverse(self._frame(self._read(last=n)))
 
     def to_csv(self, path: str | os.PathLike[str], all: bool = False) -> None:
         """Write the rows of this run, or those of every run, as CSV without an index."""
@@ -458,7 +458,7 @@ class Tracker:
 
     def count_all(self) -> int:
         """Return how many rows the table has."""
-        return len(self._read(all=True).runs)
+        return self.store.count_events(self._session.run.project)
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a column of this run by its name, or a row of the table by its number.
@@ -472,14 +472,15 @@ class Tracker:
             raise InvalidInput(f"a tracker takes the name of a column or a row number, not {key!r}")
         if key < 1:
             raise InvalidInput(f"rows count from 1; there is no row {key}")
-        table = self._read(all=True)
-        if key > len(table.runs):
+        table = self._read(all=True, first=key)
+        if key > len(table):
             return None
         return to_row(table, run_ids(self.store, table), key - 1)
 
     def __len__(self) -> int:
         """Return how many rows this run has."""
-        return len(self._read().runs)
+        run = self._session.run
+        return self.store.count_events(run.project, [run.key])
 
     def __bool__(self) -> bool:
         return True
@@ -488,15 +489,19 @@ class Tracker:
     """Rows count from 1 and columns have names, so that iteration would surprise either way."""
 
     def _column(self, name: str) -> pd.Series:
-        table = self._read()
-        if name not in table.columns and name not in RESERVED:
-            raise AttributeNotFound(name, where=f"run {self.track_id}", known=table.columns)
-        columns = {name: table.columns[name]} if name in table.columns else {}
-        return self._frame(replace(table, columns=columns))[name]
+        return self._frame(self._read(columns=() if name in RESERVED else [name]))[name]
 
-    def _read(self, *, all: bool = False) -> EventTable:
+    def _read(
+        self,
+        *,
+        all: bool = False,
+        columns: Sequence[str] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> EventTable:
         run = self._session.run
-        return self.store.read_events(run.project, None if all else [run.key])
+        keys = None if all else [run.key]
+        return self.store.read_events(run.project, keys, columns=columns, first=first, last=last)
 
     def _frame(self, table: EventTable) -> pd.DataFrame:
         return backends.event_frame(table, run_ids(self.store, table))

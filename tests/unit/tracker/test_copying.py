@@ -48,14 +48,15 @@ def rows_of(path: Path, table: str = "events") -> Rows:
 
 
 def rows_in(store: Store, events: EventTable) -> Rows:
-    names = {run.key: run.run_id for run in store.get_runs(list(set(events.runs)))}
+    runs, times, columns = events.runs.tolist(), events.times.tolist(), events.columns
+    names = {run.key: run.run_id for run in store.get_runs(sorted(set(runs)))}
     return [
         (
-            names[events.runs[i]],
-            events.times[i],
-            {name: cells[i] for name, cells in events.columns.items() if cells[i] is not None},
+            names[runs[i]],
+            times[i],
+            {name: cells[i] for name, cells in columns.items() if cells[i] is not None},
         )
-        for i in range(len(events.runs))
+        for i in range(len(events))
     ]
 
 

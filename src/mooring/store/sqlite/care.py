@@ -24,6 +24,7 @@ from mooring.store.sqlite.schema import LOG_MARK, TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer, keep_sequence
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
+from mooring.store.tables import is_mixed, to_cells
 
 GRACE_S = 3600.0
 """Files younger than this may belong to a write that is going on; they are left alone."""
@@ -205,14 +206,11 @@ class Care:
             ).values():
                 for cell in series.values:
                     yield cell[1]
-            tables = connection.execute(
-                "SELECT DISTINCT run FROM segment_series WHERE path = ?", (EVENTS_PATH,)
-            ).fetchall()
-            for *_, data in self._sealer.read_sealed_events(connection, [run for (run,) in tables]):
-                if b'"f"' in data:
-                    yield from (
-                        c[1] for c in loads(data).values() if type(c) is list and c[0] == "f"
-                    )
+            sealed = self._sealer.read_sealed_events(connection, None).cells
+            for column in filter(is_mixed, sealed.schema):
+                for cell in to_cells(column, sealed[column.name]):
+                    if type(cell) is list and cell[0] == "f":
+                        yield cell[1]
             # Rows that are not folded yet may name a file too.
             for (data,) in connection.execute(
                 "SELECT data FROM log WHERE shape IS NULL AND data IS NOT NULL AND "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mooring.store.sqlite.catalog import Catalog
@@ -162,6 +162,49 @@ class TableColumns:
         return [
             ViewColumn(path, name, kinds) for (path, kinds), name in zip(rows, names, strict=True)
         ]
+
+    def of_runs(self, connection: sqlite3.Connection, runs: Sequence[int]) -> list[ViewColumn]:
+        """Return the columns of all tables of these runs, each with all its kinds."""
+        columns: dict[int, ViewColumn] = {}
+        for project in _projects(connection, runs):
+            for column in self.read(connection, project):
+                old = columns.get(column.path)
+                kinds = column.kinds | (old.kinds if old else 0)
+                columns[column.path] = ViewColumn(column.path, column.name, kinds)
+        return list(columns.values())
+
+    def rows_changed(self, connection: sqlite3.Connection, runs: Sequence[int]) -> None:
+        """Tell that rows of these runs have changed or moved: what is cached of them is void."""
+        for project in _projects(connection, runs):
+            connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, lower(hex(randomblob(8))))",
+                (f"rows:{project}",),
+            )
+            self.rebuild(connection, project)
+
+
+def rows_state(connection: sqlite3.Connection, project: int) -> str:
+    """Return what is another text whenever rows of a table were changed in place."""
+    row = connection.execute(
+        "SELECT value FROM meta WHERE key = ?", (f"rows:{project}",)
+    ).fetchone()
+    return str(row[0]) if row else "0"
+
+
+def _projects(connection: sqlite3.Connection, runs: Sequence[int]) -> list[int]:
+    found: dict[int, None] = {}
+    for start in range(0, len(runs), 500):
+        batch = runs[start : start + 500]
+        found.update(
+            dict.fromkeys(
+                project
+                for (project,) in connection.execute(
+                    f"SELECT DISTINCT project FROM runs WHERE id IN ({','.join('?' * len(batch))})",
+                    list(batch),
+                )
+            )
+        )
+    return list(found)
 
 
 def forget_table(connection: sqlite3.Connection, project: int) -> None:

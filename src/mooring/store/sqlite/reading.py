@@ -17,6 +17,7 @@ from mooring.store.sqlite.attributes import AttributeReader
 from mooring.store.sqlite.bulk import BulkWriter
 from mooring.store.sqlite.care import Care
 from mooring.store.sqlite.catalog import Catalog
+from mooring.store.sqlite.columns import TableColumns
 from mooring.store.sqlite.database import Database
 from mooring.store.sqlite.events import EventRows
 from mooring.store.sqlite.fold import Fold
@@ -24,6 +25,7 @@ from mooring.store.sqlite.runs import RunTable
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
+from mooring.store.sqlite.table_cache import TableCache
 
 HISTOGRAM = pa.struct(
     [("kind", pa.string()), ("edges", pa.list_(pa.float64())), ("values", pa.list_(pa.float64()))]
@@ -45,6 +47,7 @@ class Reading:
         self,
         database: Database,
         catalog: Catalog,
+        columns: TableColumns,
         runs: RunTable,
         data: Path,
         blobs: LocalBlobs,
@@ -54,8 +57,9 @@ class Reading:
         self.series = SeriesReader(catalog, segments)
         self.attributes = AttributeReader(catalog)
         self.fold = Fold(database, catalog, self.series)
-        self.sealer = Sealer(database, catalog, segments, self.series)
-        self.events = EventRows(database, catalog, self.sealer, self.fold)
+        self.sealer = Sealer(database, catalog, columns, segments, self.series)
+        cache = TableCache(data / "tables")
+        self.events = EventRows(database, catalog, columns, self.sealer, self.fold, cache)
         self.bulk = BulkWriter(database, catalog, self.sealer, self.fold)
         self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series)
 

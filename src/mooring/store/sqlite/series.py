@@ -289,9 +289,12 @@ class SeriesReader:
         columns = ["step", "timestamp", "timestamp_us", value_column(type)]
         for segment in sorted(by_segment):
             entries = by_segment[segment]
-            (name,) = connection.execute(
-                "SELECT name FROM segments WHERE id = ?", (segment,)
+            name, kind = connection.execute(
+                "SELECT name, kind FROM segments WHERE id = ?", (segment,)
             ).fetchone()
+            if kind == "events":
+                self._from_cells(name, entries, type, pieces)
+                continue
             rows_read = self._segments.open(name).read(columns, [(e[2], e[3]) for e in entries])
             steps, times, values = rows_read.steps(), rows_read.times(), rows_read.values(type)
             for (run, path, _, count), at in zip(entries, rows_read.starts, strict=True):
@@ -299,6 +302,22 @@ class SeriesReader:
                 pieces.setdefault((run, path), []).append(
                     Series(run, path, type, steps[part], times[part], values[part])
                 )
+
+    def _from_cells(
+        self,
+        name: str,
+        entries: Sequence[tuple[int, int, int, int]],
+        type: AttributeType,
+        pieces: dict[Key, list[Series]],
+    ) -> None:
+        """Add the pieces of series that are columns of sealed tables."""
+        from mooring.store.sqlite.sealed_tables import from_columns
+
+        paths = list(dict.fromkeys(path for _, path, _, _ in entries))
+        names = dict(zip(paths, self._catalog.names(paths), strict=True))
+        segment = self._segments.open(name)
+        for (run, path, _, _), series in from_columns(segment, entries, names, type):
+            pieces.setdefault((run, path), []).append(series)
 
 
 LogRow = tuple[int, int, int, int, int | None, Any]

@@ -42,6 +42,7 @@ from mooring.store.contract import (
     RunWriter,
     SeriesQuery,
     StoreCheck,
+    TableColumn,
 )
 from mooring.store.sqlite import holders
 from mooring.store.sqlite.catalog import Catalog
@@ -51,6 +52,7 @@ from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPES
+from mooring.store.sqlite.views import cell_types, sql_type
 from mooring.store.sqlite.writer import Appender, SqliteWriter, check_loggable
 
 if TYPE_CHECKING:
@@ -269,7 +271,12 @@ class SqliteStore:
             from mooring.store.sqlite.reading import Reading
 
             self._reading = Reading(
-                self._database, self._catalog, self._runs, self._data, self._blobs
+                self._database,
+                self._catalog,
+                self._columns,
+                self._runs,
+                self._data,
+                self._blobs,
             )
         return self._reading
 
@@ -434,23 +441,50 @@ class SqliteStore:
 
         return self._again(read)
 
-    def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
+    def read_events(
+        self,
+        project: str,
+        keys: Sequence[int] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> EventTable:
         """Return rows of a tracker's table. See `Store.read_events`."""
+        if first is not None and last is not None:
+            raise InvalidInput("read_events takes the first rows or the last ones, not both")
 
         def read() -> EventTable:
-            with self._snapshot() as connection:
-                chosen = keys
-                if chosen is None:
-                    id = self._runs.project_id(connection, project)
-                    chosen = [
-                        row[0]
-                        for row in connection.execute(
-                            "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
-                        )
-                    ]
-                return self._read_side.events.read(connection, chosen)
+            # Without a fold: rows lie in the log as they are.
+            with self._rows_snapshot() as connection:
+                id = self._runs.project_id(connection, project)
+                return self._read_side.events.read(
+                    connection, id, keys, columns=columns, first=first, last=last
+                )
 
         return self._again(read)
+
+    def count_events(self, project: str, keys: Sequence[int] | None = None) -> int:
+        """Return the number of rows of a tracker's table. See `Store.count_events`."""
+        with self._rows_snapshot() as connection:
+            id = self._runs.project_id(connection, project)
+            return self._read_side.events.count(connection, id, keys)
+
+    def list_columns(self, project: str) -> Sequence[TableColumn]:
+        """Return the columns of a tracker's table. See `Store.list_columns`."""
+        with self._rows_snapshot() as connection:
+            id = self._runs.project_id(connection, project)
+            return [
+                TableColumn(column.name, cell_types(column.kinds), sql_type(column.kinds))
+                for column in self._columns.read(connection, id)
+            ]
+
+    @contextmanager
+    def _rows_snapshot(self) -> Iterator[sqlite3.Connection]:
+        if not self.read_only:
+            self._appender.flush()
+        with self._database.read() as connection:
+            yield connection
 
     # files
 

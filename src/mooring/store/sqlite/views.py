@@ -20,6 +20,15 @@ from mooring.store.sqlite.schema import LOG_EVENT
 INT, FLOAT, BOOL, TEXT, BYTES, OTHER = 1, 2, 4, 8, 16, 32
 """Bits of what the cells of a column have been so far. None adds none."""
 
+_TYPES: dict[int, tuple[type, ...]] = {
+    INT: (int,),
+    FLOAT: (float,),
+    BOOL: (bool,),
+    TEXT: (str,),
+    BYTES: (bytes,),
+    OTHER: (object,),
+}
+
 NOTE = "_left_out"
 """Column of a view that tells what the view cannot show."""
 
@@ -36,6 +45,16 @@ class ViewColumn:
     path: int
     name: str
     kinds: int
+
+
+def cell_types(kinds: int) -> tuple[type, ...]:
+    """Return the Python types of such cells, by name.
+
+    >>> [type.__name__ for type in cell_types(INT | TEXT)]
+    ['int', 'str']
+    """
+    found = [type for bit, types in _TYPES.items() if kinds & bit for type in types]
+    return tuple(sorted(found, key=lambda type: type.__name__))
 
 
 def sql_type(kinds: int) -> str:
