@@ -177,9 +177,11 @@ class Tracker:
             raise
         self._finalizer.detach()
         self._bind(session)
-        self._assign(self._params)
-        self._asset_writer.adopt(self._params)
-        before.close()
+        try:
+            self._assign(self._params)
+            self._asset_writer.adopt(self._params)
+        finally:
+            before.close()
 
     @property
     def params(self) -> Mapping[str, Cell]:
