@@ -212,8 +212,8 @@ class Assets:
     ) -> bool:
         """Remove an asset from every run of the store; return whether there was one.
 
-        Its content is freed by the next `compact`. Rows keep the hash, but those of this table
-        lose it from `column` when one is named. `remove_keys` changes nothing: what names an
+        Its content is freed by a later `compact`. Rows keep the hash; where `column` is named, the
+        rows of this table, in runs that had the asset, get None in place of it there. `remove_keys` changes nothing: what names an
         asset goes with it.
         """
         with self._writable() as store:
