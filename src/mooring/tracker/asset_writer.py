@@ -37,7 +37,7 @@ PICKLE_PROTOCOL = 5
 
 _NEVER_PICKLED = (
     *(str, int, float, Decimal, Fraction, datetime, date, time, timedelta, PurePath, UUID),
-    *(bytes, bytearray, memoryview, type(None), File, FileRef),
+    *(type(None), File, FileRef),
 )
 """What is refused as a cell stays refused: a text that is no Unicode, a file of some path."""
 

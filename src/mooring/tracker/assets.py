@@ -213,8 +213,8 @@ class Assets:
         """Remove an asset from every run of the store; return whether there was one.
 
         Its content is freed by a later `compact`. Rows keep the hash; where `column` is named, the
-        rows of this table, in runs that had the asset, get None in place of it there. `remove_keys` changes nothing: what names an
-        asset goes with it.
+        rows of this table, in runs that had the asset, get None in place of it there.
+        `remove_keys` changes nothing: what names an asset goes with it.
         """
         with self._writable() as store:
             # Cells first: after a SIGKILL in between, the same call finds the rest to do.

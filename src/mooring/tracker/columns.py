@@ -53,12 +53,10 @@ def to_sql_type(value: object) -> str:
     >>> to_sql_type(3), to_sql_type(0.5), to_sql_type(True), to_sql_type("a")
     ('INTEGER', 'REAL', 'BOOLEAN', 'TEXT')
     """
-    if isinstance(value, (bytes, bytearray)):
-        return "BLOB"
     try:
         cell = to_cell("value", value)
     except InvalidValue:
         return "TEXT"  # an asset: the row holds its hash
     if isinstance(cell, bool):
         return "BOOLEAN"
-    return {int: "INTEGER", float: "REAL"}.get(type(cell), "TEXT")
+    return {int: "INTEGER", float: "REAL", bytes: "BLOB"}.get(type(cell), "TEXT")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from mooring.errors import InvalidInput, RunNotFound, StoreError, TypeConflict
-from mooring.model import RunInfo, validate_path
+from mooring.model import RunInfo, Value, validate_path
 from mooring.store.contract import RunQuery, Store
 from mooring.tracker.asset_writer import AssetWriter
 from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID
@@ -34,7 +34,11 @@ def assign_cells(session: Session, cells: Mapping[str, Cell]) -> None:
 
     An attribute that holds another type of cell is replaced: it has the latest value.
     """
-    left = {name: cell for name, cell in cells.items() if cell is not None}
+    left: dict[str, Value] = {
+        name: cell
+        for name, cell in cells.items()
+        if cell is not None and not isinstance(cell, bytes)
+    }
     renewed: set[str] = set()
     while left:
         try:

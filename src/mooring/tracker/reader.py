@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from contextlib import AbstractContextManager, closing, nullcontext
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ from mooring.tracker.columns import check_engine, column_types
 from mooring.tracker.frames import run_ids
 from mooring.tracker.session import StoreArgument
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection, StoreTables
 from mooring.tracker.tracker import DEFAULT_TABLE, table_project
 
 if TYPE_CHECKING:
@@ -111,6 +113,11 @@ class Reader:
     def dtypes(self) -> dict[str, type]:
         """Python type of each column's cells; `object` where they are of several types."""
         return column_types(self._store.list_columns(self._project))
+
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(StoreTables(self._store))
 
     def __repr__(self) -> str:
         return f"Reader({self._store.address!r}, table={self._table!r})"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -43,6 +43,7 @@ from mooring.tracker.session import (
     is_failure,
 )
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection, StoreTables
 from mooring.tracker.times import local_text
 from mooring.tracker.values import PLAIN_TYPES, Cell
 
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_TABLE = "events"
-OTHER_DEFAULT_TABLE = "default"
-"""Another name of the same table, which newer releases of xetrack use."""
-
 _TEXT_ONLY = frozenset({str})
 
 
@@ -428,6 +426,11 @@ class Tracker:
 
     # reading
 
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(StoreTables(self.store))
+
     def to_df(self, all: bool = False) -> pd.DataFrame:
         """Return the rows of this run, or those of every run of the table, oldest first.
 
@@ -570,14 +573,12 @@ class Tracker:
 
 
 def table_project(table: str) -> str:
-    """Return the project that a tracker's table is.
+    """Return the project that a tracker's table is. `default` is another name of `events`.
 
-    >>> table_project("events"), table_project("default")
-    ('local/events', 'local/events')
+    >>> table_project("predictions"), table_project("default")
+    ('local/predictions', 'local/events')
     """
-    if table == OTHER_DEFAULT_TABLE:
-        table = DEFAULT_TABLE
-    return str(ProjectName.parse(f"local/{table}"))
+    return str(ProjectName.parse(f"local/{DEFAULT_TABLE if table == 'default' else table}"))
 
 
 def _open_run(store: Store, project: str, track_id: str | None) -> RunInfo:

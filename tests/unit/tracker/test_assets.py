@@ -159,6 +159,7 @@ def test_cells_stay_cells(tracker: Tracker) -> None:
         0.5,
         "x",
     )
+    assert tracker.log({"g": b"\x00\xff", "h": bytearray(b"x")})["g"] == b"\x00\xff"
     assert len(tracker.assets) == 0
 
 

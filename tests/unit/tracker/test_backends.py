@@ -144,6 +144,14 @@ def test_many_rows_before_the_first_value(store: Store) -> None:
         assert frame["text"].drop_nulls().to_list() == ["a"]
 
 
+def test_bytes(store: Store) -> None:
+    with Tracker(store) as tracker, use_backend("polars"):
+        tracker.log_batch([{"b": b"\x00\xff"}, {"x": 1}])
+        frame: Any = tracker.to_df()
+        assert frame.schema["b"] == pl.Binary
+        assert frame["b"].to_list() == [b"\x00\xff", None]
+
+
 def test_empty_tables(store: Store) -> None:
     with Tracker(store) as tracker, use_backend("polars"):
         for frame in (tracker.to_df(), tracker.head(), Reader(store).to_df()):
