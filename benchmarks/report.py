@@ -142,7 +142,8 @@ def _bar_rows(figures: Iterable[Figure]) -> Iterable[Row]:
 
 def _bar(figure: Figure, bar: Bar) -> str:
     sign = "≤" if figure.measure.better is Better.LESS else "≥"
-    return f"{bar.statistic} {sign} {_number(bar.limit)}"
+    origin = f" ({bar.origin})" if bar.origin else ""
+    return f"{bar.statistic} {sign} {_number(bar.limit)}{origin}"
 
 
 def _answer(reached: bool | None) -> str:
