@@ -73,18 +73,19 @@ def _figures(
     time = Measure(key=f"names-{way.key}-time", title=f"{title}: all calls together", unit="ms")
     if not measured:
         return [failed(each, who, is_mooring=mine, problem=problem) for each in (names, time)]
-    n = f"{way.names // way.names_a_call:,} calls"
+    calls = way.names // way.names_a_call
+    n = f"{calls:,} call{'s' * (calls > 1)}"
     error = next((found["error"] for found in measured if found["error"]), "")
     first = measured[0]
     seconds = [found["ended"] - found["started"] for found in measured]
     note = f"the frame took {first['frame_s'] * 1_000:,.0f} ms in a new process"
     if error:
-        note = f"{first['errors']:,} calls raised; {error[:80]}; {note}"
+        note = f"raised: {first['errors']:,} of {n}; {error}; {note}"
     counted = over_rounds(
         names, who, [float(found["names"]) for found in measured], is_mooring=mine, n=n, note=note
     )
     if min(found["names"] for found in measured) < way.names:
-        tried = f"{min(seconds):.1f} s until it had failed: {error[:80]}"
+        tried = f"{min(seconds):.1f} s until it had failed"
         return [counted, failed(time, who, is_mooring=mine, problem=tried)]
     slowest = max(found["slowest_s"] for found in measured)
     return [

@@ -30,7 +30,7 @@ REPEATS = 5
 RUNS, ROWS = 100, 10_000
 QUICK_RUNS, QUICK_ROWS = 10, 200
 FIXED_COLUMNS = 2  # track_id and timestamp
-BYTES_BAR = Bar("median", 148 / 3, "148, counted of xetrack before, / 3")
+BYTES_BAR = Bar("median", 148 / 3, "148 / 3")
 LOGGED = replace(MOORING_TRACKER, title="Mooring Tracker, log")
 SEALED = replace(MOORING_TRACKER, title="Mooring Tracker, sealed")
 BOTH_ENGINES = (Rival(XETRACK.title), Rival(XETRACK_DUCKDB.title))

@@ -125,6 +125,8 @@ def _read_rows(peer: TablePeer, task: Mapping[str, Any]) -> Mapping[str, Any]:
         start = time.perf_counter()
         answer = ask()
         taken.append(time.perf_counter() - start)
+    peer.end(tracker)
+    peer.end(reader)
     is_rows = isinstance(answer, list)
     return {"taken_s": taken, "answer": list(answer[0]) if is_rows else list(answer.shape)}
 
@@ -215,6 +217,7 @@ def _found_names(peer: TablePeer, task: Mapping[str, Any]) -> Mapping[str, Any]:
     start = time.perf_counter()
     frame = reader.to_df()
     seconds = time.perf_counter() - start
+    peer.end(reader)
     metrics = [name for name in frame.columns if str(name).startswith("metric_")]
     return {"names": int(frame[metrics].notna().any().sum()), "seconds": seconds}
 
