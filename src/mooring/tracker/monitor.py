@@ -86,7 +86,8 @@ class Sampler:
         values: dict[str, float] = {}
         if self._system:
             self._sample()
-            values["cpu"] = 100 * cpu / elapsed if elapsed > 0 else 0.0
+            # a child forked meanwhile has a clock of its own
+            values["cpu"] = 100 * max(cpu, 0.0) / elapsed if elapsed > 0 else 0.0
             values |= {
                 name: sum(taken) / len(taken) for name, taken in self._samples.items() if taken
             }
