@@ -23,6 +23,9 @@ ROWS = st.dictionaries(KEYS, VALUES, min_size=1, max_size=4)
 
 
 def same(one: object, other: object) -> bool:
+    """Whether a cell came back. A whole number in a column of floats comes back as a float."""
+    if type(one) is float and type(other) is int:
+        return one == other
     if isinstance(one, float) and isinstance(other, float):
         return one == other or (math.isnan(one) and math.isnan(other))
     return type(one) is type(other) and one == other

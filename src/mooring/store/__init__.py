@@ -20,6 +20,7 @@ from mooring.store.contract import (
     SeriesQuery,
     Store,
     StoreCheck,
+    TableColumn,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "SeriesQuery",
     "Store",
     "StoreCheck",
+    "TableColumn",
     "open_store",
 ]
 

@@ -108,14 +108,46 @@ class SeriesQuery:
 class EventTable:
     """Rows of a tracker's table, oldest first: one for each logged event.
 
-    `columns` maps a name, in order of first appearance, to one value a row (None where the event
-    lacks it). `times` are microseconds since 1970, `sequence` the store's numbers of the rows.
+    Attributes
+    ----------
+    sequence : int64 array, the store's numbers of the rows, ascending
+    runs : int64 array, the key of each row's run
+    times : int64 array, microseconds since 1970
+    cells : one Arrow column for each name, in the order in which the names appeared in the table;
+        types as `mooring.store.tables` tells, null where a row lacks the cell
+    version : a text that is another one when the same question gets another answer
     """
 
-    sequence: Sequence[int]
-    runs: Sequence[int]
-    times: Sequence[int]
-    columns: Mapping[str, Sequence[Any]]
+    sequence: np.ndarray
+    runs: np.ndarray
+    times: np.ndarray
+    cells: pa.Table
+    version: str = ""
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """Cells as Python values, by name."""
+        from mooring.store.tables import decode
+
+        return {field.name: decode(field, self.cells[field.name]) for field in self.cells.schema}
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a tracker's table.
+
+    `kinds` are the Python types that its cells have had so far, sorted by name; none when it has
+    held None only. `sql_name` and `sql_type` are its name and type in SQL: names that differ in
+    case alone are the same there, and the later one gets a number.
+    """
+
+    name: str
+    kinds: tuple[type, ...]
+    sql_name: str
+    sql_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,8 +387,29 @@ class Store(Protocol):
         """
         ...
 
-    def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
-        """Return the rows of a tracker's table (None: of every living run), oldest first."""
+    def read_events(
+        self,
+        project: str,
+        keys: Sequence[int] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> EventTable:
+        """Return the rows of a tracker's table (None: of every living run), oldest first.
+
+        `columns` are those wanted (`AttributeNotFound` for one that the table lacks); None means
+        all that have a cell in these rows, or have held nothing but None. `first` or `last` keep
+        so many rows.
+        """
+        ...
+
+    def count_events(self, project: str, keys: Sequence[int] | None = None) -> int:
+        """Return how many rows `read_events` returns."""
+        ...
+
+    def list_columns(self, project: str) -> Sequence[TableColumn]:
+        """Return the columns of a tracker's table, in the order in which they appeared."""
         ...
 
     def get_value(self, key: int, path: str) -> tuple[AttributeType, Any]:
@@ -410,4 +463,5 @@ __all__ = [
     "SeriesQuery",
     "Store",
     "StoreCheck",
+    "TableColumn",
 ]

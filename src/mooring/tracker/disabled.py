@@ -85,9 +85,24 @@ class DiscardingStore:
         """Change no row."""
         return 0
 
-    def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
+    def read_events(
+        self, project: str, keys: Sequence[int] | None = None, **options: object
+    ) -> EventTable:
         """Return no rows."""
-        return EventTable(sequence=(), runs=(), times=(), columns={})
+        import numpy as np
+
+        from mooring.store.tables import empty
+
+        none = np.empty(0, np.int64)
+        return EventTable(sequence=none, runs=none, times=none, cells=empty(0))
+
+    def count_events(self, project: str, keys: Sequence[int] | None = None) -> int:
+        """Count no rows."""
+        return 0
+
+    def list_columns(self, project: str) -> Sequence[Any]:
+        """Return no columns."""
+        return ()
 
     def read_attributes(self, keys: Sequence[int], select: object) -> Sequence[Any]:
         """Return no columns."""

@@ -11,6 +11,7 @@ from mooring.tracker.times import local_text
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
 TRACK_ID = "track_id"
 TIMESTAMP = "timestamp"
@@ -24,8 +25,39 @@ _MISSING = type(None)
 
 def run_ids(store: Store, table: EventTable) -> Mapping[int, str]:
     """Return the track id of each run that has rows in the table."""
-    keys = list(dict.fromkeys(table.runs))
+    import numpy as np
+
+    keys = np.unique(table.runs).tolist()
     return {run.key: run.run_id for run in store.get_runs(keys)} if keys else {}
+
+
+def to_arrow(table: EventTable, ids: Mapping[int, str]) -> pa.Table:
+    """Return one row for each event: `track_id`, `timestamp`, then the columns of the table.
+
+    Timestamps are local time as text. Columns of mixed cells are JSON, as in `EventTable.cells`.
+    """
+    import pyarrow as pa
+
+    fields = [pa.field(TRACK_ID, pa.string()), pa.field(TIMESTAMP, pa.string())]
+    columns = [_texts_of_runs(table, ids), local_texts(table.times)]
+    for field in table.cells.schema:
+        if field.name not in RESERVED:
+            fields.append(field)
+            columns.append(table.cells[field.name])
+    return pa.table(columns, schema=pa.schema(fields))
+
+
+def track_ids(store: Store, table: EventTable) -> pa.Array:
+    """Return the track id of each row."""
+    return _texts_of_runs(table, run_ids(store, table))
+
+
+def _texts_of_runs(table: EventTable, ids: Mapping[int, str]) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    runs, where = np.unique(table.runs, return_inverse=True)
+    return pa.array([ids[run] for run in runs.tolist()], pa.string()).take(pa.array(where))
 
 
 def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
@@ -37,30 +69,45 @@ def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns: dict[str, Any] = {
-        TRACK_ID: to_series([ids[key] for key in table.runs]),
-        TIMESTAMP: pd.Series(_local_texts(table.times)),
-    }
-    for name, values in table.columns.items():
-        if name not in RESERVED:
-            columns[name] = to_series(values)
-    return pd.DataFrame(columns)
+    arrow = to_arrow(table, ids)
+    return pd.DataFrame({field.name: to_series(field, arrow[field.name]) for field in arrow.schema})
 
 
 def to_row(table: EventTable, ids: Mapping[int, str], index: int) -> dict[str, Any]:
     """Return one event as a dict; cells that it lacks are left out."""
-    row = {
-        name: values[index]
-        for name, values in table.columns.items()
-        if values[index] is not None and name not in RESERVED
-    }
-    row[TIMESTAMP] = local_text(table.times[index])
-    row[TRACK_ID] = ids[table.runs[index]]
+    from mooring.store.tables import decode
+
+    row: dict[str, Any] = {}
+    for field in table.cells.schema:
+        (cell,) = decode(field, table.cells[field.name].slice(index, 1))
+        if cell is not None and field.name not in RESERVED:
+            row[field.name] = cell
+    row[TIMESTAMP] = local_text(int(table.times[index]))
+    row[TRACK_ID] = ids[int(table.runs[index])]
     return row
 
 
-def to_series(values: Sequence[Any]) -> pd.Series:
+def to_series(field: pa.Field, column: pa.ChunkedArray) -> pd.Series:
     """Return the cells of one column with the narrowest type that holds them exactly."""
+    import pandas as pd
+    import pyarrow as pa
+
+    from mooring.store.tables import decode, is_mixed
+
+    if is_mixed(field):
+        return _narrow(decode(field, column))
+    if field.type == pa.float64():
+        return pd.Series(column.to_numpy())  # a missing cell is NaN
+    if field.type == pa.int64() and column.null_count:
+        return column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)  # type: ignore[no-any-return]
+    if field.type == pa.bool_() and column.null_count:
+        return column.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)  # type: ignore[no-any-return]
+    if field.type == pa.null():
+        return pd.Series([None] * len(column), dtype="object")
+    return column.to_pandas()  # type: ignore[no-any-return]
+
+
+def _narrow(values: Sequence[Any]) -> pd.Series:
     import pandas as pd
 
     kinds = set(map(type, values))
@@ -81,23 +128,23 @@ def _beyond_float(values: Sequence[Any]) -> bool:
     return any(type(value) is int and not -_EXACT <= value <= _EXACT for value in values)
 
 
-def _local_texts(times: Sequence[int]) -> Any:
-    """Return instants as `local_text` does, for millions at a time.
+def local_texts(times: np.ndarray) -> pa.Array:
+    """Return instants as `local_text` does, for millions at a time."""
+    import pyarrow as pa
+
+    return pa.array(local_micros(times), pa.timestamp("us")).cast(pa.string())
+
+
+def local_micros(times: np.ndarray) -> np.ndarray:
+    """Return what the local clock showed, in microseconds since 1970 on it.
 
     The offset from UTC is asked once for each quarter of an hour, in which it cannot change.
     """
     import numpy as np
-    import pyarrow as pa
 
-    micros = np.asarray(times, dtype=np.int64)
-    quarters, where = np.unique(micros // _QUARTER_HOUR, return_inverse=True)
+    quarters, where = np.unique(times // _QUARTER_HOUR, return_inverse=True)
     offsets = np.array([_utc_offset(quarter) for quarter in quarters.tolist()], dtype=np.int64)
-    local = micros + offsets[where] if micros.size else micros
-    return _as_text(pa.array(local, pa.timestamp("us")).cast(pa.string()))
-
-
-def _as_text(array: Any) -> np.ndarray:
-    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return times + offsets[where] if times.size else times
 
 
 def _utc_offset(quarter: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +14,7 @@ from mooring.tracker.frames import TIMESTAMP, run_ids, to_frame
 from mooring.tracker.opening import run_not_found
 from mooring.tracker.session import StoreArgument
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection, StoreTables
 from mooring.tracker.tracker import DEFAULT_TABLE, table_project
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ class Reader:
         """The store that holds the table."""
         return self._store
 
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(StoreTables(self._store))
+
     def __repr__(self) -> str:
         return f"Reader({self._store.address!r}, table={self._table!r})"
 
@@ -90,26 +97,25 @@ class Reader:
         RunNotFound
             When no run has this track id.
         """
-        keys = None if track_id is None else [self._find(track_id)]
-        table = self._store.read_events(self._project, keys)
+        if track_id is not None:
+            table = self._store.read_events(self._project, [self._find(track_id)])
+        elif head is not None:
+            table = self._store.read_events(self._project, first=head)
+        else:
+            table = self._store.read_events(self._project, last=tail)
         frame = to_frame(table, run_ids(self._store, table))
-        if track_id is None and head is not None:
-            frame = frame.head(head)
-        elif track_id is None and tail is not None:
-            frame = frame.tail(tail)
         return frame.sort_values(TIMESTAMP, kind="stable", ignore_index=True)
 
     def latest(self) -> pd.DataFrame:
         """Return the rows of the run that logged last."""
-        table = self._store.read_events(self._project)
-        if len(table.runs):
-            newest = table.times.index(max(table.times))
-            table = self._store.read_events(self._project, [table.runs[newest]])
+        table = self._store.read_events(self._project, last=1)
+        if len(table):
+            table = self._store.read_events(self._project, [int(table.runs[0])])
         return to_frame(table, run_ids(self._store, table))
 
     def __len__(self) -> int:
         """Return how many rows the table has."""
-        return len(self._store.read_events(self._project).runs)
+        return self._store.count_events(self._project)
 
     def __bool__(self) -> bool:
         return True

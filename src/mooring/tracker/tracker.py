@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mooring.errors import (
     AlreadyExists,
-    AttributeNotFound,
     InvalidInput,
     ProjectNotFound,
     StoreError,
     TypeConflict,
 )
-from mooring.model import ProjectName, RunInfo, now_micros, validate_path
+from mooring.model import ProjectName, RunInfo, Value, now_micros, validate_path
 from mooring.store.contract import EventTable, Store
 from mooring.tracker.disabled import DiscardingStore
 from mooring.tracker.frames import (
@@ -41,6 +40,7 @@ from mooring.tracker.session import (
     is_failure,
 )
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection, StoreTables
 from mooring.tracker.times import local_text
 from mooring.tracker.values import PLAIN_TYPES, Cell, convert, to_cell
 
@@ -310,7 +310,11 @@ class Tracker:
     def _assign(self, cells: Mapping[str, Cell]) -> None:
         """Make cells attributes of the run, where no series has the name."""
         session = self._session
-        left = {name: cell for name, cell in cells.items() if cell is not None}
+        left: dict[str, Value] = {
+            name: cell
+            for name, cell in cells.items()
+            if cell is not None and not isinstance(cell, bytes)
+        }
         renewed: set[str] = set()
         while left:
             try:
@@ -334,6 +338,11 @@ class Tracker:
 
     # reading
 
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(StoreTables(self.store))
+
     def to_df(self, all: bool = False) -> pd.DataFrame:
         """Return the rows of this run, or those of every run of the table, oldest first.
 
@@ -343,11 +352,11 @@ class Tracker:
 
     def head(self, n: int = 5) -> pd.DataFrame:
         """Return the first n rows of this run."""
-        return self._frame(self._read()).head(n)
+        return self._frame(self._read(first=n))
 
     def tail(self, n: int = 5) -> pd.DataFrame:
         """Return the last n rows of this run, newest first."""
-        return self._frame(self._read()).tail(n).iloc[::-1]
+        return self._frame(self._read(last=n)).iloc[::-1]
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a column of this run by its name, or a row of the table by its number.
@@ -361,14 +370,15 @@ class Tracker:
             raise InvalidInput(f"a tracker takes the name of a column or a row number, not {key!r}")
         if key < 1:
             raise InvalidInput(f"rows count from 1; there is no row {key}")
-        table = self._read(all=True)
-        if key > len(table.runs):
+        table = self._read(all=True, first=key)
+        if key > len(table):
             return None
         return to_row(table, run_ids(self.store, table), key - 1)
 
     def __len__(self) -> int:
         """Return how many rows this run has."""
-        return len(self._read().runs)
+        run = self._session.run
+        return self.store.count_events(run.project, [run.key])
 
     def __bool__(self) -> bool:
         return True
@@ -377,16 +387,22 @@ class Tracker:
     """Rows count from 1 and columns have names, so that iteration would surprise either way."""
 
     def _column(self, name: str) -> pd.Series:
-        table = self._read()
         if name in RESERVED:
-            return self._frame(table)[name]
-        if name not in table.columns:
-            raise AttributeNotFound(name, where=f"run {self.track_id}", known=table.columns)
-        return to_series(table.columns[name]).rename(name)
+            return self._frame(self._read(columns=()))[name]
+        table = self._read(columns=[name])
+        return to_series(table.cells.schema.field(0), table.cells.column(0)).rename(name)
 
-    def _read(self, *, all: bool = False) -> EventTable:
+    def _read(
+        self,
+        *,
+        all: bool = False,
+        columns: Sequence[str] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> EventTable:
         run = self._session.run
-        return self.store.read_events(run.project, None if all else [run.key])
+        keys = None if all else [run.key]
+        return self.store.read_events(run.project, keys, columns=columns, first=first, last=last)
 
     def _frame(self, table: EventTable) -> pd.DataFrame:
         return to_frame(table, run_ids(self.store, table))
@@ -428,12 +444,12 @@ def _to_param(key: str, value: object) -> Cell:
 
 
 def table_project(table: str) -> str:
-    """Return the project that a tracker's table is.
+    """Return the project that a tracker's table is. `default` is another name of `events`.
 
-    >>> table_project("events")
-    'local/events'
+    >>> table_project("predictions"), table_project("default")
+    ('local/predictions', 'local/events')
     """
-    return str(ProjectName.parse(f"local/{table}"))
+    return str(ProjectName.parse(f"local/{DEFAULT_TABLE if table == 'default' else table}"))
 
 
 def _open_run(store: Store, project: str, track_id: str | None) -> RunInfo:

@@ -53,6 +53,7 @@ def test_cells_come_back_as_they_were(store: Store, run: RunInfo) -> None:
         "numpy": np.int64(7),
         "numpy float": np.float32(0.5),
         "histogram": histogram,
+        "bytes": b"\0\xff",
         "'; DROP TABLE log; --": 1,
     }
     digest, size = store.put_blob(b"abc")
@@ -165,9 +166,7 @@ def test_an_event_without_cells_is_a_row(store: Store, run: RunInfo) -> None:
     in_every_state(store, lambda: _equal(rows(store), [{}]))
 
 
-@pytest.mark.parametrize(
-    "bad", [object(), [1], {"a": 1}, b"x", 2**63, 1j, {"a"}, "\ud800"], ids=repr
-)
+@pytest.mark.parametrize("bad", [object(), [1], {"a": 1}, 2**63, 1j, {"a"}, "\ud800"], ids=repr)
 def test_cells_that_cannot_be(store: Store, run: RunInfo, bad: object) -> None:
     writer = store.open_writer(run.key)
     with pytest.raises(InvalidValue, match="'bad'"):

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 
 from mooring.errors import InvalidValue
 from mooring.store.contract import EventTable
+from mooring.store.tables import empty
 from mooring.tracker.frames import to_frame
 from mooring.tracker.times import local_text, to_micros
 
@@ -45,6 +47,11 @@ def test_a_frame_shows_what_a_row_shows_also_across_a_change_of_the_clock() -> N
     change = int(datetime(2026, 10, 25, 1, tzinfo=UTC).timestamp()) * 1_000_000
     times = [change + offset for offset in range(-3_600_000_000, 3_600_000_001, 450_000_007)]
     times += [0, 1, -1, 1_700_000_000_123_456]
-    table = EventTable(sequence=range(len(times)), runs=[1] * len(times), times=times, columns={})
+    table = EventTable(
+        sequence=np.arange(len(times)),
+        runs=np.ones(len(times), np.int64),
+        times=np.array(times),
+        cells=empty(len(times)),
+    )
     shown = to_frame(table, {1: "a"})["timestamp"].tolist()
     assert shown == [local_text(one) for one in times]

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mooring.model import AttributeType, SeriesStats
-from mooring.store.sqlite.codec import decode_cell, dumps, load_value
+from mooring.store.cells import decode_cell, dumps
+from mooring.store.sqlite.codec import load_value
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES, TYPES
 from mooring.store.sqlite.series import Series
 

@@ -13,16 +13,19 @@ from typing import BinaryIO
 from mooring.errors import MooringError, SegmentMissing, StoreCorrupt
 from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
+from mooring.store.cells import loads
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import loads
+from mooring.store.sqlite.columns import EVENTS_PATH, rows_states
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.runs import RunTable
 from mooring.store.sqlite.schema import LOG_MARK, TYPE_CODES, TYPES
-from mooring.store.sqlite.sealing import EVENTS_PATH, Sealer, keep_sequence
+from mooring.store.sqlite.sealing import Sealer, keep_sequence
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
+from mooring.store.sqlite.table_cache import TableCache
+from mooring.store.tables import is_mixed, to_cells
 
 GRACE_S = 3600.0
 """Files younger than this may belong to a write that is going on; they are left alone."""
@@ -42,6 +45,7 @@ class Care:
         blobs: LocalBlobs,
         sealer: Sealer,
         series: SeriesReader,
+        cache: TableCache,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -50,6 +54,7 @@ class Care:
         self._blobs = blobs
         self._sealer = sealer
         self._series = series
+        self._cache = cache
 
     # deletion
 
@@ -140,6 +145,8 @@ class Care:
                 progress(min(start + 100, len(runs)), len(runs))
         joined, removed, freed = self._sealer.join_segments(runs)
         self._remove_rows_of_deleted_runs()
+        with self._database.read() as connection:
+            self._cache.sweep(rows_states(connection))
         blobs, blob_bytes = self._remove_unused_blobs()
         with self._database.lock, self._database.errors():
             connection = self._database.writer
@@ -204,14 +211,11 @@ class Care:
             ).values():
                 for cell in series.values:
                     yield cell[1]
-            tables = connection.execute(
-                "SELECT DISTINCT run FROM segment_series WHERE path = ?", (EVENTS_PATH,)
-            ).fetchall()
-            for *_, data in self._sealer.read_sealed_events(connection, [run for (run,) in tables]):
-                if b'"f"' in data:
-                    yield from (
-                        c[1] for c in loads(data).values() if type(c) is list and c[0] == "f"
-                    )
+            sealed = self._sealer.read_sealed_events(connection, None).cells
+            for column in filter(is_mixed, sealed.schema):
+                for cell in to_cells(column, sealed[column.name]):
+                    if type(cell) is list and cell[0] == "f":
+                        yield cell[1]
             # Rows that are not folded yet may name a file too.
             for (data,) in connection.execute(
                 "SELECT data FROM log WHERE shape IS NULL AND data IS NOT NULL AND "
@@ -239,6 +243,14 @@ class Care:
                 "SELECT runs.run_id, c.path, c.expected, c.got, c.count FROM conflicts c "
                 "JOIN runs ON runs.id = c.run"
             ).fetchall()
+            views = connection.execute(
+                "SELECT p.name, m.value FROM meta m JOIN projects p "
+                "ON m.key = 'view_error:' || p.id"
+            ).fetchall()
+        for project, reason in views:
+            findings.append(
+                Finding("note", f"the SQL view of table {project} could not be made: {reason}")
+            )
         for name, rows, size, digest in segments:
             findings += self._check_segment(name, rows, size, digest)
         for run, path, expected, got, count in conflicts:

@@ -1,66 +1,244 @@
-"""Rows of tracker's tables: read as columns, and changed back in time."""
+"""Rows of tracker's tables: read as columns, counted, and changed back in time."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
-from mooring.errors import StoreReadOnly
+import numpy as np
+
+from mooring.errors import AttributeNotFound, StoreReadOnly
+from mooring.store.cells import dumps, encode_cell, loads, series_type
 from mooring.store.contract import EventTable
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import decode_cell, dumps, encode_cell, loads, series_type
+from mooring.store.sqlite.columns import EVENTS_PATH, TableColumns, cell_kind, rows_state
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.fold import Fold
+from mooring.store.sqlite.rows import from_records, read_log
 from mooring.store.sqlite.schema import LOG_EVENT, TYPES
 from mooring.store.sqlite.sealing import Sealer
+from mooring.store.sqlite.table_cache import TableCache, last_row
+from mooring.store.sqlite.views import ViewColumn
+from mooring.store.tables import stack, take
 
-_CHUNK = 20_000
+CACHED_ROWS = 50_000
+"""Rows of the log that are worth a file of their own, so that nobody need parse them again."""
+_MAX_FILES = 16
+_MAX_CHUNKS = 64
+_FEW = 1_000
+_MAX_HELD_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """All rows of a table as they were read last."""
+
+    state: str
+    sealed: frozenset[tuple[int, int]]
+    cached_until: int
+    """Last row of the log that lies in files of the cache."""
+    files: int
+    uncached: tuple[EventTable, ...]
+    until: int
+    """Last row of the log that is held, with its digest."""
+    digest: str
+    table: EventTable
 
 
 class EventRows:
     """Reads and changes the rows of tracker's tables."""
 
-    def __init__(self, database: Database, catalog: Catalog, sealer: Sealer, fold: Fold) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        columns: TableColumns,
+        sealer: Sealer,
+        fold: Fold,
+        cache: TableCache,
+    ) -> None:
         self._database = database
         self._catalog = catalog
+        self._columns = columns
         self._sealer = sealer
         self._fold = fold
+        self._cache = cache
+        self._held: dict[int, _Held] = {}
+        self._lock = threading.Lock()
 
-    def read(self, connection: sqlite3.Connection, keys: Sequence[int]) -> EventTable:
-        """Return the rows of these runs, oldest first."""
-        rows: list[tuple[int, int, int, str | bytes]] = [
-            (seq, run, time, data)
-            for run, seq, _, time, data in self._sealer.read_sealed_events(connection, keys)
-        ]
-        for key in keys:
-            rows += connection.execute(
-                "SELECT l.seq, l.run, l.time, l.data FROM log_index x JOIN log l ON l.seq = x.seq "
-                f"WHERE x.run = ? AND l.kind = {LOG_EVENT}",
-                (key,),
-            )
-        rows.sort(key=lambda row: row[0])
-        columns: dict[str, list[Any]] = {}
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            texts = [text if isinstance(text, str) else text.decode() for *_, text in chunk]
-            for i, record in enumerate(loads("[" + ",".join(texts) + "]"), start):
-                for id, cell in record.items():
-                    column = columns.get(id)
-                    if column is None:
-                        column = columns[id] = []
-                    if len(column) < i:
-                        column.extend([None] * (i - len(column)))
-                    column.append(decode_cell(cell) if type(cell) is list else cell)
-        for column in columns.values():
-            column.extend([None] * (len(rows) - len(column)))
-        names = self._catalog.names([int(id) for id in columns])
-        return EventTable(
-            sequence=[row[0] for row in rows],
-            runs=[row[1] for row in rows],
-            times=[row[2] for row in rows],
-            columns=dict(zip(names, columns.values(), strict=True)),
+    # reading
+
+    def read(
+        self,
+        connection: sqlite3.Connection,
+        project: int,
+        keys: Sequence[int] | None,
+        *,
+        columns: Sequence[str] | None,
+        first: int | None,
+        last: int | None,
+    ) -> EventTable:
+        """Return rows of a table, oldest first. See `Store.read_events`."""
+        known = self._columns.read(connection, project)
+        if columns is not None:
+            names = {column.name for column in known}
+            for name in columns:
+                if name not in names:
+                    raise AttributeNotFound(name, where="the table", known=names)
+        table = None
+        if project not in self._held and max(first or 0, last or 0) <= _FEW:
+            table = self._few(connection, project, keys, known, first, last)
+        if table is None:
+            held = self._all(connection, project, known)
+            table = self._select(connection, project, keys, held.table)
+            table = replace(table, version=_version(held, table))
+            if first is not None:
+                table = _cut(table, slice(0, max(0, first)))
+            elif last is not None:
+                table = _cut(table, slice(max(0, len(table) - last), None))
+        return _with_columns(table, known, columns)
+
+    def count(
+        self, connection: sqlite3.Connection, project: int, keys: Sequence[int] | None
+    ) -> int:
+        """Return the number of rows. See `Store.count_events`."""
+        if project in self._held:
+            table = self._all(connection, project, self._columns.read(connection, project)).table
+            return len(self._select(connection, project, keys, table))
+        runs, bound = _chosen(project, keys)
+        (logged,) = connection.execute(
+            f"SELECT count(*) FROM log WHERE kind = {LOG_EVENT} AND run IN ({runs})", bound
+        ).fetchone()
+        (sealed,) = connection.execute(
+            "SELECT coalesce(sum(rows), 0) FROM segment_series "
+            f"WHERE path = {EVENTS_PATH} AND run IN ({runs})",
+            bound,
+        ).fetchone()
+        return int(logged + sealed)
+
+    def _few(
+        self,
+        connection: sqlite3.Connection,
+        project: int,
+        keys: Sequence[int] | None,
+        known: Sequence[ViewColumn],
+        first: int | None,
+        last: int | None,
+    ) -> EventTable | None:
+        """Return the first or last rows from the log alone; None when that is not enough."""
+        if (first is None) == (last is None) or self._sealed(connection, project):
+            return None
+        runs, bound = _chosen(project, keys)
+        order = "ASC" if last is None else "DESC"
+        rows = connection.execute(
+            f"SELECT seq, run, time, data FROM log WHERE kind = {LOG_EVENT} AND run IN ({runs}) "
+            f"ORDER BY seq {order} LIMIT ?",
+            [*bound, max(0, first if last is None else last)],  # type: ignore[type-var]
+        ).fetchall()
+        return from_records(rows[:: 1 if last is None else -1], known)
+
+    def _all(
+        self, connection: sqlite3.Connection, project: int, known: Sequence[ViewColumn]
+    ) -> _Held:
+        """Return all rows of a table, also those of trashed and deleted runs."""
+        state = rows_state(connection, project)
+        sealed = self._sealed(connection, project)
+        with self._lock:
+            held = self._held.get(project)
+        if (
+            held is None
+            or (held.state, held.sealed) != (state, sealed)
+            or (held.until and last_row(connection, held.until) != held.digest)
+        ):
+            held = self._begin(connection, project, state, sealed)
+        tail = list(read_log(connection, project, held.until, known))
+        if tail:
+            held = self._extend(connection, project, held, tail)
+        with self._lock:
+            self._held.pop(project, None)
+            self._held[project] = held
+            while sum(other.table.cells.nbytes for other in self._held.values()) > _MAX_HELD_BYTES:
+                del self._held[next(iter(self._held))]
+        return held
+
+    def _begin(
+        self,
+        connection: sqlite3.Connection,
+        project: int,
+        state: str,
+        sealed: frozenset[tuple[int, int]],
+    ) -> _Held:
+        """Return what segments and cache hold."""
+        parts: list[EventTable] = []
+        if sealed:
+            rows = self._sealer.read_sealed_events(connection, sorted({run for run, _ in sealed}))
+            parts.append(EventTable(rows.sequence, rows.runs, rows.times, rows.cells))
+        cached = list(self._cache.load(connection, project, state))
+        until = int(cached[-1].sequence[-1]) if cached else 0
+        digest = last_row(connection, until) if until else ""
+        table = _stacked([*parts, *cached])
+        return _Held(state, sealed, until, len(cached), (), until, digest, table)
+
+    def _extend(
+        self, connection: sqlite3.Connection, project: int, held: _Held, tail: list[EventTable]
+    ) -> _Held:
+        """Return what is held with new rows of the log behind it; many of them go to the cache."""
+        until = int(tail[-1].sequence[-1])
+        uncached = (*held.uncached, *tail)
+        cached_until, files = held.cached_until, held.files
+        if sum(map(len, uncached)) >= CACHED_ROWS:
+            if files < _MAX_FILES:
+                self._cache.save(connection, project, held.state, cached_until, list(uncached))
+                files += 1
+            else:
+                old = list(self._cache.load(connection, project, held.state))
+                self._cache.save(connection, project, held.state, 0, [*old, *uncached])
+                files = 1
+            cached_until, uncached = until, ()
+        return _Held(
+            held.state,
+            held.sealed,
+            cached_until,
+            files,
+            uncached,
+            until,
+            last_row(connection, until),
+            _stacked([held.table, *tail]),
         )
+
+    @staticmethod
+    def _sealed(connection: sqlite3.Connection, project: int) -> frozenset[tuple[int, int]]:
+        """Return (run, segment) of the sealed rows of a table."""
+        return frozenset(
+            connection.execute(
+                "SELECT s.run, s.segment FROM segment_series s JOIN runs r ON r.id = s.run "
+                f"WHERE s.path = {EVENTS_PATH} AND r.project = ?",
+                (project,),
+            ).fetchall()
+        )
+
+    @staticmethod
+    def _select(
+        connection: sqlite3.Connection,
+        project: int,
+        keys: Sequence[int] | None,
+        table: EventTable,
+    ) -> EventTable:
+        """Return the rows of the chosen runs."""
+        runs, bound = _chosen(project, keys)
+        chosen = np.array(
+            connection.execute(f"SELECT id FROM runs WHERE id IN ({runs})", bound).fetchall(),
+            np.int64,
+        ).ravel()
+        if len(chosen) == 1:
+            mask = table.runs == chosen[0]
+        else:
+            mask = np.isin(table.runs, chosen)
+        return table if mask.all() else _rows(table, np.flatnonzero(mask))
+
+    # changing
 
     def set_cells(
         self, key: int, path: str, value: object, where: tuple[str, object] | None
@@ -76,6 +254,11 @@ class EventRows:
                 str(self._catalog.intern([where[0]])[0]),
                 encode_cell(where[0], where[1]),
             )
+        with self._database.read() as connection:
+            (project,) = connection.execute(
+                "SELECT project FROM runs WHERE id = ?", (key,)
+            ).fetchone()
+        self._columns.declare(project, {id: cell_kind(cell)})
         with self._database.write() as connection:
             self._sealer.unseal_events(connection, key)
             overtake(connection)
@@ -90,6 +273,7 @@ class EventRows:
                     record[str(id)] = cell
                     changed.append((dumps(record).decode(), seq))
             connection.executemany("UPDATE log SET data = ? WHERE seq = ?", changed)
+            self._columns.rows_changed(connection, [key])
             if changed:
                 self._follow(connection, key, id, cell)
         return len(changed)
@@ -104,3 +288,75 @@ class EventRows:
             for type in [*types, series_type(cell)]:
                 if type and self._fold.recompute(connection, (key, path), type):
                     return
+
+
+def _chosen(project: int, keys: Sequence[int] | None) -> tuple[str, list[object]]:
+    """Return a query of the runs that are meant, and what is bound to it."""
+    if keys is None:
+        return "SELECT id FROM runs WHERE project = ? AND trashed = 0", [project]
+    return "SELECT value FROM json_each(?)", [dumps(list(map(int, keys))).decode()]
+
+
+def _stacked(tables: Sequence[EventTable]) -> EventTable:
+    """Return the rows of tables by sequence."""
+    if len(tables) == 1 and _is_sorted(tables[0].sequence):
+        return tables[0]
+    names = list(dict.fromkeys(name for table in tables for name in table.cells.column_names))
+    sequence, runs, times = (
+        np.concatenate([getattr(table, part) for table in tables] or [np.empty(0, np.int64)])
+        for part in ("sequence", "runs", "times")
+    )
+    cells = stack([table.cells for table in tables], names)
+    if names and cells.column(0).num_chunks > _MAX_CHUNKS:
+        cells = cells.combine_chunks()
+    table = EventTable(sequence, runs, times, cells)
+    if _is_sorted(sequence):
+        return table
+    return _rows(table, np.argsort(sequence, kind="stable"))
+
+
+def _is_sorted(sequence: np.ndarray) -> bool:
+    return bool(np.all(sequence[1:] > sequence[:-1]))
+
+
+def _rows(table: EventTable, rows: np.ndarray) -> EventTable:
+    return EventTable(
+        table.sequence[rows], table.runs[rows], table.times[rows], take(table.cells, rows)
+    )
+
+
+def _cut(table: EventTable, part: slice) -> EventTable:
+    start, stop, _ = part.indices(len(table))
+    return EventTable(
+        table.sequence[part],
+        table.runs[part],
+        table.times[part],
+        table.cells.slice(start, max(0, stop - start)),
+        f"{table.version}[{start}:{stop}]",
+    )
+
+
+def _with_columns(
+    table: EventTable, known: Sequence[ViewColumn], wanted: Sequence[str] | None
+) -> EventTable:
+    """Return a table with the wanted columns; None: all that have cells, or never had any."""
+    cells = table.cells
+    if wanted is None:
+        present = set(cells.column_names)
+        names = [
+            column.name
+            for column in known
+            if not column.kinds
+            or (column.name in present and cells[column.name].null_count < len(table))
+        ]
+        listed = {column.name for column in known}
+        # Of a file of the first format, whose sealed rows the migration did not read.
+        names += [name for name in cells.column_names if name not in listed]
+    else:
+        names = list(wanted)
+    return replace(table, cells=stack([cells], names))
+
+
+def _version(held: _Held, table: EventTable) -> str:
+    sealed = hash(held.sealed)
+    return f"{held.state}-{sealed}-{held.until}-{held.digest}-{len(table)}-{table.runs.sum()}"

@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
+from mooring.store.cells import decode_cell
 from mooring.store.contract import PathSelector, SeriesQuery
 from mooring.store.sqlite.attributes import AttributeReader
 from mooring.store.sqlite.bulk import BulkWriter
 from mooring.store.sqlite.care import Care
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import decode_cell
+from mooring.store.sqlite.columns import TableColumns
 from mooring.store.sqlite.database import Database
 from mooring.store.sqlite.events import EventRows
 from mooring.store.sqlite.fold import Fold
@@ -24,6 +25,7 @@ from mooring.store.sqlite.runs import RunTable
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
+from mooring.store.sqlite.table_cache import TableCache
 
 HISTOGRAM = pa.struct(
     [("kind", pa.string()), ("edges", pa.list_(pa.float64())), ("values", pa.list_(pa.float64()))]
@@ -45,19 +47,21 @@ class Reading:
         self,
         database: Database,
         catalog: Catalog,
+        columns: TableColumns,
         runs: RunTable,
         data: Path,
         blobs: LocalBlobs,
     ) -> None:
         self._catalog = catalog
         segments = SegmentFolder(data / "segments")
-        self.series = SeriesReader(catalog, segments)
+        self.series = SeriesReader(catalog, columns, segments)
         self.attributes = AttributeReader(catalog)
-        self.fold = Fold(database, catalog, self.series)
-        self.sealer = Sealer(database, catalog, segments, self.series)
-        self.events = EventRows(database, catalog, self.sealer, self.fold)
+        self.fold = Fold(database, catalog, columns, self.series)
+        self.sealer = Sealer(database, catalog, columns, segments, self.series)
+        cache = TableCache(data / "tables")
+        self.events = EventRows(database, catalog, columns, self.sealer, self.fold, cache)
         self.bulk = BulkWriter(database, catalog, self.sealer, self.fold)
-        self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series)
+        self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series, cache)
 
     def read_series(
         self,

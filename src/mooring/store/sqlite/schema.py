@@ -7,6 +7,7 @@ base tables         what callers said; the truth
 ==================  ===========================================================================
 projects, runs      identity
 paths, shapes       interned attribute paths, and interned lists of them
+table_columns       columns of tracker's tables, and the kinds of their cells
 log                 one row for each update that is not sealed yet, in the order of commits
 segments            the Parquet files of sealed points and events
 segment_series      which rows of which segment belong to which series
@@ -147,7 +148,23 @@ _FORMAT_1 = (
     "INSERT INTO meta VALUES ('watermark', 0)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1,)
+_FORMAT_2 = (
+    """CREATE TABLE table_columns (
+        project INTEGER NOT NULL, path INTEGER NOT NULL, kinds INTEGER NOT NULL,
+        position INTEGER NOT NULL, PRIMARY KEY (project, path)) WITHOUT ROWID""",
+    # The kinds are bits, see `views`; the sum of distinct bits is their union.
+    f"""INSERT INTO table_columns
+        SELECT r.project, CAST(j.key AS INTEGER), sum(DISTINCT CASE j.type
+            WHEN 'integer' THEN 1 WHEN 'real' THEN 2 WHEN 'true' THEN 4 WHEN 'false' THEN 4
+            WHEN 'text' THEN 8 WHEN 'null' THEN 0
+            ELSE CASE json_extract(j.value, '$[0]') WHEN 'n' THEN 2 ELSE 32 END END),
+            row_number() OVER (PARTITION BY r.project ORDER BY min(l.seq), min(j.id))
+        FROM log l JOIN runs r ON r.id = l.run, json_each(l.data) j
+        WHERE l.kind = {LOG_EVENT} GROUP BY r.project, j.key""",
+    "INSERT INTO meta SELECT DISTINCT 'columns:' || project, 1 FROM table_columns",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1, _FORMAT_2)
 
 FORMAT = len(MIGRATIONS)
 """The newest format that this code reads and writes."""

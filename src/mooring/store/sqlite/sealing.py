@@ -15,30 +15,31 @@ Two sealers at once: the second finds in step 3 that its rows have gone, and dro
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from mooring.errors import MooringError
 from mooring.model import AttributeType, now_micros
+from mooring.store.cells import dumps
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import dumps, loads
+from mooring.store.sqlite.columns import EVENTS_PATH, TableColumns
 from mooring.store.sqlite.database import Database, fold_state, overtake
+from mooring.store.sqlite.rows import from_records
 from mooring.store.sqlite.schema import LOG_EVENT, LOG_MARK, TYPE_CODES
-from mooring.store.sqlite.segments import EVENTS_SCHEMA, SegmentFolder, WrittenSegment
-from mooring.store.sqlite.series import Series, SeriesReader, decode_log, join
+from mooring.store.sqlite.sealed_tables import SealedRows, from_file, join_rows, metadata, to_file
+from mooring.store.sqlite.segments import SegmentFolder, WrittenSegment
+from mooring.store.sqlite.series import Key, Series, SeriesReader, decode_log, join
+from mooring.store.tables import to_cells
 
 SEGMENT_POINTS = 4_000_000
 """Points after which runs go to the next segment of a joint one."""
 SMALL_SEGMENT_ROWS = 200_000
 """Segments with fewer rows are joined by a compaction."""
-
-EVENTS_PATH = 0
-"""Stands for the path where `segment_series` lists the events of a run."""
 
 _SERIES_TYPES = (
     AttributeType.FLOAT_SERIES,
@@ -46,6 +47,7 @@ _SERIES_TYPES = (
     AttributeType.HISTOGRAM_SERIES,
     AttributeType.FILE_SERIES,
 )
+_SERIES_CODES = frozenset(TYPE_CODES[type] for type in _SERIES_TYPES)
 
 
 Written = tuple[WrittenSegment, list[tuple[int | None, ...]]]
@@ -60,23 +62,33 @@ class _Part:
     rows: int
     last_seq: int
     series: list[Series] = field(default_factory=list)
-    events: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    events: list[tuple[int, int, int, str]] = field(default_factory=list)
+    """Rows of its table: sequence, step, time, JSON."""
+    columns: dict[int, int] = field(default_factory=dict)
+    """Series, and the codes of their types, whose points are cells of these rows."""
     changes: int = 0
     """How often cells of logged rows had been changed when the events were read."""
 
     @property
     def points(self) -> int:
-        return sum(len(series.steps) for series in self.series)
+        cells = len(self.events) * len(self.columns)
+        return cells + sum(len(series.steps) for series in self.series)
 
 
 class Sealer:
     """Moves points between log and segments."""
 
     def __init__(
-        self, database: Database, catalog: Catalog, segments: SegmentFolder, reader: SeriesReader
+        self,
+        database: Database,
+        catalog: Catalog,
+        columns: TableColumns,
+        segments: SegmentFolder,
+        reader: SeriesReader,
     ) -> None:
         self._database = database
         self._catalog = catalog
+        self._columns = columns
         self._segments = segments
         self._reader = reader
 
@@ -107,6 +119,8 @@ class Sealer:
     def _read_log(self, run: int, events: bool) -> _Part | None:
         with self._database.read() as connection:
             _, changes = fold_state(connection)
+            if not events and _has_events(connection, run):
+                return None
             rows = connection.execute(
                 "SELECT x.seq, x.step, l.time, l.kind, l.shape, l.data FROM log_index x "
                 "JOIN log l ON l.seq = x.seq WHERE x.run = ? ORDER BY x.seq",
@@ -115,8 +129,8 @@ class Sealer:
             if not rows:
                 return None
             tables = [row for row in rows if row[3] == LOG_EVENT]
-            if tables and not events:
-                return None
+            if not tables and _has_conflicts(connection, run):
+                return None  # points of another type than their attribute: no segment holds them
             erased = dict(
                 connection.execute("SELECT path, seq FROM erased WHERE run = ?", (run,)).fetchall()
             )
@@ -124,16 +138,34 @@ class Sealer:
                 connection.execute("SELECT path, type FROM attributes WHERE run = ?", (run,))
             )
         part = _Part(run, len(rows), rows[-1][0], changes=changes)
-        for series in decode_log(self._catalog, run, rows, None, erased):
+        if not tables:
+            found = decode_log(self._catalog, run, rows, None, erased, tuple)
+        else:
+            others = [row for row in rows if row[3] != LOG_EVENT]
+            found = decode_log(self._catalog, run, others, None, erased, tuple)
+            # Points that the table's rows alone do not tell: of which some were logged apart, and
+            # of which some were deleted.
+            apart = frozenset({series.path for series in found} | erased.keys())
+            if apart:
+                with self._database.read() as connection:
+                    columns = partial(self._columns.of_runs, connection, [run])
+                    found = decode_log(self._catalog, run, rows, apart, erased, columns)
+            part.columns = {
+                path: code
+                for path, code in types.items()
+                if code in _SERIES_CODES and path not in apart
+            }
+            part.events = [(row[0], row[1], row[2], row[5]) for row in tables]
+        for series in found:
             if types.get(series.path) == TYPE_CODES[series.type]:
                 part.series.append(join([series], run))
-        part.events = [(row[0], row[1], row[2], row[5]) for row in tables]
         return part
 
     def _enter_parts(self, parts: list[_Part]) -> tuple[int, int]:
         written = self._write(
             [series for part in parts for series in part.series],
-            [(part.run, *event) for part in parts for event in part.events],
+            self._sealed_rows([part for part in parts if part.events]),
+            {(part.run, path): code for part in parts for path, code in part.columns.items()},
         )
         try:
             with self._database.write() as connection:
@@ -144,6 +176,7 @@ class Sealer:
                 for part in parts:
                     self._delete_log(connection, part)
                 keep_sequence(connection)
+                self._columns.rows_changed(connection, [p.run for p in parts if p.events])
         except BaseException as error:
             self._drop(written)
             if isinstance(error, _Overtaken):
@@ -186,13 +219,37 @@ class Sealer:
 
     # writing and entering
 
+    def _sealed_rows(self, parts: Sequence[_Part]) -> SealedRows | None:
+        """Return the rows of tables that these parts bring."""
+        if not parts:
+            return None
+        with self._database.read() as connection:
+            columns = self._columns.of_runs(connection, [part.run for part in parts])
+        parts = sorted(parts, key=lambda part: part.run)
+        events = [event for part in parts for event in part.events]
+        table = from_records([(seq, 0, time, data) for seq, _, time, data in events], columns)
+        return SealedRows(
+            np.repeat(
+                np.array([part.run for part in parts], np.int64),
+                [len(part.events) for part in parts],
+            ),
+            table.sequence,
+            np.fromiter((event[1] for event in events), np.int64, len(events)),
+            table.times,
+            table.cells,
+        )
+
     def _write(
         self,
         series: Sequence[Series],
-        events: Sequence[tuple[int, int, int, int, bytes]],
+        events: SealedRows | None = None,
+        columns: Mapping[Key, int] | None = None,
     ) -> list[Written]:
-        """Write segments of points and of events."""
-        runs = {s.run for s in series} | {event[0] for event in events}
+        """Write segments of points and of events.
+
+        `columns` are those (run, path), with the code of their type, whose points are cells.
+        """
+        runs = {s.run for s in series} | set(() if events is None else events.runs.tolist())
         with self._database.read() as connection:
             if not self._segments.folder.is_dir():
                 self._segments.refuse_new_folder(connection)
@@ -230,9 +287,9 @@ class Sealer:
                 )
                 at += count
             written.append((segment, entries))
-        if events:
+        if events is not None and len(events):
             try:
-                written.append(self._write_events(names, events))
+                written.append(self._write_events(names, events, columns or {}))
             except BaseException:
                 self._drop(written)
                 raise
@@ -253,33 +310,25 @@ class Sealer:
                     self._segments.remove(name)
 
     def _write_events(
-        self, names: dict[int, tuple[str, str]], events: Sequence[tuple[int, int, int, int, bytes]]
+        self, names: dict[int, tuple[str, str]], rows: SealedRows, columns: Mapping[Key, int]
     ) -> Written:
-        texts = self._catalog.all_names()
-        ordered = sorted(events, key=lambda event: (event[0], event[1]))
-        data = [
-            dumps({texts[int(id)]: cell for id, cell in loads(event[4]).items()}).decode()
-            for event in ordered
-        ]
-        table = pa.table(
-            [
-                pa.array([names[event[0]][0] for event in ordered], pa.string()),
-                pa.array([names[event[0]][1] for event in ordered], pa.string()),
-                pa.array([event[1] for event in ordered], pa.int64()),
-                pa.array([event[2] for event in ordered], pa.int64()),
-                pa.array([event[3] for event in ordered], pa.int64()),
-                pa.array(data, pa.string()),
-            ],
-            schema=EVENTS_SCHEMA,
-        )
+        table = to_file(rows, names)
+        ids = self._catalog.find_ids(rows.cells.column_names)
+        valid = {ids[name]: rows.cells[name].is_valid().to_numpy() for name in ids}
+        by_run: dict[int, list[tuple[int, int]]] = {}
+        for (run, path), code in columns.items():
+            if path in valid:
+                by_run.setdefault(run, []).append((path, code))
         entries: list[tuple[int | None, ...]] = []
-        runs = np.array([event[0] for event in ordered])
-        starts = np.flatnonzero(np.concatenate(([True], runs[1:] != runs[:-1])))
-        for start, stop in zip(starts, [*starts[1:], len(runs)], strict=True):
-            entries.append(
-                (int(runs[start]), EVENTS_PATH, 0, int(start), int(stop - start), None, None)
-            )
-        return self._segments.write_events(table), entries
+        for run, first, count in rows.ranges():
+            entries.append((run, EVENTS_PATH, 0, first, count, None, None))
+            steps = rows.steps[first : first + count]
+            for path, code in by_run.get(run, ()):
+                shown = steps[valid[path][first : first + count]]
+                if len(shown):
+                    low, high = int(shown.min()), int(shown.max())
+                    entries.append((run, path, code, first, count, low, high))
+        return self._segments.write_events(table, metadata(table)), entries
 
     @staticmethod
     def _enter(
@@ -323,7 +372,7 @@ class Sealer:
 
         `after(connection)` runs in the transaction, before the segment is entered.
         """
-        written = self._write(series, [])
+        written = self._write(series)
         try:
             with self._database.write() as connection:
                 after(connection)  # type: ignore[operator]
@@ -343,7 +392,9 @@ class Sealer:
         with self._database.read() as connection:
             live = dict(
                 connection.execute(
-                    "SELECT segment, sum(rows) FROM segment_series GROUP BY segment"
+                    "SELECT e.segment, sum(e.rows) FROM segment_series e JOIN segments s "
+                    "ON s.id = e.segment "
+                    f"WHERE s.kind != 'events' OR e.path = {EVENTS_PATH} GROUP BY e.segment"
                 ).fetchall()
             )
             known = connection.execute("SELECT id, name, rows, kind FROM segments").fetchall()
@@ -399,15 +450,27 @@ class Sealer:
                     runs,
                 )
             )
-            pieces: dict[tuple[int, int, AttributeType], list[Series]] = {}
+            kinds: dict[tuple[int, int, int], set[str]] = {}
+            for run, path, code, kind in _select_in(
+                connection,
+                "SELECT e.run, e.path, e.type, s.kind FROM segment_series e "
+                f"JOIN segments s ON s.id = e.segment WHERE e.path != {EVENTS_PATH} AND e.run IN",
+                runs,
+            ):
+                kinds.setdefault((run, path, code), set()).add(kind)
+            # Points of which some are cells and some are not have an order only now.
+            columns = {
+                (run, path): code for (run, path, code), of in kinds.items() if of == {"events"}
+            }
+            series: list[Series] = []
             for type in _SERIES_TYPES:
-                found_pieces: dict[tuple[int, int], list[Series]] = {}
-                self._reader.from_segments(connection, sorted(runs), None, type, found_pieces)
-                for (run, path), parts in found_pieces.items():
-                    pieces[run, path, type] = parts
-            events = list(self.read_sealed_events(connection, sorted(runs)))
-        series = [join(parts, run) for (run, _, _), parts in pieces.items()]
-        written = self._write(series, events)
+                pieces: dict[Key, list[Series]] = {}
+                self._reader.from_segments(connection, sorted(runs), None, type, pieces)
+                series += [
+                    join(parts, key[0]) for key, parts in pieces.items() if key not in columns
+                ]
+            events = self.read_sealed_events(connection, sorted(runs))
+        written = self._write(series, events, columns)
         try:
             with self._database.write() as connection:
                 now = sorted(
@@ -441,53 +504,76 @@ class Sealer:
     # events
 
     def read_sealed_events(
-        self, connection: sqlite3.Connection, runs: Sequence[int]
-    ) -> Iterable[tuple[int, int, int, int, bytes]]:
-        """Yield (run, seq, step, time, data by path number) of sealed rows of tables."""
-        by_segment: dict[int, list[tuple[int, int, int]]] = {}
-        for segment, run, first, rows in _select_in(
-            connection,
-            f"SELECT segment, run, first_row, rows FROM segment_series WHERE path = {EVENTS_PATH} "
-            "AND run IN",
-            runs,
-        ):
-            by_segment.setdefault(segment, []).append((run, first, rows))
-        for segment, entries in by_segment.items():
-            (name,) = connection.execute(
-                "SELECT name FROM segments WHERE id = ?", (segment,)
-            ).fetchone()
-            ranges = [(first, rows) for _, first, rows in entries]
-            read = self._segments.open(name).read(["sequence", "step", "time_us", "data"], ranges)
-            columns = [read.column(name) for name in ("sequence", "step", "time_us", "data")]
-            ids: dict[str, str] = {}
-            for (run, _, count), at in zip(entries, read.starts, strict=True):
-                for i in range(at, at + count):
-                    seq, step, time, text = (column[i] for column in columns)
-                    cells = loads(text)
-                    if missing := [path for path in cells if path not in ids]:
-                        found = self._catalog.find_ids(missing)
-                        ids.update((path, str(found[path])) for path in missing)
-                    yield run, seq, step, time, dumps({ids[p]: cell for p, cell in cells.items()})
+        self, connection: sqlite3.Connection, runs: Sequence[int] | None
+    ) -> SealedRows:
+        """Return the sealed rows of these runs' tables (None: of all), by run and sequence."""
+        sql = (
+            "SELECT s.name, e.run, e.first_row, e.rows FROM segment_series e "
+            f"JOIN segments s ON s.id = e.segment WHERE e.path = {EVENTS_PATH}"
+        )
+        if runs is None:
+            found = connection.execute(sql).fetchall()
+        else:
+            found = _select_in(connection, f"{sql} AND e.run IN", runs)
+        by_segment: dict[str, list[tuple[int, int, int]]] = {}
+        for name, run, first, count in found:
+            by_segment.setdefault(name, []).append((run, first, count))
+        parts = []
+        for name, entries in by_segment.items():
+            segment = self._segments.open(name)
+            read = segment.read(None, [(first, count) for _, first, count in entries])
+            ranges = [(e[0], at, e[2]) for e, at in zip(entries, read.starts, strict=True)]
+            parts.append(from_file(read.table, segment.mixed, ranges))
+        return join_rows(parts)
 
     def unseal_events(self, connection: sqlite3.Connection, run: int) -> None:
         """Bring the sealed rows of a run's table back to the log, where they can be changed."""
-        rows = list(self.read_sealed_events(connection, [run]))
-        connection.executemany(
-            "INSERT INTO log (seq, run, kind, step, time, shape, data) "
-            f"VALUES (?, ?, {LOG_EVENT}, NULL, ?, NULL, ?)",
-            ((seq, run, time, data.decode()) for _, seq, _, time, data in rows),
+        rows = self.read_sealed_events(connection, [run])
+        if not len(rows):
+            return
+        ids = self._catalog.find_ids(rows.cells.column_names)
+        records: list[dict[str, Any]] = [{} for _ in range(len(rows))]
+        for column in rows.cells.schema:
+            id = str(ids[column.name])
+            for record, cell in zip(
+                records, to_cells(column, rows.cells[column.name]), strict=True
+            ):
+                if cell is not None:
+                    record[id] = cell
+        numbers = zip(
+            rows.sequence.tolist(), rows.steps.tolist(), rows.times.tolist(), records, strict=True
         )
-        connection.executemany(
-            "INSERT INTO log_index VALUES (?, ?, ?)",
-            ((run, seq, step) for _, seq, step, _, _ in rows),
-        )
+        for seq, step, time, record in numbers:
+            connection.execute(
+                "INSERT INTO log (seq, run, kind, step, time, shape, data) "
+                f"VALUES (?, ?, {LOG_EVENT}, NULL, ?, NULL, ?)",
+                (seq, run, time, dumps(record).decode()),
+            )
+            connection.execute("INSERT INTO log_index VALUES (?, ?, ?)", (run, seq, step))
+        # The rows, and the series whose points they are.
         connection.execute(
-            "DELETE FROM segment_series WHERE run = ? AND path = ?", (run, EVENTS_PATH)
+            "DELETE FROM segment_series WHERE run = ? AND segment IN "
+            "(SELECT id FROM segments WHERE kind = 'events')",
+            (run,),
         )
 
 
 class _Overtaken(Exception):
     """Another process changed what was read."""
+
+
+def _has_events(connection: sqlite3.Connection, run: int) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM log_index x JOIN log l ON l.seq = x.seq "
+        f"WHERE x.run = ? AND l.kind = {LOG_EVENT} LIMIT 1",
+        (run,),
+    ).fetchone()
+    return found is not None
+
+
+def _has_conflicts(connection: sqlite3.Connection, run: int) -> bool:
+    found = connection.execute("SELECT 1 FROM conflicts WHERE run = ?", (run,)).fetchone()
+    return found is not None
 
 
 def keep_sequence(connection: sqlite3.Connection) -> None:

@@ -12,6 +12,7 @@ cells (see `codec`) by name.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import uuid
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from mooring.store.sqlite.series import Series
 
+MIXED_KEY = "mooring:mixed"
+"""Key of a file's metadata: the columns of a segment of events that hold JSON cells."""
 ROW_GROUP = 131_072
 """Rows of a row group: what reading one short series has to decode at least."""
 
@@ -79,17 +82,6 @@ _WRITTEN_SCHEMA = pa.schema(
     ]
 )
 """The same file, from arrays that are faster to make."""
-
-EVENTS_SCHEMA = pa.schema(
-    [
-        ("project_id", pa.string()),
-        ("run_id", pa.string()),
-        ("sequence", pa.int64()),
-        ("step", pa.int64()),
-        ("time_us", pa.int64()),
-        ("data", pa.string()),
-    ]
-)
 
 _VALUE_COLUMNS = {
     AttributeType.FLOAT_SERIES: "float_value",
@@ -162,26 +154,42 @@ class SegmentFolder:
 
         return self._write("points", _WRITTEN_SCHEMA, chunks, _POINTS_ENCODING)
 
-    def write_events(self, table: pa.Table) -> WrittenSegment:
-        """Write the rows of a tracker's table as one segment."""
+    def write_events(self, table: pa.Table, metadata: dict[str, str]) -> WrittenSegment:
+        """Write the rows of tracker's tables as one segment."""
 
         def chunks(writer: pq.ParquetWriter) -> int:
             writer.write_table(table, row_group_size=ROW_GROUP)
+            writer.add_key_value_metadata(metadata)
             return int(table.num_rows)
 
-        return self._write("events", EVENTS_SCHEMA, chunks, {})
+        encoding = {
+            field.name: "DELTA_BINARY_PACKED"
+            if field.type == pa.int64() or pa.types.is_timestamp(field.type)
+            else "BYTE_STREAM_SPLIT"
+            for field in table.schema
+            if field.type in (pa.int64(), pa.float64()) or pa.types.is_timestamp(field.type)
+        }
+        # Named because a column cannot have both; texts repeat, numbers rarely do.
+        texts = [f.name for f in table.schema if f.name not in encoding]
+        return self._write("events", table.schema, chunks, encoding, dictionary=texts)
 
     def _write(
-        self, kind: str, schema: pa.Schema, write: Any, encoding: dict[str, str]
+        self,
+        kind: str,
+        schema: pa.Schema,
+        write: Any,
+        encoding: dict[str, str],
+        dictionary: list[str] | None = None,
     ) -> WrittenSegment:
         name = f"{kind}-{uuid.uuid4().hex}.parquet"
         final = self.folder / name
         temporary = self.folder / f".tmp-{name}"
+        chosen = {**_PARQUET_OPTIONS, "column_encoding": encoding or None}
+        if dictionary is not None:
+            chosen["use_dictionary"] = dictionary or False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with pq.ParquetWriter(
-                temporary, schema, column_encoding=encoding or None, **_PARQUET_OPTIONS
-            ) as writer:
+            with pq.ParquetWriter(temporary, schema, **chosen) as writer:
                 rows = write(writer)
             with temporary.open("rb+") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -246,7 +254,13 @@ class OpenSegment:
         ]
         self._starts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
 
-    def read(self, columns: list[str], ranges: Sequence[tuple[int, int]]) -> SegmentRows:
+    @property
+    def mixed(self) -> list[str]:
+        """Columns that hold JSON cells, of a segment of events."""
+        found = (self._metadata.metadata or {}).get(MIXED_KEY.encode(), b"[]")
+        return list(json.loads(found))
+
+    def read(self, columns: list[str] | None, ranges: Sequence[tuple[int, int]]) -> SegmentRows:
         """Read the row groups that hold the ranges (first row, number of rows)."""
         firsts = np.fromiter((r[0] for r in ranges), np.int64, len(ranges))
         lasts = firsts + np.fromiter((r[1] for r in ranges), np.int64, len(ranges)) - 1
@@ -296,10 +310,10 @@ class SegmentRows:
             return numbers
         return object_array([_cell(type, value) for value in column.to_pylist()])
 
-    def column(self, name: str) -> list[Any]:
-        """Any other column."""
-        values: list[Any] = self._table[name].to_pylist()
-        return values
+    @property
+    def table(self) -> pa.Table:
+        """All columns that were read, of the row groups that were read."""
+        return self._table
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:

@@ -42,14 +42,17 @@ from mooring.store.contract import (
     RunWriter,
     SeriesQuery,
     StoreCheck,
+    TableColumn,
 )
 from mooring.store.sqlite import holders
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import load_value
+from mooring.store.sqlite.columns import TableColumns, forget_table
 from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPES
+from mooring.store.sqlite.views import cell_types, labels, sql_type
 from mooring.store.sqlite.writer import Appender, SqliteWriter, check_loggable
 
 if TYPE_CHECKING:
@@ -98,6 +101,7 @@ class SqliteStore:
         )
         self._data = self._path.with_name(f"{self._path.name}-data")
         self._catalog = Catalog(self._database)
+        self._columns = TableColumns(self._database, self._catalog)
         self._filters = FilterCompiler(self._catalog)
         self._runs = RunTable(self._database, self._catalog, self._filters)
         self._appender = Appender(self._database)
@@ -108,6 +112,7 @@ class SqliteStore:
         self._process = os.getpid()
         if not read_only:
             self._catalog.intern(SYSTEM_PATHS)
+            self._columns.mend()
 
     def __repr__(self) -> str:
         mode = ", read_only=True" if self.read_only else ""
@@ -158,11 +163,9 @@ class SqliteStore:
             ]
         self.delete_runs(keys)
         with self._database.write() as connection:
-            connection.execute(
-                "DELETE FROM projects WHERE id = ? AND NOT EXISTS "
-                "(SELECT 1 FROM runs WHERE project = projects.id)",
-                (id,),
-            )
+            if not connection.execute("SELECT 1 FROM runs WHERE project = ?", (id,)).fetchone():
+                forget_table(connection, id)
+                connection.execute("DELETE FROM projects WHERE id = ?", (id,))
 
     # runs
 
@@ -223,7 +226,9 @@ class SqliteStore:
                 ).fetchall()
             names = self._catalog.names([path for path, _ in rows])
             types = {name: TYPES[row[1]] for name, row in zip(names, rows, strict=True)}
-        writer = SqliteWriter(self._appender, self._catalog, run, types, self._writers.discard)
+        writer = SqliteWriter(
+            self._appender, self._catalog, self._columns, run, types, self._writers.discard
+        )
         self._writers.add(writer)
         return writer
 
@@ -266,7 +271,12 @@ class SqliteStore:
             from mooring.store.sqlite.reading import Reading
 
             self._reading = Reading(
-                self._database, self._catalog, self._runs, self._data, self._blobs
+                self._database,
+                self._catalog,
+                self._columns,
+                self._runs,
+                self._data,
+                self._blobs,
             )
         return self._reading
 
@@ -431,23 +441,51 @@ class SqliteStore:
 
         return self._again(read)
 
-    def read_events(self, project: str, keys: Sequence[int] | None = None) -> EventTable:
+    def read_events(
+        self,
+        project: str,
+        keys: Sequence[int] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> EventTable:
         """Return rows of a tracker's table. See `Store.read_events`."""
+        if first is not None and last is not None:
+            raise InvalidInput("read_events takes the first rows or the last ones, not both")
 
         def read() -> EventTable:
-            with self._snapshot() as connection:
-                chosen = keys
-                if chosen is None:
-                    id = self._runs.project_id(connection, project)
-                    chosen = [
-                        row[0]
-                        for row in connection.execute(
-                            "SELECT id FROM runs WHERE project = ? AND NOT trashed", (id,)
-                        )
-                    ]
-                return self._read_side.events.read(connection, chosen)
+            # Without a fold: rows lie in the log as they are.
+            with self._rows_snapshot() as connection:
+                id = self._runs.project_id(connection, project)
+                return self._read_side.events.read(
+                    connection, id, keys, columns=columns, first=first, last=last
+                )
 
         return self._again(read)
+
+    def count_events(self, project: str, keys: Sequence[int] | None = None) -> int:
+        """Return the number of rows of a tracker's table. See `Store.count_events`."""
+        with self._rows_snapshot() as connection:
+            id = self._runs.project_id(connection, project)
+            return self._read_side.events.count(connection, id, keys)
+
+    def list_columns(self, project: str) -> Sequence[TableColumn]:
+        """Return the columns of a tracker's table. See `Store.list_columns`."""
+        with self._rows_snapshot() as connection:
+            id = self._runs.project_id(connection, project)
+            columns = self._columns.read(connection, id)
+        return [
+            TableColumn(column.name, cell_types(column.kinds), label, sql_type(column.kinds))
+            for column, label in zip(columns, labels(columns), strict=True)
+        ]
+
+    @contextmanager
+    def _rows_snapshot(self) -> Iterator[sqlite3.Connection]:
+        if not self.read_only:
+            self._appender.flush()
+        with self._database.read() as connection:
+            yield connection
 
     # files
 

@@ -26,18 +26,18 @@ from mooring.model import (
     step_to_micros,
     validate_path,
 )
-from mooring.store.contract import Durability
-from mooring.store.sqlite import holders
-from mooring.store.sqlite.codec import (
+from mooring.store.cells import (
     dumps,
     encode_cell,
     encode_point,
     encode_text,
     number_code,
     series_type,
-    store_value,
-    value_type,
 )
+from mooring.store.contract import Durability
+from mooring.store.sqlite import holders
+from mooring.store.sqlite.codec import store_value, value_type
+from mooring.store.sqlite.columns import TableColumns, cell_kind
 from mooring.store.sqlite.schema import (
     LOG_ASSIGN,
     LOG_CHANGE_SET,
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from mooring.store.sqlite.database import Database
 
 _INSERT = "INSERT INTO log (run, kind, step, time, shape, data) VALUES (?, ?, ?, ?, ?, ?)"
+_PLAIN = frozenset({int, float, bool, str, type(None)})
+_MAX_SIGNATURES = 4096
+"""Different rows, by names and types, that one writer knows to have their columns."""
 _MAX_SHAPES = 512
 """Different sets of names that one writer packs; calls beyond that are rows of JSON."""
 
@@ -158,12 +161,16 @@ class SqliteWriter:
         self,
         appender: Appender,
         catalog: Catalog,
+        columns: TableColumns,
         run: RunInfo,
         types: dict[str, AttributeType],
         closed: Callable[[SqliteWriter], None],
     ) -> None:
         self._appender = appender
         self._catalog = catalog
+        self._columns = columns
+        self._project: int | None = None
+        self._signatures: set[tuple[tuple[str, ...], tuple[type, ...]]] = set()
         self._run = run
         self._key = run.key
         self._types = WRITABLE_SYSTEM_PATHS | types
@@ -264,8 +271,32 @@ class SqliteWriter:
                 validate_path(path)
             ids = self._id_texts(list(values))
         cells = dict(zip(ids, map(encode_cell, values, values.values()), strict=True))
+        signature = (tuple(values), tuple(map(type, values.values())))
+        if signature not in self._signatures:
+            self._declare(signature, cells)
+        elif self._columns.behind:
+            self._columns.refresh()
         time = time_ns() // 1000 if time is None else _checked_time(time)
         return (self._key, LOG_EVENT, None, time, None, dumps(cells).decode())
+
+    def _declare(
+        self, signature: tuple[tuple[str, ...], tuple[type, ...]], cells: Mapping[str, object]
+    ) -> None:
+        """Enter the columns of a row whose names and types are not known yet."""
+        if self._project is None:
+            with self._appender.database.read() as connection:
+                row = connection.execute(
+                    "SELECT project FROM runs WHERE id = ?", (self._key,)
+                ).fetchone()
+            if row is None:
+                return  # the run has been deleted: its rows go the same way
+            self._project = row[0]
+        self._columns.declare(
+            self._project, {int(id): cell_kind(cell) for id, cell in cells.items()}
+        )
+        # Of other types the type alone does not tell what the cell is.
+        if _PLAIN.issuperset(signature[1]) and len(self._signatures) < _MAX_SIGNATURES:
+            self._signatures.add(signature)
 
     def assign(self, values: Mapping[str, Any]) -> None:
         """Set attributes that hold a single value, all or none. See `RunWriter.assign`."""
@@ -313,6 +344,7 @@ class SqliteWriter:
         if self._closed:
             return
         self._appender.flush()
+        self._columns.finish()
         if self._process == os.getpid():  # a forked child leaves the run active for its parent
             with self._appender.database.write() as connection:
                 holders.release(connection, self._holder, self._key, self._state_path)
