@@ -132,7 +132,8 @@ class _Hasher:
         parts = reducer(value) if reducer is not None else value.__reduce_ex__(4)
         if isinstance(parts, str):
             return self._all("global", (kind, getattr(value, "__module__", None), parts))
-        make, arguments, state, items, pairs, *_ = (*parts, None, None, None, None)
+        make, arguments, *more = parts
+        state, items, pairs = (*more, None, None, None)[:3]
         digest = self._all("object", (kind, make, arguments, state, list(items or ())))
         hashed = (self._all("", pair) for pair in pairs or ())
         if isinstance(value, OrderedDict):
@@ -256,7 +257,9 @@ def _atom(value: Any) -> tuple[object, ...]:
 def _is_all_fields(kind: type) -> bool:
     # one that is a dict or number too has more than its fields
     known = dataclasses.is_dataclass(kind) or hasattr(kind, "model_fields")
-    return known and not issubclass(kind, (dict, list, tuple, set, frozenset, str, bytes, int, float))
+    return known and not issubclass(
+        kind, (dict, list, tuple, set, frozenset, str, bytes, int, float)
+    )
 
 
 def _field_parts(value: Any) -> Iterator[object]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import traceback
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from enum import Enum, auto

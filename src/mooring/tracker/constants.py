@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["CONSTANTS", "DEFAULTS", "LOGURU_PARAMS", "SCHEMA_PARAMS", "TRACKER_CONSTANTS"]
 
 
-class TRACKER_CONSTANTS:  # noqa: N801 - the name its users import
+class TRACKER_CONSTANTS:
     """Columns that a tracker fills in.
 
     >>> TRACKER_CONSTANTS.FUNCTION_TIME
@@ -33,7 +33,7 @@ class TRACKER_CONSTANTS:  # noqa: N801 - the name its users import
     GIT_COMMIT_KEY: Final = "git_commit_hash"
 
 
-class SCHEMA_PARAMS:  # noqa: N801 - the name its users import
+class SCHEMA_PARAMS:
     """Names of the table and its key."""
 
     DEFAULT_TABLE: Final = "events"
@@ -67,7 +67,7 @@ class CONSTANTS:
     )
 
 
-class LOGURU_PARAMS:  # noqa: N801 - the name its users import
+class LOGURU_PARAMS:
     """Levels and forms of log lines.
 
     `DELIMITER` is the default; the environment variable `LOGS_DELIMITER` is read when a log is

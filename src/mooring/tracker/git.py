@@ -141,4 +141,3 @@ def _ask(folder: PathArgument, *arguments: str) -> str | None:
     if done.returncode:
         return None
     return done.stdout.decode("utf-8", "backslashreplace").strip()
-

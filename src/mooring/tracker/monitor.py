@@ -193,9 +193,9 @@ class _Traffic:
     def now(cls) -> Self:
         import psutil
 
-        counters = psutil.net_io_counters()
-        # a machine without a network card
-        return cls(counters.bytes_sent, counters.bytes_recv) if counters else cls(0, 0)
+        # by card, as the sum over none is None
+        cards = psutil.net_io_counters(pernic=True).values()
+        return cls(sum(one.bytes_sent for one in cards), sum(one.bytes_recv for one in cards))
 
     def since(self, earlier: _Traffic) -> dict[str, float]:
         return {

@@ -121,7 +121,7 @@ def _read_parameters(func: Callable[..., object]) -> tuple[Sequence[str], str]:
         return (), "arg"
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     surplus = [one.name for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL]
-    return [one.name for one in parameters if one.kind in kinds], *(surplus or ["arg"])
+    return [one.name for one in parameters if one.kind in kinds], surplus[0] if surplus else "arg"
 
 
 def _walk(
