@@ -188,14 +188,20 @@ class TableColumns:
                 columns[column.path] = ViewColumn(column.path, column.name, kinds)
         return list(columns.values())
 
-    def rows_changed(self, connection: sqlite3.Connection, runs: Sequence[int]) -> None:
-        """Tell that rows of these runs have changed or moved: what is cached of them is void."""
+    def rows_changed(
+        self, connection: sqlite3.Connection, runs: Sequence[int], *, moved: bool
+    ) -> None:
+        """Tell that rows of these runs have changed: what is cached of them is void.
+
+        `moved`: to or from segments, of which the view tells.
+        """
         for project in _projects(connection, runs):
             connection.execute(
                 "INSERT OR REPLACE INTO meta VALUES (?, lower(hex(randomblob(8))))",
                 (f"rows:{project}",),
             )
-            self.rebuild(connection, project)
+            if moved:
+                self.rebuild(connection, project)
 
 
 def rows_state(connection: sqlite3.Connection, project: int) -> str:

@@ -143,6 +143,8 @@ class Sealer:
         else:
             others = [row for row in rows if row[3] != LOG_EVENT]
             found = decode_log(self._catalog, run, others, None, erased, tuple)
+            if any(types.get(series.path) != TYPE_CODES[series.type] for series in found):
+                return None  # as above; cells of other types stay in the rows
             # Points that the table's rows alone do not tell: of which some were logged apart, and
             # of which some were deleted.
             apart = frozenset({series.path for series in found} | erased.keys())
@@ -176,7 +178,9 @@ class Sealer:
                 for part in parts:
                     self._delete_log(connection, part)
                 keep_sequence(connection)
-                self._columns.rows_changed(connection, [p.run for p in parts if p.events])
+                self._columns.rows_changed(
+                    connection, [p.run for p in parts if p.events], moved=True
+                )
         except BaseException as error:
             self._drop(written)
             if isinstance(error, _Overtaken):
@@ -526,11 +530,14 @@ class Sealer:
             parts.append(from_file(read.table, segment.mixed, ranges))
         return join_rows(parts)
 
-    def unseal_events(self, connection: sqlite3.Connection, run: int) -> None:
-        """Bring the sealed rows of a run's table back to the log, where they can be changed."""
+    def unseal_events(self, connection: sqlite3.Connection, run: int) -> int:
+        """Bring the sealed rows of a run's table back to the log, where they can be changed.
+
+        Returns how many rows there were.
+        """
         rows = self.read_sealed_events(connection, [run])
         if not len(rows):
-            return
+            return 0
         ids = self._catalog.find_ids(rows.cells.column_names)
         records: list[dict[str, Any]] = [{} for _ in range(len(rows))]
         for column in rows.cells.schema:
@@ -556,6 +563,7 @@ class Sealer:
             "(SELECT id FROM segments WHERE kind = 'events')",
             (run,),
         )
+        return len(rows)
 
 
 class _Overtaken(Exception):
