@@ -212,8 +212,8 @@ class _Call:
         # Texts and fields are taken now: the function may change what it is given.
         self._row: dict[str, object] = {
             "function_name": plan.name,
-            "args": arguments_text(args[plan.skip :]),
-            "kwargs": keywords_text(kwargs),
+            "args": arguments_text(args[plan.skip :]) if args else "[]",
+            "kwargs": keywords_text(kwargs) if kwargs else "{}",
             "error": "",
             "function_time": 0.0,
         }

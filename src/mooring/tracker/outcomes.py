@@ -13,6 +13,7 @@ __all__ = ["error_columns", "join_columns", "result_columns"]
 
 _TEXT_ONLY = frozenset({str})
 _LONGEST_TRACEBACK = 9_000
+_INT64 = range(-(2**63), 2**63)
 _Pairs = Iterable[tuple[object, object]]
 
 
@@ -24,7 +25,7 @@ def result_columns(result: object) -> Mapping[str, object]:
     >>> result_columns({"accuracy": 0.9}), result_columns(None), result_columns(1 + 2j)
     ({'accuracy': 0.9}, {'function_result': None}, {'function_result': '(1+2j)'})
     """
-    if isinstance(result, Mapping):
+    if type(result) not in PLAIN_TYPES and isinstance(result, Mapping):
         return result
     return {"function_result": _to_result_cell(result)}
 
@@ -58,7 +59,9 @@ def join_columns(
     >>> join_columns({"error": ""}, [("config_lr", 0.1)], {"error": 0.5}, {"config_lr": 1})
     {'error': '', 'config_lr': 1, 'result_error': 0.5, 'argument_config_lr': 0.1}
     """
-    row = {**measured, **dict(unpacked), **result, **params}
+    row = {**measured, **result}
+    if unpacked or params:
+        row = {**measured, **dict(unpacked), **result, **params}
     if (
         len(row) == len(measured) + len(unpacked) + len(result) + len(params)
         and _TEXT_ONLY.issuperset(map(type, row))
@@ -81,7 +84,7 @@ def join_columns(
 
 
 def _to_result_cell(result: object) -> Cell:
-    if type(result) in PLAIN_TYPES:
+    if type(result) in PLAIN_TYPES and not (type(result) is int and result not in _INT64):
         return result  # type: ignore[return-value]
     try:
         return to_cell("function_result", result)

@@ -59,6 +59,8 @@ def test_row_of_a_call(tracker: Tracker) -> None:
         (True, True),
         (np.float64(0.5), 0.5),
         (np.int32(7), 7),
+        (2**63, 2.0**63),
+        (10**400, "1" + "0" * 400),
         ([1, "a"], '[1, "a"]'),
         (1 + 2j, "(1+2j)"),
         (object, "<class 'object'>"),
