@@ -423,20 +423,29 @@ def _shorten(text: str) -> str:
 _ALIVE: weakref.WeakSet[Cache] = weakref.WeakSet()
 
 
+class _Held(threading.local):
+    """Caches whose locks a forking thread holds; two threads may fork at a time."""
+
+    def __init__(self) -> None:
+        self.caches: list[Cache] = []
+
+
+_HELD = _Held()
+
+
 def _close_before_fork() -> None:
     # SQLite's locks belong to a process: a child must find no connection of its parent's.
-    _HELD.extend(_ALIVE)
-    for cache in _HELD:
+    for cache in sorted(_ALIVE, key=id):
         cache._lock.acquire()
+        _HELD.caches.append(cache)
         cache.close()
 
 
 def _open_again() -> None:
-    while _HELD:
-        _HELD.pop()._lock.release()
+    while _HELD.caches:
+        _HELD.caches.pop()._lock.release()
 
 
-_HELD: list[Cache] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_close_before_fork, after_in_parent=_open_again, after_in_child=_open_again

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +120,8 @@ def _read_remote(git_root: PathArgument) -> str | None:
 
 def _ask(folder: PathArgument, *arguments: str) -> str | None:
     """Return what git prints, or None when it fails."""
+    import subprocess  # few trackers ask
+
     try:
         done = subprocess.run(
             [*_PROGRAM, *arguments],
