@@ -92,7 +92,7 @@ def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
         pd.DataFrame({field.name: to_series(field, arrow[field.name]) for field in mixed}),
     ]
     whole: pd.DataFrame = pd.concat(frames, axis=1)
-    return whole[arrow.column_names]
+    return whole.loc[:, arrow.column_names]
 
 
 def to_row(table: EventTable, ids: Mapping[int, str], index: int) -> dict[str, Any]:
