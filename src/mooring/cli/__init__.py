@@ -1,0 +1,12 @@
+"""The command line: a command parses, calls one function, and hands the result to `Output`."""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command `mooring` on the arguments of the process."""
+    from mooring.cli.app import app
+
+    app(prog_name="mooring")

@@ -1,0 +1,43 @@
+"""The command `mooring`: all groups of commands together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mooring.cli import rows
+from mooring.cli.commands import make_group
+
+app = make_group(
+    "Mooring keeps experiments: show, change, ask, compare and care for the runs of a store.\n\n"
+    "Where a store is asked for and left out, it is the one of MOORING_STORE. Data goes to "
+    "standard output, words to standard error. Exit codes: 0 done, 1 failed, 2 misuse, "
+    "3 partly done."
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from mooring import __version__
+
+        typer.echo(f"mooring {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+rows.add_to(app)
