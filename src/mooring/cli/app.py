@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli import rows
+from mooring.cli import edits, rows, stats
 from mooring.cli.commands import make_group
 
 app = make_group(
@@ -41,3 +41,5 @@ def start(
 
 
 rows.add_to(app)
+edits.add_to(app)
+stats.add_to(app)
