@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +14,7 @@ from mooring.tracker.frames import TIMESTAMP, run_ids, to_frame
 from mooring.tracker.opening import run_not_found
 from mooring.tracker.session import StoreArgument
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection, StoreTables
 from mooring.tracker.tracker import DEFAULT_TABLE, table_project
 
 if TYPE_CHECKING:
@@ -70,6 +72,11 @@ class Reader:
     def store(self) -> Store:
         """The store that holds the table."""
         return self._store
+
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(StoreTables(self._store))
 
     def __repr__(self) -> str:
         return f"Reader({self._store.address!r}, table={self._table!r})"

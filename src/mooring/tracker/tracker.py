@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +16,7 @@ from mooring.errors import (
     StoreError,
     TypeConflict,
 )
-from mooring.model import ProjectName, RunInfo, now_micros, validate_path
+from mooring.model import ProjectName, RunInfo, Value, now_micros, validate_path
 from mooring.store.contract import EventTable, Store
 from mooring.tracker.disabled import DiscardingStore
 from mooring.tracker.frames import (
@@ -40,6 +40,7 @@ from mooring.tracker.session import (
     is_failure,
 )
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection, StoreTables
 from mooring.tracker.times import local_text
 from mooring.tracker.values import PLAIN_TYPES, Cell, convert, to_cell
 
@@ -309,7 +310,11 @@ class Tracker:
     def _assign(self, cells: Mapping[str, Cell]) -> None:
         """Make cells attributes of the run, where no series has the name."""
         session = self._session
-        left = {name: cell for name, cell in cells.items() if cell is not None}
+        left: dict[str, Value] = {
+            name: cell
+            for name, cell in cells.items()
+            if cell is not None and not isinstance(cell, bytes)
+        }
         renewed: set[str] = set()
         while left:
             try:
@@ -332,6 +337,11 @@ class Tracker:
         return None
 
     # reading
+
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(StoreTables(self.store))
 
     def to_df(self, all: bool = False) -> pd.DataFrame:
         """Return the rows of this run, or those of every run of the table, oldest first.
@@ -434,12 +444,12 @@ def _to_param(key: str, value: object) -> Cell:
 
 
 def table_project(table: str) -> str:
-    """Return the project that a tracker's table is.
+    """Return the project that a tracker's table is. `default` is another name of `events`.
 
-    >>> table_project("events")
-    'local/events'
+    >>> table_project("predictions"), table_project("default")
+    ('local/predictions', 'local/events')
     """
-    return str(ProjectName.parse(f"local/{table}"))
+    return str(ProjectName.parse(f"local/{DEFAULT_TABLE if table == 'default' else table}"))
 
 
 def _open_run(store: Store, project: str, track_id: str | None) -> RunInfo:

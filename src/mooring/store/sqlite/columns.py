@@ -191,6 +191,14 @@ def rows_state(connection: sqlite3.Connection, project: int) -> str:
     return str(row[0]) if row else "0"
 
 
+def rows_states(connection: sqlite3.Connection) -> dict[int, str]:
+    """Return `rows_state` of every project."""
+    return {
+        project: rows_state(connection, project)
+        for (project,) in connection.execute("SELECT id FROM projects").fetchall()
+    }
+
+
 def _projects(connection: sqlite3.Connection, runs: Sequence[int]) -> list[int]:
     found: dict[int, None] = {}
     for start in range(0, len(runs), 500):

@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -136,15 +137,17 @@ class Sealer:
             )
         part = _Part(run, len(rows), rows[-1][0], changes=changes)
         if not tables:
-            found = decode_log(self._catalog, run, rows, None, erased)
+            found = decode_log(self._catalog, run, rows, None, erased, tuple)
         else:
             others = [row for row in rows if row[3] != LOG_EVENT]
-            found = decode_log(self._catalog, run, others, None, erased)
+            found = decode_log(self._catalog, run, others, None, erased, tuple)
             # Points that the table's rows alone do not tell: of which some were logged apart, and
             # of which some were deleted.
             apart = frozenset({series.path for series in found} | erased.keys())
             if apart:
-                found = decode_log(self._catalog, run, rows, apart, erased)
+                with self._database.read() as connection:
+                    columns = partial(self._columns.of_runs, connection, [run])
+                    found = decode_log(self._catalog, run, rows, apart, erased, columns)
             part.columns = {
                 path: code
                 for path, code in types.items()

@@ -99,6 +99,11 @@ def distinct_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]
     return result
 
 
+def labels(columns: Sequence[ViewColumn]) -> list[str]:
+    """Return the names that columns have in SQL."""
+    return distinct_names((c.name for c in columns), ("track_id", "timestamp", NOTE))
+
+
 def view_name(project: str, taken: Iterable[str]) -> str:
     """Return the name of a project's view: that of the table, where nothing else has it.
 
@@ -124,8 +129,7 @@ def create_view(
     name = drop_view(connection, project)
     shown, cells, typed = 0, [], []
     size = 0
-    labels = distinct_names((c.name for c in columns), ("track_id", "timestamp", NOTE))
-    for column, label in zip(columns, labels, strict=True):
+    for column, label in zip(columns, labels(columns), strict=True):
         cell = f"{_cell(column)} AS c{column.path}"
         value = f"{_typed(column)} AS {quoted(label)}"
         size += max(len(cell.encode()), len(value.encode()))
