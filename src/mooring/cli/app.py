@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli import edits, rows, stats
+from mooring.cli import assets, edits, plot, rows, sql, stats
 from mooring.cli.commands import make_group
 
 app = make_group(
@@ -42,4 +42,7 @@ def start(
 
 rows.add_to(app)
 edits.add_to(app)
+sql.add_to(app)
+assets.add_to(app)
 stats.add_to(app)
+plot.add_to(app)

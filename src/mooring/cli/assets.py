@@ -21,7 +21,6 @@ from mooring.cli.options import (
 )
 from mooring.cli.output import Output
 from mooring.cli.table import Table
-from mooring.errors import AssetNotFound
 
 
 def add_to(group: typer.Typer) -> None:
@@ -119,6 +118,7 @@ def delete(
     output: Output,
 ) -> None:
     """Remove an asset from every run of the store. Rows keep its hash, but in --column."""
+    from mooring.errors import AssetNotFound
     from mooring.tracker import Reader
 
     with Reader(db, table=table) as reader:

@@ -40,6 +40,14 @@ _JsonOption = Annotated[
 ]
 
 
+class Misuse(typer.BadParameter):
+    """Arguments that do not go together; the message says which, and the exit code is 2."""
+
+    def format_message(self) -> str:
+        """Return the message as it is."""
+        return self.message
+
+
 class Command(TyperCommand):
     """A command whose first argument, the store, may be left to `MOORING_STORE`.
 
@@ -55,7 +63,7 @@ class Command(TyperCommand):
             if missing and (address := os.environ.get(STORE_VARIABLE)):
                 args = [address, *args]
             elif missing and given:
-                raise typer.BadParameter(self._hint(ctx, given, missing), ctx=ctx)
+                raise Misuse(self._hint(ctx, given, missing), ctx=ctx)
         return super().parse_args(ctx, args)
 
     def _takes_store(self) -> bool:
@@ -126,7 +134,7 @@ def command(
             as_json = arguments.pop("as_json")
             format: Format | None = arguments.pop("format")
             if as_json and format not in (None, Format.JSON):
-                raise typer.BadParameter(f"--json and --format {format} contradict each other")
+                raise Misuse(f"--json and --format {format} contradict each other")
             code = function(output=Output(Format.JSON if as_json else format), **arguments)
             if code:
                 raise typer.Exit(code)

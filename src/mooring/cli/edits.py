@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.cells import shown
-from mooring.cli.commands import command
+from mooring.cli.commands import Misuse, command
 from mooring.cli.lookup import (
     find_project,
     find_run,
@@ -101,7 +101,7 @@ def set_(
     a number means cells that hold the number, and those that hold the text.
     """
     if (where_key is None) != (where_value is None):
-        raise typer.BadParameter("--where-key and --where-value belong together")
+        raise Misuse("--where-key and --where-value belong together")
     cell = value if as_text else parse_cell(value)
     with reading(db) as store:
         if where_key is None:
@@ -163,7 +163,7 @@ def restore(
 ) -> None:
     """Take a run out of the trash."""
     if project and table:
-        raise typer.BadParameter("--table is a project of its own: give one of the two")
+        raise Misuse("--table is a project of its own: give one of the two")
     with writing(store) as opened:
         found = find_run(opened, run, table_of(table) if table else project)
         if not found.trashed:
@@ -234,7 +234,7 @@ def _change(
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("--for-good asks first, and nobody can answer here: add --yes")
+        raise Misuse("--for-good asks first, and nobody can answer here: add --yes")
     typer.confirm(question, abort=True, err=True)
 
 
