@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli import assets, edits, plot, rows, sql, stats
+from mooring.cli import assets, care, config, edits, plot, rows, runs, sql, stats
 from mooring.cli.commands import make_group
 
 app = make_group(
@@ -29,13 +29,9 @@ def _show_version(wanted: bool) -> None:
 def start(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Show the version.", callback=_show_version, is_eager=True
-        ),
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Take the options that come before a command."""
 
@@ -46,3 +42,6 @@ sql.add_to(app)
 assets.add_to(app)
 stats.add_to(app)
 plot.add_to(app)
+runs.add_to(app)
+care.add_to(app)
+config.add_to(app)

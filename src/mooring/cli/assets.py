@@ -134,9 +134,7 @@ def delete(
     return output.say(f"removed {what} from {runs}; 'mooring compact {db}' frees the disk")
 
 
-def _export(
-    db: str, key: str, target: str, table: str, overwrite: bool, output: Output
-) -> None:
+def _export(db: str, key: str, target: str, table: str, overwrite: bool, output: Output) -> None:
     from mooring.tracker import Reader
 
     with Reader(db, table=table) as reader:

@@ -124,6 +124,4 @@ def escaped(text: str, *, keep: str = "") -> str:
 
 def _unicode_escape(char: str) -> str:
     units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(
-        f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2)
-    )
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

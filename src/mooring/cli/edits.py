@@ -35,9 +35,7 @@ from mooring.store.contract import Store
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _INT64 = range(-(2**63), 2**63)
-_NUMBER = re.compile(
-    r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE
-)
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
 
 
 def add_to(group: typer.Typer) -> None:

@@ -80,13 +80,12 @@ def markdown_lines(table: Table) -> Iterator[str]:
     |    0.1 | a\\|b    |
     """
     rows = list(table.rows)
-    columns = [
-        [_pipes(text) for text in texts]
-        for texts in shown_columns(table.columns, rows)
-    ]
+    columns = [[_pipes(text) for text in texts] for texts in shown_columns(table.columns, rows)]
     right = [is_numeric(rows, i) for i in range(len(columns))]
-    widths = [max(len(text) + 2 if i == 0 else len(text) for i, text in enumerate(column))
-              for column in columns]
+    widths = [
+        max(len(text) + 2 if i == 0 else len(text) for i, text in enumerate(column))
+        for column in columns
+    ]
     for number in range(len(rows) + 1):
         cells = [
             column[number].rjust(width) if on_right else column[number].ljust(width)
@@ -101,9 +100,7 @@ def markdown_lines(table: Table) -> Iterator[str]:
             yield f"|{'|'.join(rules)}|\n"
 
 
-def shown_columns(
-    names: Sequence[str], rows: Sequence[Sequence[object]]
-) -> list[list[str]]:
+def shown_columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[list[str]]:
     """Return each column as texts for people, its name first."""
     columns = []
     for i, name in enumerate(names):

@@ -23,7 +23,8 @@ StoreArgument = Annotated[
     typer.Argument(metavar="STORE", help="The store: a file such as runs.db.", show_default=False),
 ]
 TableOption = Annotated[
-    str, typer.Option("--table", help="Table of the tracker; 'default' is another name of 'events'.")
+    str,
+    typer.Option("--table", help="Table of the tracker; 'default' is another name of 'events'."),
 ]
 EngineOption = Annotated[
     Engine, typer.Option("--engine", help="Accepted for xetrack's sake; changes nothing.")
@@ -63,7 +64,5 @@ OutputFile = Annotated[
         metavar="OUTPUT", help="File to write; '-' is standard output.", show_default=False
     ),
 ]
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a file that is there.")
-]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 EVENTS = "events"

@@ -47,6 +47,7 @@ def draw_text(picture: Picture) -> str:
     figure.x_label, figure.y_label = shown(picture.x_label)[:width], shown(picture.y_label)[:width]
     figure.color_mode = "names"
     figure.with_colors = False
+    figure.origin = False
     markers = "xo+*#%@&abcdefghijklmnopqrst"
     several = len(picture.lines) > 1
     for i, line in enumerate(picture.lines):

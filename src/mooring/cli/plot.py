@@ -24,7 +24,9 @@ _PictureOption = Annotated[
     str | None,
     typer.Option("--output", help="Write a .png or .svg file instead.", show_default=False),
 ]
-_OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+_OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file that is there.")
+]
 _TitleOption = Annotated[str | None, typer.Option("--title", show_default=False)]
 _WidthOption = Annotated[
     int | None,
@@ -156,7 +158,7 @@ def _draw(
     picture: Picture, left_out: int, target: str | None, overwrite: bool, output: Output
 ) -> None:
     if left_out:
-        output.say(f"{left_out:,} values are missing, NaN or infinite, and not drawn")
+        output.say(f"not drawn, because missing, NaN or infinite: {left_out:,}")
     if target is None:
         output.picture(draw_text(picture))
         return

@@ -21,9 +21,7 @@ def add_to(group: typer.Typer) -> None:
     command(group, "head", example="mooring head runs.db --n 2")(head)
     command(group, "tail", example="mooring tail runs.db --n=1 --format csv")(tail)
     command(group, "columns", example="mooring columns runs.db")(columns)
-    command(
-        group, "ls", example="mooring ls runs.db\nmooring ls runs.db accuracy --unique"
-    )(ls)
+    command(group, "ls", example="mooring ls runs.db\nmooring ls runs.db accuracy --unique")(ls)
 
 
 def head(

@@ -128,11 +128,17 @@ def _extreme(
     if column in rows.column_names:  # else no row in question has it
         field, values = rows.schema.field(column), rows.column(column)
         if is_mixed(field):
-            raise InvalidInput(f"column {column!r} holds numbers beside texts, which do not compare")
+            raise InvalidInput(
+                f"column {column!r} holds numbers beside texts, which do not compare"
+            )
         if pa.types.is_floating(field.type):  # NaN is neither high nor low
             values = pc.if_else(pc.is_nan(values), None, values)
         extreme = pc.min_max(values)["max" if highest else "min"]
-        found = pc.equal(values, extreme) if extreme.is_valid else pc.is_null(rows[0], nan_is_null=False)
+        found = (
+            pc.equal(values, extreme)
+            if extreme.is_valid
+            else pc.is_null(rows[0], nan_is_null=False)
+        )
         rows = rows.filter(found)
     else:
         rows = rows.slice(0, 0)
