@@ -1,9 +1,10 @@
 """SQL on tracker's tables, by DuckDB: `tracker.conn`.
 
 DuckDB never opens the store's file (two copies of SQLite in one process would drop each other's
-locks, see docs/decisions/0006): it is given the rows as Arrow, sealed and not sealed alike, which
-it reads without a copy. So it needs no extension. Tables that a statement names are brought up to
-date before it runs.
+locks, see docs/decisions/0006): it is given the rows as Arrow, sealed and not sealed alike, and
+keeps a copy of them in memory. (Asked on Arrow itself it would leave filters to Arrow, for which
+NaN is not greater than every number.) So it needs no extension. Tables that a statement names are
+brought up to date before it runs.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+_ARROW = "mooring_arrow"
 _LOCAL = "mooring:local"
-"""Column of a registered table: its time, in microseconds of the local clock."""
+"""Column of a copied table: its time, in microseconds of the local clock."""
 
 
 class Tables(Protocol):
@@ -58,6 +60,8 @@ class SqlConnection:
         self._versions: dict[str, str] = {}
         self._lock = threading.RLock()
         self._duckdb = duckdb.connect()
+        # Views in `db` on copies in `mooring`: what is deleted from a view is refused.
+        self._duckdb.execute("ATTACH ':memory:' AS mooring")
         self._duckdb.execute("ATTACH ':memory:' AS db")
         self._duckdb.execute("USE db")
 
@@ -97,8 +101,12 @@ class SqlConnection:
 
     def _refresh(self, query: object) -> None:
         """Bring those tables up to date whose names occur in a statement."""
-        text = str(query).casefold() if isinstance(query, str) else None
-        for name, key in self._tables.names().items():
+        text = query.casefold() if isinstance(query, str) else None
+        names = self._tables.names()
+        for name in self._versions.keys() - names.keys():
+            self._duckdb.execute(f"DROP VIEW IF EXISTS db.main.{_quoted(name)}")
+            del self._versions[name]
+        for name, key in names.items():
             named = name.casefold().replace('"', '""')
             if text is None or named in text or _lists_tables(text):
                 self._load(name, key)
@@ -108,12 +116,15 @@ class SqlConnection:
         if loaded is None:
             return
         version, rows, columns = loaded
-        own = _quoted(f"mooring:{name}")
-        # Dropped first: a view that is there keeps what it was made of.
-        self._duckdb.execute(f"DROP VIEW IF EXISTS db.main.{_quoted(name)}")
-        self._duckdb.unregister(f"mooring:{name}")
-        self._duckdb.register(f"mooring:{name}", rows)
-        self._duckdb.execute(f"CREATE VIEW db.main.{_quoted(name)} AS SELECT {columns} FROM {own}")
+        copied = f"mooring.main.{_quoted(name)}"
+        view = f"db.main.{_quoted(name)}"
+        self._duckdb.execute(f"DROP VIEW IF EXISTS {view}")
+        self._duckdb.register(_ARROW, rows)
+        try:
+            self._duckdb.execute(f"CREATE OR REPLACE TABLE {copied} AS SELECT * FROM {_ARROW}")
+        finally:
+            self._duckdb.unregister(_ARROW)
+        self._duckdb.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {copied}")
         self._versions[name] = version
 
 

@@ -243,6 +243,14 @@ class Care:
                 "SELECT runs.run_id, c.path, c.expected, c.got, c.count FROM conflicts c "
                 "JOIN runs ON runs.id = c.run"
             ).fetchall()
+            views = connection.execute(
+                "SELECT p.name, m.value FROM meta m JOIN projects p "
+                "ON m.key = 'view_error:' || p.id"
+            ).fetchall()
+        for project, reason in views:
+            findings.append(
+                Finding("note", f"the SQL view of table {project} could not be made: {reason}")
+            )
         for name, rows, size, digest in segments:
             findings += self._check_segment(name, rows, size, digest)
         for run, path, expected, got, count in conflicts:

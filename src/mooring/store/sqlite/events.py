@@ -260,7 +260,7 @@ class EventRows:
             ).fetchone()
         self._columns.declare(project, {id: cell_kind(cell)})
         with self._database.write() as connection:
-            self._sealer.unseal_events(connection, key)
+            unsealed = self._sealer.unseal_events(connection, key)
             overtake(connection)
             changed = []
             for seq, data in connection.execute(
@@ -273,7 +273,7 @@ class EventRows:
                     record[str(id)] = cell
                     changed.append((dumps(record).decode(), seq))
             connection.executemany("UPDATE log SET data = ? WHERE seq = ?", changed)
-            self._columns.rows_changed(connection, [key])
+            self._columns.rows_changed(connection, [key], moved=unsealed > 0)
             if changed:
                 self._follow(connection, key, id, cell)
         return len(changed)
