@@ -13,15 +13,16 @@ app = make_group(
     "Mooring keeps experiments: show, change, ask, compare and care for the runs of a store.\n\n"
     "Where a store is asked for and left out, it is the one of MOORING_STORE. Data goes to "
     "standard output, words to standard error. Exit codes: 0 done, 1 failed, 2 misuse, "
-    "3 partly done."
+    "3 partly done.",
+    completion=True,
 )
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from mooring import __version__
+        from importlib.metadata import version
 
-        typer.echo(f"mooring {__version__}")
+        typer.echo(f"mooring {version('mooring')}")
         raise typer.Exit
 
 

@@ -102,7 +102,9 @@ def doctor(
 
 def du(
     store: StoreArgument,
-    by: Annotated[Share, typer.Option("--by", help="What to tell apart.")] = Share.PROJECT,
+    by: Annotated[
+        Share, typer.Option("--by", help="What to tell apart: project, run or attribute.")
+    ] = Share.PROJECT,
     *,
     output: Output,
 ) -> None:

@@ -58,11 +58,11 @@ def number_text(value: float) -> str:
     >>> number_text(0.1), number_text(float("-inf")), number_text(3)
     ('0.1', '-Infinity', '3')
     """
-    if isinstance(value, float) and not math.isfinite(value):
-        if math.isnan(value):
-            return "NaN"
+    if value != value:
+        return "NaN"
+    if value in (math.inf, -math.inf):
         return "Infinity" if value > 0 else "-Infinity"
-    return float.__repr__(value) if isinstance(value, float) else str(value)
+    return str(value)
 
 
 def shown(value: object, *, beside_others: bool = False) -> str:
@@ -93,10 +93,19 @@ def shown(value: object, *, beside_others: bool = False) -> str:
         or value[0] in '" '
         or value[-1] == " "
         or not value.isprintable()
-        or (beside_others and _LOOKS_OTHERWISE.fullmatch(value))
+        or (beside_others and looks_otherwise(value))
     ):
         return to_json(value)
     return str(value)
+
+
+def looks_otherwise(text: str) -> bool:
+    """Return whether a text reads like a number, a truth value or another that is no text.
+
+    >>> looks_otherwise("1e3"), looks_otherwise("NaN"), looks_otherwise("resnet18")
+    (True, True, False)
+    """
+    return _LOOKS_OTHERWISE.fullmatch(text) is not None
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:

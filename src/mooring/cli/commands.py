@@ -31,7 +31,7 @@ _FormatOption = Annotated[
     Format | None,
     typer.Option(
         "--format",
-        help="How to write the result. Default: table on a terminal, markdown elsewhere.",
+        help="table, json, jsonl, csv or markdown. Default: table on a terminal, else markdown.",
         show_default=False,
     ),
 ]
@@ -168,13 +168,13 @@ def command(
     return enter
 
 
-def make_group(help: str) -> typer.Typer:
-    """Return an empty group of commands."""
+def make_group(help: str, *, completion: bool = False) -> typer.Typer:
+    """Return an empty group of commands; `completion` adds the options that install it."""
     return typer.Typer(
         cls=Group,
         help=help,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=completion,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )

@@ -11,8 +11,8 @@ import typer
 from mooring.cli.cells import shown
 from mooring.cli.commands import Misuse, command
 from mooring.cli.lookup import (
-    find_project,
     find_run,
+    find_table,
     read_rows,
     reading,
     table_of,
@@ -101,11 +101,12 @@ def set_(
     if (where_key is None) != (where_value is None):
         raise Misuse("--where-key and --where-value belong together")
     cell = value if as_text else parse_cell(value)
+    meant: list[object] = []
     with reading(db) as store:
         if where_key is None:
-            project = find_project(store, table_of(table))
+            project = find_table(store, table)
             keys = None if track_id is None else [find_run(store, track_id, project).key]
-            meant, found = [], store.count_events(project, keys)
+            found = store.count_events(project, keys)
         else:
             meant, found = _cells_meant(store, table, track_id, where_key, str(where_value))
     if dry_run:
@@ -129,7 +130,7 @@ def delete(
 ) -> None:
     """Move a run with its rows to the trash, out of every reader's sight."""
     with writing(db) as store:
-        run = find_run(store, track_id, find_project(store, table_of(table)))
+        run = find_run(store, track_id, find_table(store, table))
         rows = _rows(store.count_events(run.project, [run.key]))
         how = "for good" if for_good else "to the trash"
         if dry_run:
@@ -190,7 +191,8 @@ def copy(
     """Copy the rows of a tracker's tables that the target lacks."""
     from mooring.tracker import copy as copy_tables
 
-    copied = copy_tables(source, target, assets=assets, tables=table or None)
+    with output.progress("copying") as progress:
+        copied = copy_tables(source, target, assets=assets, tables=table or None, progress=progress)
     output.say(f"copied {_rows(copied)} from {source} to {target}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain
 
-from mooring.cli.cells import escaped, number_text, plain, shown, to_json
+from mooring.cli.cells import escaped, looks_otherwise, number_text, plain, shown, to_json
 from mooring.cli.table import Table
 
 
@@ -59,7 +59,7 @@ def json_array(table: Table) -> Iterator[str]:
 def csv_lines(table: Table, *, for_terminal: bool = False) -> Iterator[str]:
     """Yield CSV with a header.
 
-    Texts keep every character, unless it goes to a terminal, which would obey some of them.
+    Texts that look like numbers are quoted. Texts keep every character, unless it goes to a terminal, which would obey some of them.
 
     >>> list(csv_lines(Table(["x", "y"], [(1, "a,b"), (None, "")])))
     ['x,y\\n', '1,"a,b"\\n', ',""\\n']
@@ -132,7 +132,8 @@ def _csv_cell(value: object) -> str:
     text = plain(value)
     if not isinstance(text, str):
         text = to_json(text)
-    if not text or text != text.strip() or any(char in text for char in ',"\r\n'):
+    needed = not text or text != text.strip() or any(char in text for char in ',"\r\n')
+    if needed or (isinstance(value, str) and looks_otherwise(text)):
         return '"' + text.replace('"', '""') + '"'
     return text
 

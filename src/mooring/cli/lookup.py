@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
-from mooring.errors import InvalidInput, ProjectNotFound, RunNotFound
+from mooring.errors import InvalidInput, ProjectNotFound, RunNotFound, TableNotFound
 from mooring.model import ProjectName, RunInfo, RunKind
 from mooring.store import open_store
 from mooring.store.contract import RunQuery, Store
@@ -36,7 +36,18 @@ def table_of(name: str) -> str:
     """
     from mooring.tracker.tracker import table_project
 
-    return table_project("events" if name == "default" else name)
+    return table_project(name)
+
+
+def find_table(store: Store, name: str) -> str:
+    """Return the project of a tracker's table; `TableNotFound` when it is not there."""
+    project = table_of(name)
+    known = store.list_projects()
+    if project not in known:
+        tables = [table.removeprefix("local/") for table in known if table.startswith("local/")]
+        where = f"{store.address}, which has {', '.join(tables[:10]) or 'none'}"
+        raise TableNotFound(name, where=where, known=tables)
+    return project
 
 
 def read_rows(
@@ -54,7 +65,7 @@ def read_rows(
     """
     from mooring.tracker.frames import RESERVED, run_ids, to_arrow
 
-    project = find_project(store, table_of(table))
+    project = find_table(store, table)
     keys = None if track_id is None else [find_run(store, track_id, project).key]
     wanted = None if columns is None else [name for name in columns if name not in RESERVED]
     events = store.read_events(project, keys, columns=wanted, first=first, last=last)
@@ -66,7 +77,7 @@ def list_column_names(store: Store, table: str) -> Sequence[str]:
     """Return the names of a table's columns, the tracker's own two first."""
     from mooring.tracker.frames import TIMESTAMP, TRACK_ID
 
-    project = find_project(store, table_of(table))
+    project = find_table(store, table)
     return [TRACK_ID, TIMESTAMP, *(column.name for column in store.list_columns(project))]
 
 

@@ -27,7 +27,10 @@ TableOption = Annotated[
     typer.Option("--table", help="Table of the tracker; 'default' is another name of 'events'."),
 ]
 EngineOption = Annotated[
-    Engine, typer.Option("--engine", help="Accepted for xetrack's sake; changes nothing.")
+    Engine,
+    typer.Option(
+        "--engine", help="sqlite or duckdb; accepted for xetrack's sake, changes nothing."
+    ),
 ]
 TrackIdOption = Annotated[
     str | None, typer.Option("--track-id", help="Only rows of this run.", show_default=False)

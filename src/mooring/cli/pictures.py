@@ -88,7 +88,7 @@ def draw_file(picture: Picture, target: str, kind: str, *, overwrite: bool) -> N
 
 def _import_plotille() -> Any:
     try:
-        import plotille
+        import plotille  # type: ignore[import-untyped]
     except ImportError:
         raise MissingExtra("plotille", extra="plot") from None
     return plotille

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import command
-from mooring.cli.lookup import find_project, list_column_names, read_rows, reading, table_of
+from mooring.cli.lookup import find_table, list_column_names, read_rows, reading
 from mooring.cli.options import EVENTS, Db, Engine, EngineOption, TableOption, TrackIdOption
 from mooring.cli.output import Output
 from mooring.cli.table import Table
@@ -61,7 +61,7 @@ def columns(
 ) -> None:
     """List the columns of a tracker's table, with their types in SQL."""
     with reading(db) as store:
-        known = store.list_columns(find_project(store, table_of(table)))
+        known = store.list_columns(find_table(store, table))
         own = [("track_id", "VARCHAR"), ("timestamp", "VARCHAR")]
         rows = [*own, *((column.name, column.sql_type) for column in known)]
         output.table(Table(["column", "type"], rows))

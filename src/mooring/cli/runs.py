@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from mooring.errors import TypeMismatch
 from mooring.model import AttributeType, FileRef, RunInfo
 from mooring.model.steps import step_from_micros
 from mooring.store.contract import Lineage, PathSelector, RunQuery, SeriesQuery, Store
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _COLUMNS = (
     "sys/id",
@@ -227,10 +230,9 @@ def _attributes(
     return found
 
 
-def _listed(values: object) -> list[object]:
-    """Return a list of Python's values from a sequence or an array."""
-    to_list = getattr(values, "tolist", None)
-    return to_list() if to_list else list(values)  # type: ignore[no-any-return, call-overload]
+def _listed(values: Sequence[Any] | np.ndarray) -> list[Any]:
+    """Return Python's values of a sequence or an array."""
+    return list(values) if isinstance(values, Sequence) else values.tolist()
 
 
 def _series_row(store: Store, run: RunInfo, path: str, type_: AttributeType) -> Sequence[object]:
