@@ -59,7 +59,8 @@ def json_array(table: Table) -> Iterator[str]:
 def csv_lines(table: Table, *, for_terminal: bool = False) -> Iterator[str]:
     """Yield CSV with a header.
 
-    Texts that look like numbers are quoted. Texts keep every character, unless it goes to a terminal, which would obey some of them.
+    Texts that look like numbers are quoted, and all keep every character, unless it goes to a
+    terminal, which would obey some of them.
 
     >>> list(csv_lines(Table(["x", "y"], [(1, "a,b"), (None, "")])))
     ['x,y\\n', '1,"a,b"\\n', ',""\\n']

@@ -89,5 +89,5 @@ def ls(
             raise AttributeNotFound(column, where=f"table {table!r}", known=known)
         values = read_rows(store, table, track_id=track_id, columns=[column])
         if unique:
-            values = values.group_by([column], use_threads=False).aggregate([])
+            values = type(values).from_arrays([values.column(0).unique()], schema=values.schema)
         output.table(Table.of_arrow(values))

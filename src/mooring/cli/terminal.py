@@ -10,7 +10,7 @@ from mooring.cli.table import Table
 
 _FOLDED_WIDTH = 16
 """Cells wider than this can be folded to it before a column is left out."""
-_MARGIN = 2
+_MARGIN = 3
 
 
 def write_table(table: Table, stream: TextIO, *, width: int | None = None) -> Sequence[str]:
