@@ -8,5 +8,6 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command `mooring` on the arguments of the process."""
     from mooring.cli.app import app
+    from mooring.cli.startup import OWN_PROCESS
 
-    app(prog_name="mooring")
+    app(prog_name="mooring", obj=OWN_PROCESS)

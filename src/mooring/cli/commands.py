@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from mooring.cli.cells import escaped
 from mooring.cli.formats import Format
 from mooring.cli.output import Output
+from mooring.cli.startup import OWN_PROCESS, begin_without_pandas
 from mooring.errors import MooringError
 
 FAILED, PARTLY = 1, 3
@@ -65,6 +66,12 @@ class Command(TyperCommand):
             elif missing and given:
                 raise Misuse(self._hint(ctx, given, missing), ctx=ctx)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        if ctx.obj == OWN_PROCESS and self._takes_store():
+            begin_without_pandas()
+        return super().invoke(ctx)
 
     def _takes_store(self) -> bool:
         return bool(self.params) and self.params[0].name in _STORE_PARAMETERS
