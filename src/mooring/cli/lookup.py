@@ -14,6 +14,9 @@ from mooring.store.contract import RunQuery, Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
+OWN_COLUMNS = ("track_id", "timestamp")
+"""Columns of every tracker's table, which the tracker fills in."""
+
 _KINDS = tuple(RunKind)
 _COMPARED_RUNS = 1_000
 
@@ -67,18 +70,18 @@ def read_rows(
 
     project = find_table(store, table)
     keys = None if track_id is None else [find_run(store, track_id, project).key]
-    wanted = None if columns is None else [name for name in columns if name not in RESERVED]
+    if columns is None:
+        columns = [*OWN_COLUMNS, *(column.name for column in store.list_columns(project))]
+    wanted = [name for name in columns if name not in RESERVED]
     events = store.read_events(project, keys, columns=wanted, first=first, last=last)
     rows = to_arrow(events, run_ids(store, events))
-    return rows if columns is None else rows.select(list(columns))
+    return rows.select(list(columns))
 
 
 def list_column_names(store: Store, table: str) -> Sequence[str]:
     """Return the names of a table's columns, the tracker's own two first."""
-    from mooring.tracker.frames import TIMESTAMP, TRACK_ID
-
     project = find_table(store, table)
-    return [TRACK_ID, TIMESTAMP, *(column.name for column in store.list_columns(project))]
+    return [*OWN_COLUMNS, *(column.name for column in store.list_columns(project))]
 
 
 def find_project(store: Store, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import command
-from mooring.cli.lookup import find_table, list_column_names, read_rows, reading
+from mooring.cli.lookup import OWN_COLUMNS, find_table, list_column_names, read_rows, reading
 from mooring.cli.options import EVENTS, Db, Engine, EngineOption, TableOption, TrackIdOption
 from mooring.cli.output import Output
 from mooring.cli.table import Table
@@ -62,7 +62,7 @@ def columns(
     """List the columns of a tracker's table, with their types in SQL."""
     with reading(db) as store:
         known = store.list_columns(find_table(store, table))
-        own = [("track_id", "VARCHAR"), ("timestamp", "VARCHAR")]
+        own = [(name, "VARCHAR") for name in OWN_COLUMNS]
         rows = [*own, *((column.name, column.sql_type) for column in known)]
         output.table(Table(["column", "type"], rows))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mooring.cli.commands import command, make_group
-from mooring.cli.lookup import list_column_names, read_rows, reading
+from mooring.cli.lookup import OWN_COLUMNS, list_column_names, read_rows, reading
 from mooring.cli.options import (
     EVENTS,
     ColumnArgument,
@@ -40,7 +40,6 @@ _STATISTICS = (
     "top",
     "frequency",
 )
-_OWN_COLUMNS = ("track_id", "timestamp")
 
 
 def add_to(group: typer.Typer) -> None:
@@ -76,7 +75,7 @@ def describe(
     """
     with reading(db) as store:
         known = list_column_names(store, table)
-        wanted = _split(columns, known, table) if columns else known[len(_OWN_COLUMNS) :]
+        wanted = _split(columns, known, table) if columns else known[len(OWN_COLUMNS) :]
         rows = read_rows(store, table, track_id=track_id, columns=wanted)
     described = [_describe(rows, name) for name in wanted]
     shown = [name for name in _STATISTICS if any(name in one for one in described)]
@@ -125,24 +124,14 @@ def _extreme(
     with reading(db) as store:
         _split(column, list_column_names(store, table), table, separator=None)
         rows = read_rows(store, table, track_id=track_id)
-    if column in rows.column_names:  # else no row in question has it
-        field, values = rows.schema.field(column), rows.column(column)
-        if is_mixed(field):
-            raise InvalidInput(
-                f"column {column!r} holds numbers beside texts, which do not compare"
-            )
-        if pa.types.is_floating(field.type):  # NaN is neither high nor low
-            values = pc.if_else(pc.is_nan(values), None, values)
-        extreme = pc.min_max(values)["max" if highest else "min"]
-        found = (
-            pc.equal(values, extreme)
-            if extreme.is_valid
-            else pc.is_null(rows[0], nan_is_null=False)
-        )
-        rows = rows.filter(found)
-    else:
-        rows = rows.slice(0, 0)
-    output.table(Table.of_arrow(rows))
+    field, values = rows.schema.field(column), rows.column(column)
+    if is_mixed(field):
+        raise InvalidInput(f"column {column!r} holds numbers beside texts, which do not compare")
+    if pa.types.is_floating(field.type):  # NaN is neither high nor low
+        values = pc.if_else(pc.is_nan(values), None, values)
+    extreme = pc.min_max(values)["max" if highest else "min"]
+    found = rows.filter(pc.equal(values, extreme)) if extreme.is_valid else rows.slice(0, 0)
+    output.table(Table.of_arrow(found))
 
 
 def _describe(rows: pa.Table, name: str) -> dict[str, object]:

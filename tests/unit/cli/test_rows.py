@@ -41,6 +41,14 @@ def test_values_come_through(mooring: Any, db: str) -> None:
     assert [json.loads(line) for line in lines] == rows
 
 
+def test_columns_are_those_of_the_table(mooring: Any, db: str) -> None:
+    header = mooring("head", db, "--format", "csv").stdout.splitlines()[0]
+    for arguments in (("head", "--n", "1"), ("tail", "--n", "1")):
+        command, *rest = arguments
+        printed = mooring(command, db, *rest, "--format", "csv").stdout
+        assert printed.splitlines()[0] == header
+
+
 def test_other_table(mooring: Any, db: str) -> None:
     with Tracker(db, table="predictions", on_error="raise") as tracker:
         tracker.log({"label": 7})
