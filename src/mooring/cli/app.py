@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli import assets, care, config, edits, plot, rows, runs, sql, stats
+from mooring.cli import assets, cache, care, config, edits, plot, rows, runs, sql, stats
 from mooring.cli.commands import make_group
 
 app = make_group(
@@ -41,6 +41,7 @@ rows.add_to(app)
 edits.add_to(app)
 sql.add_to(app)
 assets.add_to(app)
+cache.add_to(app)
 stats.add_to(app)
 plot.add_to(app)
 runs.add_to(app)
