@@ -91,8 +91,8 @@ def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
         arrow.select(partial).to_pandas(types_mapper=types.get),
         pd.DataFrame({field.name: to_series(field, arrow[field.name]) for field in mixed}),
     ]
-    whole: pd.DataFrame = pd.concat(frames, axis=1)
-    return whole.loc[:, arrow.column_names]
+    whole: pd.DataFrame = pd.concat(frames, axis=1).reindex(columns=arrow.column_names)
+    return whole
 
 
 def to_row(table: EventTable, ids: Mapping[int, str], index: int) -> dict[str, Any]:

@@ -720,10 +720,10 @@ class Tracker:
 def table_project(table: str) -> str:
     """Return the project that a tracker's table is. `default` is another name of `events`.
 
-    >>> table_project("predictions"), table_project("default")
-    ('local/predictions', 'local/events')
+    >>> table_project("predictions"), table_project("default"), table_project("team/digits")
+    ('local/predictions', 'local/events', 'team/digits')
     """
-    return str(ProjectName.parse(f"local/{DEFAULT_TABLE if table == 'default' else table}"))
+    return str(ProjectName.parse(DEFAULT_TABLE if table == "default" else table))
 
 
 def _open_run(store: Store, project: str, track_id: str | None) -> RunInfo:
