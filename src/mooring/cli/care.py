@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import FAILED, command
-from mooring.cli.lookup import find_project, reading, writing
+from mooring.cli.lookup import deriving, find_project, reading, writing
 from mooring.cli.options import DryRunOption, ProjectOption, StoreArgument
 from mooring.cli.output import Output
 from mooring.cli.table import Table
@@ -52,7 +52,7 @@ def compact(
 ) -> None:
     """Seal points in Parquet files, drop what was deleted for good, free the disk."""
     if dry_run:
-        with reading(store) as opened:
+        with deriving(store) as opened:
             name = project and find_project(opened, project)
             _tell_unsealed(_measure(opened), name, events, output)
         return
@@ -114,7 +114,7 @@ def du(
     of rows in a shared file, and log_bytes by attribute, too; a file that several name counts for
     each. What the whole store takes on the disk, which is exact, is told on standard error.
     """
-    with reading(store) as opened:
+    with deriving(store) as opened:
         usage = _measure(opened, by)
     names = ["project", *([] if by is Share.PROJECT else [str(by)])]
     rows = [

@@ -22,6 +22,8 @@ _LOOKS_OTHERWISE = re.compile(
     re.IGNORECASE,
 )
 
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
 
 def plain(value: object) -> Any:
     """Return a value as JSON can hold it.
@@ -58,11 +60,8 @@ def number_text(value: float) -> str:
     >>> number_text(0.1), number_text(float("-inf")), number_text(3)
     ('0.1', '-Infinity', '3')
     """
-    if value != value:
-        return "NaN"
-    if value in (math.inf, -math.inf):
-        return "Infinity" if value > 0 else "-Infinity"
-    return str(value)
+    text = str(value)
+    return _NOT_FINITE.get(text, text)
 
 
 def shown(value: object, *, beside_others: bool = False) -> str:

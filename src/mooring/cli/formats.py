@@ -5,12 +5,15 @@ All but Markdown are written row by row. The fifth, for terminals, is in `termin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain
 
 from mooring.cli.cells import escaped, looks_otherwise, number_text, plain, shown, to_json
 from mooring.cli.table import Table
+
+_QUOTED = re.compile(r"[\",\r\n]|^\s|\s$|^$")
 
 
 class Format(StrEnum):
@@ -124,17 +127,20 @@ def _record(table: Table, row: Sequence[object]) -> Mapping[str, object]:
 
 
 def _csv_cell(value: object) -> str:
+    kind = type(value)
+    if kind is float or kind is int:
+        return number_text(value)  # type: ignore[arg-type]
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return number_text(value)
+    if kind is not str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (int, float)):
+            return number_text(value)
     text = plain(value)
     if not isinstance(text, str):
         text = to_json(text)
-    needed = not text or text != text.strip() or any(char in text for char in ',"\r\n')
-    if needed or (isinstance(value, str) and looks_otherwise(text)):
+    if _QUOTED.search(text) or (kind is str and looks_otherwise(text)):
         return '"' + text.replace('"', '""') + '"'
     return text
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
-from mooring.errors import InvalidInput, ProjectNotFound, RunNotFound, TableNotFound
+from mooring.errors import InvalidInput, ProjectNotFound, RunNotFound, StoreReadOnly, TableNotFound
 from mooring.model import ProjectName, RunInfo, RunKind
 from mooring.store import open_store
 from mooring.store.contract import RunQuery, Store
@@ -22,8 +22,25 @@ _COMPARED_RUNS = 1_000
 
 
 def reading(address: str) -> AbstractContextManager[Store]:
-    """Open a store for reading; `StoreNotFound` when there is none."""
-    return closing(open_store(address, read_only=True, create=False))
+    """Open a store to read rows of tables; `StoreNotFound` when there is none.
+
+    One of an older format, which can only be read once it is brought up to date, is.
+    """
+    try:
+        return closing(open_store(address, read_only=True, create=False))
+    except StoreReadOnly:
+        return closing(open_store(address, create=False))
+
+
+def deriving(address: str) -> AbstractContextManager[Store]:
+    """Open a store to read what is derived from its log: runs, attributes, aggregates.
+
+    What this derives is kept for the next time, where the file may be written.
+    """
+    try:
+        return closing(open_store(address, create=False))
+    except StoreReadOnly:
+        return closing(open_store(address, read_only=True, create=False))
 
 
 def writing(address: str) -> AbstractContextManager[Store]:

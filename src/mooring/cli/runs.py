@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mooring.cli.commands import Misuse, command, make_group
-from mooring.cli.lookup import choose_projects, find_run, list_runs, reading
+from mooring.cli.lookup import choose_projects, deriving, find_run, list_runs
 from mooring.cli.options import ProjectOption, RunArgument, StoreArgument
 from mooring.cli.output import Output
 from mooring.cli.table import Table
@@ -90,7 +90,7 @@ def runs(
     from mooring.query import Field, Sort, parse
 
     paths = _split(columns)
-    with reading(store) as opened:
+    with deriving(store) as opened:
         chosen = choose_projects(opened, project)
         sort = None if sort_by is None else Sort(Field(sort_by), ascending=ascending)
         if sort is None and ascending:
@@ -126,7 +126,7 @@ def show(
     output: Output,
 ) -> None:
     """Show a run: its attributes, its series with what is known of them, its files."""
-    with reading(store) as opened:
+    with deriving(store) as opened:
         found = find_run(opened, run, project)
         columns = opened.read_attributes([found.key], PathSelector())
         single, points, files = [], [], []
@@ -178,7 +178,7 @@ def series(
     """Show the points of a series: step, time (UTC), value."""
     if tail is not None and buckets is not None:
         raise Misuse("--tail and --buckets contradict each other")
-    with reading(store) as opened:
+    with deriving(store) as opened:
         found = find_run(opened, run, project)
         type_, _ = opened.get_value(found.key, path)
         if not type_.is_series:
@@ -193,7 +193,7 @@ def series(
 
 def projects(store: StoreArgument, *, output: Output) -> None:
     """List the projects of a store. A tracker's table is the project local/TABLE."""
-    with reading(store) as opened:
+    with deriving(store) as opened:
         rows = []
         for name in opened.list_projects():
             known = list_runs(opened, name)

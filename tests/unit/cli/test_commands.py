@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import typer
 
 from mooring.cli.app import app
 from mooring.errors import StoreNotFound
+
+UPGRADE = Path(__file__).parents[2] / "upgrade"
 
 
 def _commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -81,6 +85,25 @@ def test_foreign_file_is_an_error(mooring: Any, tmp_path: Path) -> None:
     done = mooring("head", "notes.db")
     assert done.exit_code == 1
     assert "notes.db" in done.stderr
+
+
+def test_store_of_an_older_format_is_read(mooring: Any, tmp_path: Path) -> None:
+    shutil.copytree(UPGRADE / "format-1", tmp_path, dirs_exist_ok=True)
+    assert mooring("doctor", "runs.db").exit_code == 0
+    projects = json.loads(mooring("projects", "runs.db", "--json").stdout)
+    assert [bool(project["runs"]) for project in projects] == [True] * len(projects) != []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_store_that_may_not_be_written_is_read(mooring: Any, store: str, tmp_path: Path) -> None:
+    expected = mooring("runs", store).stdout
+    (tmp_path / store).chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        assert mooring("runs", store).stdout == expected
+        assert mooring("delete", store, "alpha").exit_code == 1
+    finally:
+        tmp_path.chmod(0o755)
 
 
 def test_debug_shows_the_traceback(mooring: Any, monkeypatch: pytest.MonkeyPatch) -> None:
