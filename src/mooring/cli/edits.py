@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from typing import Annotated
 
@@ -139,10 +140,11 @@ def delete(
             return output.say(f"would delete run {run.run_id} with {rows} {how}")
         if not for_good:
             store.trash_runs([run.key])
+            words = ["mooring", "restore", db, run.run_id]
+            words += [] if run.project == table_of(EVENTS) else ["--table", table]
             return output.say(
                 f"moved run {run.run_id} with {rows} to the trash; "
-                f"to take it out: mooring restore {db} {run.run_id}"
-                + ("" if table in (EVENTS, "default") else f" --table {table}")
+                f"to take it out: {shlex.join(words)}"
             )
         if not yes:
             _confirm(f"delete run {run.run_id} with {rows} for good?")

@@ -227,6 +227,14 @@ def test_no_escape_of_a_value_reaches_the_terminal(format: str, tmp_path: Path) 
     assert "\x1b" not in errors
 
 
+def test_letters_that_the_output_lacks_are_escaped(tmp_path: Path) -> None:
+    with Tracker(tmp_path / "runs.db", on_error="raise") as tracker:
+        tracker.log({"name": "\u03b1-\U0001f600"})
+    done = run("ls", "runs.db", "name", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "\\u03b1-\\U0001f600" in done.stdout
+
+
 def test_progress_stays_off_a_pipe(folder: Path) -> None:
     done = run("compact", "database.db", "--events", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")

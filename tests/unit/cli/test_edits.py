@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mooring import Reader
+from mooring import Reader, Tracker
 from mooring.cli.edits import parse_cell
 
 
@@ -104,6 +105,15 @@ def test_delete_goes_to_the_trash_and_back(mooring: Any, db: str) -> None:
     assert mooring(*told).exit_code == 0
     assert mooring("head", db, "--json").stdout == before
     assert "not in the trash" in mooring(*told).stderr
+
+
+def test_hint_to_restore_can_be_pasted(mooring: Any) -> None:
+    with Tracker("my runs.db", track_id="first run", table="other", on_error="raise") as tracker:
+        tracker.log({"accuracy": 0.5})
+    done = mooring("delete", "my runs.db", "first run", "--table", "other")
+    told = shlex.split(done.stderr.strip().rpartition("mooring ")[2])
+    assert mooring(*told).exit_code == 0
+    assert "0.5" in mooring("head", "my runs.db", "--table", "other").stdout
 
 
 def test_delete_for_good_asks(mooring: Any, db: str) -> None:
