@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from mooring.store import open_store
 from mooring.store.contract import Store
@@ -18,9 +18,13 @@ from mooring.tracker.tracker import DEFAULT_TABLE, table_project
 if TYPE_CHECKING:
     import pandas as pd
 
+_Reader = TypeVar("_Reader", bound="Reader")
+
 
 class Reader:
     """Reads a tracker's table, also while others write to it. Changes and creates nothing.
+
+    A file that xetrack wrote is read in place, see `mooring.tracker.xetrack.reader`.
 
     Parameters
     ----------
@@ -40,6 +44,10 @@ class Reader:
     >>> Reader(tracker.store).to_df()["accuracy"].tolist()
     [0.9]
     """
+
+    def __new__(cls, db: StoreArgument | None = None, *args: object, **options: object) -> Self:
+        """Return a reader of files of xetrack when `db` is one, see `XetrackReader`."""
+        return super().__new__(_reader_class(cls, db))
 
     def __init__(self, db: StoreArgument | None = None, table: str = DEFAULT_TABLE) -> None:
         self._project = table_project(table)
@@ -134,3 +142,17 @@ class Reader:
         if found is None:
             raise run_not_found(self._store, self._project, track_id)
         return found.key
+
+
+def _reader_class(cls: type[_Reader], db: StoreArgument | None) -> type[_Reader]:
+    """Return the class of a reader: that of the files of another program, where it is one."""
+    address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
+    if cls is not Reader or not isinstance(address, (str, os.PathLike)):
+        return cls
+    from mooring.tracker.xetrack import is_xetrack_file
+
+    if not is_xetrack_file(address):
+        return cls
+    from mooring.tracker.xetrack.reader import XetrackReader
+
+    return XetrackReader  # type: ignore[return-value]
