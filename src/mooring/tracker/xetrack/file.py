@@ -237,15 +237,23 @@ class XetrackFile:
             found = self._table(connection, table)
             yield from iter_batches(connection, found, batch_rows)
 
-    def read_records(self, table: str) -> Sequence[tuple[Any, ...]]:
-        """Return the rows of one of the tables that an export by Mooring adds; () without it."""
+    def read_records(
+        self, name: str, columns: Sequence[str], table: str
+    ) -> Sequence[tuple[Any, ...]]:
+        """Return what one of the tables that an export by Mooring adds tells of a table.
+
+        `()` when the file has no such table with these columns.
+        """
         with self._connect() as connection:
-            known = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
-            ).fetchone()
-            if not table.startswith(OWN_PREFIX) or known is None:
+            found = connection.execute("SELECT name FROM pragma_table_info(?)", (name,))
+            if not {(column,) for column in columns} <= set(found):
                 return ()
-            return fetch(connection, f"SELECT * FROM {quote(table)} ORDER BY rowid", [])
+            listed = ", ".join(f"t.{quote(column)}" for column in columns)
+            return fetch(
+                connection,
+                f"SELECT {listed} FROM {quote(name)} t WHERE t.{quote(columns[0])} = ?",
+                [table],
+            )
 
     # assets
 
