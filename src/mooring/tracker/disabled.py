@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from mooring.errors import AttributeNotFound
 from mooring.model import RunInfo, RunSpec, now_micros
-from mooring.store.contract import EventTable
+from mooring.store.contract import EventTable, RunPage
 
 
 class DiscardingWriter:
@@ -69,6 +69,10 @@ class DiscardingStore:
     def find_run(self, project: str, **names: str | None) -> None:
         """Find nothing."""
 
+    def query_runs(self, query: object) -> RunPage:
+        """Return no run."""
+        return RunPage((), 0)
+
     def get_runs(self, keys: Sequence[int]) -> Sequence[RunInfo]:
         """Return no run."""
         return ()
@@ -102,6 +106,10 @@ class DiscardingStore:
 
     def list_columns(self, project: str) -> Sequence[Any]:
         """Return no columns."""
+        return ()
+
+    def list_attributes(self, keys: object, select: object, **options: object) -> Sequence[Any]:
+        """Return no attribute."""
         return ()
 
     def read_attributes(self, keys: Sequence[int], select: object) -> Sequence[Any]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 
 from mooring.model import STEP_SCALE, AttributeType
@@ -25,6 +26,7 @@ from mooring.store.sqlite import experiments
 from mooring.store.sqlite.aggregates import AttributeRow
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import column_value, encode_set
+from mooring.store.sqlite.columns import TableColumns
 from mooring.store.sqlite.cycles import no_search_for_cycles
 from mooring.store.sqlite.database import Database, fold_state
 from mooring.store.sqlite.schema import (
@@ -81,9 +83,12 @@ class _Changes:
 class Fold:
     """Keeps the derived tables of a store current."""
 
-    def __init__(self, database: Database, catalog: Catalog, reader: SeriesReader) -> None:
+    def __init__(
+        self, database: Database, catalog: Catalog, columns: TableColumns, reader: SeriesReader
+    ) -> None:
         self._database = database
         self._catalog = catalog
+        self._columns = columns
         self._reader = reader
         self._name = catalog.system("sys/name")
 
@@ -118,7 +123,8 @@ class Fold:
         batches = self._take(connection, before[0], changes)
         pieces: dict[Key, list[Series]] = {}
         for run, batch in batches.items():
-            for series in decode_log(self._catalog, run, batch.points, None, {}):
+            columns = partial(self._columns.of_runs, connection, [run])
+            for series in decode_log(self._catalog, run, batch.points, None, {}, columns):
                 pieces.setdefault((run, series.path), []).append(series)
         existing = self._existing(connection, batches, pieces)
         accepted = self._settle_types(batches, pieces, existing, changes)

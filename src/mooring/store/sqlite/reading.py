@@ -54,14 +54,14 @@ class Reading:
     ) -> None:
         self._catalog = catalog
         segments = SegmentFolder(data / "segments")
-        self.series = SeriesReader(catalog, segments)
+        self.series = SeriesReader(catalog, columns, segments)
         self.attributes = AttributeReader(catalog)
-        self.fold = Fold(database, catalog, self.series)
+        self.fold = Fold(database, catalog, columns, self.series)
         self.sealer = Sealer(database, catalog, columns, segments, self.series)
         cache = TableCache(data / "tables")
         self.events = EventRows(database, catalog, columns, self.sealer, self.fold, cache)
         self.bulk = BulkWriter(database, catalog, self.sealer, self.fold)
-        self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series)
+        self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series, cache)
 
     def read_series(
         self,

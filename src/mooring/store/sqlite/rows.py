@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.json as pj
 
-from mooring.store.cells import loads
+from mooring.model import AttributeType
+from mooring.store.cells import decode_cell, loads, series_type
 from mooring.store.contract import EventTable
 from mooring.store.sqlite.schema import LOG_EVENT
+from mooring.store.sqlite.segments import object_array
 from mooring.store.sqlite.views import BOOL, FLOAT, INT, TEXT, ViewColumn
-from mooring.store.tables import column_of, empty
+from mooring.store.tables import column_of, empty, is_mixed, to_cells
 
 _BLOCK_BYTES = 64 << 20
 _BLOCK_ROWS = 200_000
@@ -128,3 +130,48 @@ def _parse_any(data: bytes, count: int, columns: Sequence[ViewColumn]) -> pa.Tab
     if not built:
         return empty(count)
     return pa.table([array for _, array in built], schema=pa.schema([field for field, _ in built]))
+
+
+def points(
+    data: Sequence[str], columns: Sequence[ViewColumn], wanted: Collection[int] | None
+) -> Iterator[tuple[int, AttributeType, np.ndarray, np.ndarray]]:
+    """Yield the points that rows of a table are: path, type, which of the rows, values."""
+    table = parse("\n".join(data).encode(), len(data), columns)
+    paths = {column.name: column.path for column in columns}
+    for field in table.schema:
+        path = paths[field.name]
+        if wanted is None or path in wanted:
+            for type_ in _series_types(field):
+                rows, values = points_of(field, table[field.name], type_)
+                if len(rows):
+                    yield path, type_, rows, values
+
+
+def points_of(
+    field: pa.Field, column: pa.ChunkedArray, type: AttributeType
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows of a column are points of a series type, and their values."""
+    if type is AttributeType.FLOAT_SERIES and _is_number(field):
+        numbers: np.ndarray = column.drop_null().cast(pa.float64(), safe=False).to_numpy()
+        return np.flatnonzero(column.is_valid().to_numpy()), numbers
+    found = [(i, c) for i, c in enumerate(to_cells(field, column)) if series_type(c) is type]
+    rows = np.fromiter((i for i, _ in found), np.int64, len(found))
+    if type is AttributeType.FLOAT_SERIES:
+        return rows, np.array([float(decode_cell(cell)) for _, cell in found], np.float64)
+    return rows, object_array([cell for _, cell in found])
+
+
+def _series_types(field: pa.Field) -> tuple[AttributeType, ...]:
+    if is_mixed(field):
+        return tuple(type for type in AttributeType if type.is_series)
+    if _is_number(field):
+        return (AttributeType.FLOAT_SERIES,)
+    return (AttributeType.STRING_SERIES,) if pa.types.is_string(field.type) else ()
+
+
+def _is_number(field: pa.Field) -> bool:
+    return bool(
+        pa.types.is_floating(field.type)
+        or pa.types.is_integer(field.type)
+        or pa.types.is_boolean(field.type)
+    )

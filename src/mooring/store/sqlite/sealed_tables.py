@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from mooring.model import AttributeType
-from mooring.store.cells import decode_cell, loads, series_type
-from mooring.store.sqlite.segments import MIXED_KEY, OpenSegment, object_array
+from mooring.store.cells import loads
+from mooring.store.sqlite.rows import points_of
+from mooring.store.sqlite.segments import MIXED_KEY, OpenSegment
 from mooring.store.sqlite.series import Series
-from mooring.store.tables import column_of, is_mixed, mixed_field, stack, take, to_cells
+from mooring.store.tables import column_of, is_mixed, mixed_field, stack, take
 
 TRACK_ID, TIMESTAMP = "track_id", "timestamp"
 PROJECT, SEQUENCE, STEP = "mooring:project", "mooring:sequence", "mooring:step"
@@ -192,31 +193,9 @@ def from_columns(
         if path not in columns:
             name = column_name(names[path])
             field = mixed_field(name) if name in mixed else table.schema.field(name)
-            columns[path] = _points(field, table[name], type)
+            columns[path] = points_of(field, table[name], type)
         rows, values = columns[path]
         low, high = np.searchsorted(rows, (at, at + count))
         shown = rows[low:high]
         if len(shown):
             yield entry, Series(run, path, type, steps[shown], times[shown], values[low:high])
-
-
-def _points(
-    field: pa.Field, column: pa.ChunkedArray, type: AttributeType
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return which rows of a column are points of a series type, and their values."""
-    if type is AttributeType.FLOAT_SERIES and _is_number(field):
-        numbers: np.ndarray = column.drop_null().cast(pa.float64(), safe=False).to_numpy()
-        return np.flatnonzero(column.is_valid().to_numpy()), numbers
-    found = [(i, c) for i, c in enumerate(to_cells(field, column)) if series_type(c) is type]
-    rows = np.fromiter((i for i, _ in found), np.int64, len(found))
-    if type is AttributeType.FLOAT_SERIES:
-        return rows, np.array([float(decode_cell(cell)) for _, cell in found], np.float64)
-    return rows, object_array([cell for _, cell in found])
-
-
-def _is_number(field: pa.Field) -> bool:
-    return bool(
-        pa.types.is_floating(field.type)
-        or pa.types.is_integer(field.type)
-        or pa.types.is_boolean(field.type)
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,15 @@ from mooring.model import AttributeType
 from mooring.store.cells import decode_cell, loads, series_type
 from mooring.store.contract import Lineage
 from mooring.store.sqlite.catalog import Catalog
+from mooring.store.sqlite.columns import TableColumns
+from mooring.store.sqlite.rows import points
 from mooring.store.sqlite.schema import LOG_EVENT, LOG_POINTS, TYPE_CODES
 from mooring.store.sqlite.segments import SegmentFolder, object_array, value_column
+from mooring.store.sqlite.views import ViewColumn
 
 _IN = 500
+_MANY_EVENTS = 100
+"""Rows of a table that are read as columns rather than one by one."""
 
 
 @dataclass(slots=True)
@@ -86,8 +92,9 @@ def _of_run(series: Series, run: int) -> Series:
 class SeriesReader:
     """Reads series from one snapshot of the store."""
 
-    def __init__(self, catalog: Catalog, segments: SegmentFolder) -> None:
+    def __init__(self, catalog: Catalog, columns: TableColumns, segments: SegmentFolder) -> None:
         self._catalog = catalog
+        self._columns = columns
         self._segments = segments
 
     def read(
@@ -223,7 +230,14 @@ class SeriesReader:
                 (run,),
             ).fetchall()
             if rows:
-                found = decode_log(self._catalog, run, rows, wanted, erased)
+                found = decode_log(
+                    self._catalog,
+                    run,
+                    rows,
+                    wanted,
+                    erased,
+                    partial(self._columns.of_runs, connection, [run]),
+                )
                 self._keep_of_type(connection, run, found, type, pieces)
         return pieces
 
@@ -330,18 +344,23 @@ def decode_log(
     rows: Sequence[LogRow],
     wanted: frozenset[int] | None,
     erased: Mapping[int, int],
+    columns: Callable[[], Sequence[ViewColumn]],
 ) -> list[Series]:
     """Return the points in rows of one run's log, a piece for each path, type and shape.
 
     Points of a piece are in the order of the log, steps unsorted. Pieces of one path are in the
     order of their first row only; where several shapes name one path their rows are merged.
+    `columns()` gives those of the run's table, where many of its rows are among them.
     """
     shapes: dict[int, list[LogRow]] = {}
+    events: list[LogRow] = [row for row in rows if row[3] == LOG_EVENT]
+    if len(events) < _MANY_EVENTS:
+        events = []
     loose: dict[tuple[int, AttributeType], list[tuple[int, int, int, object]]] = {}
     for row in rows:
         if row[4] is not None:
             shapes.setdefault(row[4], []).append(row)
-        elif row[3] == LOG_POINTS or row[3] == LOG_EVENT:
+        elif row[3] == LOG_POINTS or (row[3] == LOG_EVENT and not events):
             for id, cell in loads(row[5]).items():
                 path = int(id)
                 if (wanted is None or path in wanted) and (kind := series_type(cell)):
@@ -349,15 +368,21 @@ def decode_log(
     parts: dict[tuple[int, AttributeType], list[tuple[np.ndarray, ...]]] = {}
     for id, members in shapes.items():
         paths = catalog.shape(id).paths
-        columns = [(i, path) for i, path in enumerate(paths) if wanted is None or path in wanted]
-        if not columns:
+        named = [(i, path) for i, path in enumerate(paths) if wanted is None or path in wanted]
+        if not named:
             continue
         matrix, seqs, steps, times = unpack(members, len(paths))
         # One copy that makes every series contiguous.
         by_path = np.ascontiguousarray(matrix.T) if len(members) > 1 else matrix.T
-        for i, path in columns:
+        for i, path in named:
             parts.setdefault((path, AttributeType.FLOAT_SERIES), []).append(
                 (seqs, steps, times, by_path[i])
+            )
+    if events:
+        head = np.array([row[:3] for row in events], np.int64)
+        for path, kind, at, values in points([row[5] for row in events], columns(), wanted):
+            parts.setdefault((path, kind), []).append(
+                (head[at, 0], head[at, 1], head[at, 2], values)
             )
     for key, cells in loose.items():
         seqs, steps, times = (
