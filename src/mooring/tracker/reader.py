@@ -290,4 +290,3 @@ def _reader_class(cls: type[_Reader], db: StoreArgument | None) -> type[_Reader]
     from mooring.tracker.xetrack.reader import XetrackReader
 
     return XetrackReader  # type: ignore[return-value]
-

@@ -11,6 +11,7 @@ from typing import Any
 import xxhash
 
 from mooring.errors import InvalidValue
+from mooring.tracker.assets import hash_bytes
 from mooring.tracker.xetrack.pickles import read_key, read_text
 
 ASSETS, KEYS, COUNTS = "assets", "keys", "counts"
@@ -73,7 +74,7 @@ def is_compressed(hash_value: str, content: bytes) -> bool | None:
     Compressed content is hashed in pieces, so that a small one that expands to very much costs
     time and no memory.
     """
-    if xxhash.xxh64_hexdigest(content) == hash_value:
+    if hash_bytes(content) == hash_value:
         return False
     hasher = xxhash.xxh64()
     stream = zlib.decompressobj()

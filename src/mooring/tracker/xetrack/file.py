@@ -13,12 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from mooring.errors import (
+    AssetNotFound,
+    AssetUnreadable,
     NotAStore,
-    NotFound,
     RunNotFound,
     StoreClosed,
     StoreCorrupt,
     StoreError,
+    TableNotFound,
 )
 from mooring.store.sqlite.schema import APPLICATION_ID
 from mooring.tracker.xetrack import assets as asset_tables
@@ -26,7 +28,6 @@ from mooring.tracker.xetrack.assets import XetrackAsset
 from mooring.tracker.xetrack.opening import check_file, foreign_error, open_for_reading
 from mooring.tracker.xetrack.tables import (
     BATCH_ROWS,
-    OWN_PREFIX,
     TIMESTAMP,
     TRACK_ID,
     EventsTable,
@@ -97,6 +98,16 @@ class XetrackFile:
     def __repr__(self) -> str:
         return f"XetrackFile({str(self.path)!r})"
 
+    @property
+    def version(self) -> str:
+        """A text that is another one after the file was changed."""
+        parts = []
+        for suffix in ("", "-wal"):
+            with suppress(OSError):
+                status = self.path.with_name(self.path.name + suffix).stat()
+                parts.append(f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}")
+        return " ".join(parts)
+
     # tables
 
     @property
@@ -114,7 +125,7 @@ class XetrackFile:
 
         Raises
         ------
-        NotFound
+        TableNotFound
             When there is none, with those that are there.
         """
         with self._connect() as connection:
@@ -200,9 +211,9 @@ class XetrackFile:
             raise self._no_table(name, tables)
         return tables[name]
 
-    def _no_table(self, name: str, tables: Collection[str]) -> NotFound:
+    def _no_table(self, name: str, tables: Collection[str]) -> TableNotFound:
         where = f"{self.path}, whose tables are {', '.join(map(repr, tables))}"
-        return NotFound(name, where=where, known=tables)
+        return TableNotFound(name, where=where, known=tables)
 
     def _select(
         self,
@@ -272,7 +283,7 @@ class XetrackFile:
 
         Raises
         ------
-        NotFound
+        AssetNotFound
             When there is none, with the closest names.
         """
         with self._connect() as connection:
@@ -285,14 +296,14 @@ class XetrackFile:
             if key in asset.keys:
                 return asset
         known = [*found, *(name for asset in found.values() for name in asset.keys)]
-        raise NotFound(key, where=f"the assets of {self.path}", known=known)
+        raise AssetNotFound(key, where=f"the assets of {self.path}", known=known)
 
     def read_stored(self, key: str) -> tuple[bytes, bool]:
         """Return the content of an asset as the file holds it, and whether it is compressed.
 
         Raises
         ------
-        NotFound
+        AssetNotFound
             When there is no such asset.
         StoreCorrupt
             When the content is not what its hash says.
@@ -328,12 +339,7 @@ class XetrackFile:
         try:
             return pickle.loads(content)
         except Exception as error:
-            raise StoreError(
-                f"asset {key!r} of {self.path} is whole, but cannot be loaded here: "
-                f"{type(error).__name__}: {error}. Install what it was made with, or take its "
-                "bytes by get_bytes()",
-                address=str(self.path),
-            ) from error
+            raise AssetUnreadable(key, error) from error
 
     # life
 
@@ -371,7 +377,7 @@ def is_xetrack_file(path: str | os.PathLike[str]) -> bool:
 
     A file that is missing, or that nothing can be told of, is none.
     """
-    with suppress(StoreError):
+    with suppress(StoreError):  # the store says what it is instead, when it is opened
         XetrackFile(path).close()
         return True
     return False

@@ -45,10 +45,7 @@ def to_arrow(columns: Mapping[str, Sequence[Any]], *, by_time: bool = False) -> 
 
 
 def to_frame(columns: Mapping[str, Sequence[Any]], *, by_time: bool = False) -> pd.DataFrame:
-    """Return columns of SQLite's values as a frame; see `to_arrow`."""
-    import pandas as pd
+    """Return columns of SQLite's values in the frame library in use; see `to_arrow`."""
+    from mooring.tracker.backends import arrow_frame
 
-    from mooring.tracker.frames import to_series
-
-    arrow = to_arrow(columns, by_time=by_time)
-    return pd.DataFrame({field.name: to_series(field, arrow[field.name]) for field in arrow.schema})
+    return arrow_frame(to_arrow(columns, by_time=by_time))

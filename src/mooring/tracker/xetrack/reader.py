@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mooring.errors import InvalidInput, StoreReadOnly
 from mooring.store.contract import Store
 from mooring.store.sqlite.foreign import import_command
+from mooring.tracker.columns import check_engine, common_type
 from mooring.tracker.reader import Reader
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection
 from mooring.tracker.tracker import DEFAULT_TABLE
 from mooring.tracker.xetrack.file import XetrackFile
 from mooring.tracker.xetrack.frames import to_frame
+from mooring.tracker.xetrack.sql import XetrackTables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +44,13 @@ class XetrackReader(Reader):
     0    a-b-1  2023-12-27 11:25:59.2   0.5
     """
 
-    def __init__(self, db: StoreArgument | None = None, table: str = DEFAULT_TABLE) -> None:
+    def __init__(
+        self,
+        db: StoreArgument | None = None,
+        engine: str = "sqlite",
+        table: str = DEFAULT_TABLE,
+    ) -> None:
+        self._engine = check_engine(engine)
         address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
         if not isinstance(address, (str, os.PathLike)):
             raise InvalidInput("a file of xetrack is given by its path")
@@ -57,9 +67,25 @@ class XetrackReader(Reader):
         self._refuse("the file is no store")
 
     @property
+    def db(self) -> str:
+        """Path of the file."""
+        return str(self.file.path)
+
+    @property
+    def dtypes(self) -> dict[str, type]:
+        """Python type of each column's cells; `object` where they are of several types."""
+        columns = self.file.read(self._table)
+        return {name: common_type(set(map(type, cells))) for name, cells in columns.items()}
+
+    @property
     def columns(self) -> set[str]:
         """Names of the table's columns, read anew each time."""
         return {column.name for column in self.file.columns(self._table)}
+
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the file's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(XetrackTables(self.file))
 
     def to_df(
         self, track_id: str | None = None, head: int | None = None, tail: int | None = None
@@ -85,6 +111,11 @@ class XetrackReader(Reader):
         """Return how many rows the table has."""
         return self.file.count_rows(self._table)
 
+    @property
+    def assets(self) -> NoReturn:
+        """There are none of a store: raises `StoreReadOnly`. See `file.list_assets()`, `get`."""
+        self._refuse("its assets are listed by reader.file.list_assets()")
+
     def get(self, key: str) -> Any:
         """Return a logged object by its hash, or by the column that it was logged under last.
 
@@ -107,6 +138,10 @@ class XetrackReader(Reader):
     def delete_run(self, *args: object, **options: object) -> NoReturn:
         """Raise `StoreReadOnly`: the file is read only."""
         self._refuse("delete_run() would change it")
+
+    def restore_run(self, *args: object, **options: object) -> NoReturn:
+        """Raise `StoreReadOnly`: the file is read only."""
+        self._refuse("restore_run() would change it")
 
     def remove_asset(self, *args: object, **options: object) -> NoReturn:
         """Raise `StoreReadOnly`: the file is read only."""
