@@ -61,11 +61,14 @@ def read_entries(
     return assets, texts, unreadable
 
 
-def read_content(connection: sqlite3.Connection, text: str) -> bytes:
-    """Return the bytes that the table holds under a key text."""
+def read_content(connection: sqlite3.Connection, text: str) -> bytes | None:
+    """Return the bytes that the table holds under a key text; None when it has no such key."""
+    if not _has_table(connection, ASSETS):
+        return None
     row = connection.execute(f"SELECT value FROM {ASSETS} WHERE key = ?", (text,)).fetchone()
-    value = row[0] if row else b""
-    return value.encode() if isinstance(value, str) else bytes(value or b"")
+    if row is None:
+        return None
+    return row[0].encode() if isinstance(row[0], str) else bytes(row[0] or b"")
 
 
 def is_compressed(hash_value: str, content: bytes) -> bool | None:
@@ -91,10 +94,14 @@ def is_compressed(hash_value: str, content: bytes) -> bool | None:
 
 
 def _entries(connection: sqlite3.Connection, table: str, value: str) -> list[tuple[str, Any]]:
-    known = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
-    if {("key",), ("value",)} - set(known):
+    if not _has_table(connection, table):
         return []
     return connection.execute(f"SELECT key, {value} FROM {table} ORDER BY rowid").fetchall()
+
+
+def _has_table(connection: sqlite3.Connection, table: str) -> bool:
+    found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+    return {("key",), ("value",)} <= set(found)
 
 
 def _hash_of(value: object) -> str:

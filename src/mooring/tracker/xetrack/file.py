@@ -26,6 +26,7 @@ from mooring.store.sqlite.schema import APPLICATION_ID
 from mooring.tracker.xetrack import assets as asset_tables
 from mooring.tracker.xetrack.assets import XetrackAsset
 from mooring.tracker.xetrack.opening import check_file, foreign_error, open_for_reading
+from mooring.tracker.xetrack.pickles import dump_key
 from mooring.tracker.xetrack.tables import (
     BATCH_ROWS,
     TIMESTAMP,
@@ -309,13 +310,16 @@ class XetrackFile:
             When the content is not what its hash says.
         """
         with self._connect() as connection:
-            found, texts, _ = asset_tables.read_entries(connection)
-            asset = self._find_asset(found, key)
-            content = asset_tables.read_content(connection, texts[asset.hash])
-        compressed = asset_tables.is_compressed(asset.hash, content)
+            found = key
+            content = asset_tables.read_content(connection, dump_key(key))
+            if content is None:  # a name, or a key that was pickled in another way
+                assets, texts, _ = asset_tables.read_entries(connection)
+                found = self._find_asset(assets, key).hash
+                content = asset_tables.read_content(connection, texts[found]) or b""
+        compressed = asset_tables.is_compressed(found, content)
         if compressed is None:
             raise StoreCorrupt(
-                f"the content of asset {asset.hash} in {self.path} is damaged: it does not have "
+                f"the content of asset {found} in {self.path} is damaged: it does not have "
                 "this hash. Restore the file from a backup",
                 address=str(self.path),
             )
