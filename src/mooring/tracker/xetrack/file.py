@@ -117,6 +117,13 @@ class XetrackFile:
         with self._connect() as connection:
             return tuple(event_tables(connection))
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of those tables of events that are views: what they show lies elsewhere."""
+        with self._connect() as connection:
+            tables = event_tables(connection).values()
+            return tuple(table.name for table in tables if table.is_view)
+
     def find_table(self, name: str) -> str:
         """Return the table of the file that a name stands for.
 

@@ -43,6 +43,7 @@ class EventsTable:
     name: str
     columns: tuple[XetrackColumn, ...]
     row_id: str | None
+    is_view: bool
 
 
 def quote(name: str) -> str:
@@ -74,7 +75,7 @@ def event_tables(connection: sqlite3.Connection) -> dict[str, EventsTable]:
         names = {column.name for column in columns}
         if {TRACK_ID, TIMESTAMP} <= names and not name.startswith(OWN_PREFIX):
             row_id = _row_id(connection, name, names) if kind == "table" else None
-            tables[name] = EventsTable(name, columns, row_id)
+            tables[name] = EventsTable(name, columns, row_id, kind == "view")
     return tables
 
 

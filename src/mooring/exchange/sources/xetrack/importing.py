@@ -50,7 +50,8 @@ def import_xetrack(
     ----------
     path : the file
     store : an open store
-    tables : those wanted, by their names in the file; default: all of them
+    tables : those wanted, by their names in the file, views too; default: all tables, and the
+        views of a file that has no tables
     dry_run : only tell what would come in
     progress : called with the rows that are done and the rows that there are, for each batch
 
@@ -139,7 +140,8 @@ class _Import:
     def _choose(self, wanted: Sequence[str] | None) -> Sequence[str]:
         tables = self._file.tables
         if wanted is None:
-            return tables
+            views = self._file.views
+            return [table for table in tables if table not in views] or tables
         if isinstance(wanted, str):
             raise InvalidInput(f"tables are a list of names, not the text {wanted!r}")
         named = [name if name in tables else self._file.find_table(name) for name in wanted]

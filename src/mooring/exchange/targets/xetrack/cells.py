@@ -15,9 +15,9 @@ _NUMBERS = frozenset({int, float, bool})
 class ColumnWriter:
     """How the cells of one column are shown in the file.
 
-    `kinds` are the types that its cells have had. The declared type holds every cell: DuckDB refuses a table in which a float lies in an INTEGER
-    column, or a text in a REAL one. So bools are 0 and 1, NaN is NULL, numbers in a column that
-    also holds texts are texts.
+    `kinds` are the types that its cells have had. The declared type holds every cell: DuckDB
+    refuses a table in which a float lies in an INTEGER column, or a text in a REAL one. So bools
+    are 0 and 1, NaN is NULL, and numbers in a column that also holds texts are texts.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class TableNames:
             return NEW_TABLE
         name = _identifier(table)
         if name in _STATEMENTS or name.lower().startswith(("sqlite_", OWN_PREFIX)):
-            name = f"table_{name}"
+            name = f"rows_{name}"
         return _claim(name, self._taken)
 
 

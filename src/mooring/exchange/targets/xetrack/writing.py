@@ -29,7 +29,6 @@ from mooring.tracker.xetrack.extras import (
 from mooring.tracker.xetrack.pickles import dump_key, dump_number, dump_text
 from mooring.tracker.xetrack.tables import NEW_TABLE, OLD_TABLE, TIMESTAMP, TRACK_ID, quote
 
-
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems without hard links answer."""
 
