@@ -13,7 +13,7 @@ at the export, so that a value which xetrack changed afterwards stays changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,12 +40,14 @@ class Extras:
     names : names that columns had, by their names in the file
     bools : columns, by their names in the file, whose 0 and 1 were bools
     cells : by track id and timestamp, and then by column: what is shown, and what it was
+    unreadable : texts that stand where a cell should and are none
     """
 
     project: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     bools: frozenset[str] = frozenset()
     cells: Mapping[tuple[str, str], Mapping[str, tuple[object, Any]]] = field(default_factory=dict)
+    unreadable: Sequence[str] = ()
 
 
 def read_extras(file: XetrackFile, table: str) -> Extras:
@@ -61,18 +63,28 @@ def read_extras(file: XetrackFile, table: str) -> Extras:
             if kind == BOOL:
                 bools.add(column)
     cells: dict[tuple[str, str], dict[str, tuple[object, Any]]] = {}
+    unreadable: list[str] = []
     for _, track_id, time, column, shown, cell in file.read_records(
         CELLS_TABLE, CELLS_COLUMNS, table
     ):
-        cells.setdefault((track_id, time), {})[column] = (shown, _decode(cell))
-    return Extras(project=project, names=names, bools=frozenset(bools), cells=cells)
+        try:
+            cells.setdefault((track_id, time), {})[column] = (shown, _decode(cell))
+        except InvalidValue:
+            unreadable.append(repr(cell))
+    return Extras(
+        project=project,
+        names=names,
+        bools=frozenset(bools),
+        cells=cells,
+        unreadable=unreadable,
+    )
 
 
 def _decode(text: object) -> Any:
     try:
         value = decode_cell(loads(text))  # type: ignore[arg-type]
     except Exception as error:  # noqa: BLE001 - whatever stands in a file that others can edit
-        raise InvalidValue(f"the table {CELLS_TABLE!r} holds {text!r}: {error}") from None
+        raise InvalidValue(f"{text!r} is no cell: {error}") from None
     if type(value) not in _PLAIN:
-        raise InvalidValue(f"the table {CELLS_TABLE!r} holds {text!r}, which is no plain value")
+        raise InvalidValue(f"{text!r} is no plain value")
     return value

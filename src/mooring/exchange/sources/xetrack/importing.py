@@ -7,12 +7,12 @@ an asset among the store's blobs, or on its run, that no row names yet; a run wi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mooring.errors import InvalidInput, InvalidName, StoreReadOnly
 from mooring.exchange.reports import ImportReport, ProblemList, Renamed, TableImport
 from mooring.exchange.sources.xetrack.assets import AssetSource
-from mooring.exchange.sources.xetrack.rows import Row, RowReader
+from mooring.exchange.sources.xetrack.rows import Row, RowReader, escape
 from mooring.exchange.sources.xetrack.runs import RunFiller
 from mooring.model import ProjectName
 from mooring.store.contract import Store
@@ -148,37 +148,37 @@ class _Import:
         return list(dict.fromkeys(named))
 
     def _read_extras(self, table: str) -> Extras:
-        try:
-            return read_extras(self._file, table)
-        except InvalidInput as error:
+        extras = read_extras(self._file, table)
+        for text in extras.unreadable:
             self._problems.add(
-                f"what an export noted of table {table!r}", f"{error}; it is not used"
+                f"a note of an export on table {table!r}",
+                f"{text} is no plain value; the cell is taken as it is shown",
+                kind="notes",
             )
-            return Extras()
+        return extras
 
-    def _choose_projects(self, extras: dict[str, Extras]) -> dict[str, str]:
+    def _choose_projects(self, extras: Mapping[str, Extras]) -> dict[str, str]:
+        """Return the project of each table; those that have names of their own keep them."""
         projects: dict[str, str] = {}
         for table, noted in extras.items():
-            wanted = noted.project or _project_of(table)
-            try:
-                project = str(ProjectName.parse(wanted)) if wanted else None
-            except InvalidName:
-                project = None
-            if project is None:
-                clean = "".join(char if char.isprintable() else "_" for char in table)
-                base = "local/" + (clean.replace("/", "_").strip()[:100] or "table")
-                project, number = base, 1
-                while project in projects.values():
-                    number += 1
-                    project = f"{base}_{number}"
-                self._renamed.append(Renamed(table, None, table, project.partition("/")[2]))
+            project = _project(noted.project) or _project_of(table)
+            if project is not None:
+                projects[table] = project
+        for table in [table for table in extras if table not in projects]:
+            clean = "".join(char if char.isprintable() else "_" for char in table)
+            base = "local/" + (clean.replace("/", "_").strip()[:100] or "table")
+            project, number = base, 1
+            while project in projects.values():
+                number += 1
+                project = f"{base}_{number}"
             projects[table] = project
+            self._renamed.append(Renamed(table, None, table, project.partition("/")[2]))
         return projects
 
     def _open_filler(self, project: str, tables: Sequence[str]) -> None:
         filler = RunFiller(self._store, project, self._assets, dry_run=self._dry_run)
         self._fillers[project] = filler
-        names = {name for table in tables for name in self._file.track_ids(table)}
+        names = {escape(name) for table in tables for name in self._file.track_ids(table)}
         filler.prepare({ASSETS_RUN, *names})
 
     def _import_table(self, table: str, project: str, extras: Extras) -> TableImport:
@@ -216,6 +216,14 @@ class _Import:
             kind=f"trash:{table}",
         )
         return True
+
+
+def _project(name: str | None) -> str | None:
+    """Return a project's full name, or None when it is none."""
+    try:
+        return None if name is None else str(ProjectName.parse(name))
+    except InvalidName:
+        return None
 
 
 def _project_of(table: str) -> str | None:

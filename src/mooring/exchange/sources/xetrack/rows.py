@@ -95,10 +95,9 @@ class RowReader:
         if found is None:
             if value is None or isinstance(value, bytes):
                 raise InvalidInput(f"{value!r} is no track id")
-            name = str(value)
-            found = self._runs[value] = validate_run_id(_escaped(name))
-            if found != name:
-                self.renamed.append(Renamed(self._table, None, name, found))
+            found = self._runs[value] = validate_run_id(escape(str(value)))
+            if found != str(value):
+                self.renamed.append(Renamed(self._table, None, str(value), found))
         return found
 
     def _time(self, run: object, track_id: str, text: object) -> int:
@@ -147,10 +146,10 @@ def _valid_path(name: str) -> str:
     try:
         return validate_path(name)
     except InvalidInput:
-        cut = _escaped(name).encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
+        cut = escape(name).encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
         return cut or "unnamed"
 
 
-def _escaped(text: str) -> str:
-    """Return a text whose control characters are written as `%0A`."""
+def escape(text: str) -> str:
+    """Return a text whose control characters are written as `%0A`: the name of a run or column."""
     return _CONTROL.sub(lambda found: f"%{ord(found.group()):02X}", text)

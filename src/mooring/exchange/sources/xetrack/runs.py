@@ -179,7 +179,7 @@ class RunFiller:
                 self.assets_added.add(hash_value)
         if files and not self._dry_run:
             self._writer(run_id).assign(files)
-        return len(assets)
+        return len(assets.keys() - self._assets.damaged)
 
     def _writer(self, name: str) -> RunWriter:
         writer = self._writers.get(name)
