@@ -21,6 +21,7 @@ from mooring.tracker.assets import (
     read_pickle,
 )
 from mooring.tracker.tracker import table_project
+from mooring.tracker.xetrack.tables import NEW_TABLE
 
 _FILES = frozenset({AttributeType.FILE})
 _ASSETS = PathSelector(patterns=(r"^assets/[0-9a-f]{16}$",), types=_FILES)
@@ -144,9 +145,11 @@ class _Export:
             results.append(exporter.write(project, table, known=self._files.keys(), tell=tell))
             done += results[-1].rows
             self.renamed += exporter.renamed
-            if table not in (_table_of(project), "default"):
+            if table not in (_table_of(project), NEW_TABLE):
                 self.renamed.append(Renamed(project, None, _table_of(project), table))
             self._tell_attributes(project)
+        if not projects:
+            self._writer.create_table(NEW_TABLE, {})  # as xetrack makes an empty file
         self._write_assets()
         return tuple(results)
 

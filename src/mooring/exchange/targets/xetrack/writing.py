@@ -99,25 +99,32 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[XetrackWriter]:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(part, isolation_level=None)
         try:
-            # Nobody sees it before it is complete: there is nothing to go back to.
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute("BEGIN")
-            yield XetrackWriter(connection)
-            connection.execute("COMMIT")
+            with _connect(part) as connection:
+                yield XetrackWriter(connection)
+                connection.execute("COMMIT")
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            _publish(part, path, overwrite)
         finally:
-            connection.close()
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        _publish(part, path, overwrite)
+            part.unlink(missing_ok=True)
     except sqlite3.Error as error:
         raise translate_error(error, path) from error
     except OSError as error:
         raise file_error(error, path) from error
+
+
+@contextmanager
+def _connect(part: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(part, isolation_level=None)
+    try:
+        # Nobody sees it before it is complete: there is nothing to go back to.
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        yield connection
     finally:
-        part.unlink(missing_ok=True)
+        connection.close()
 
 
 def _check_target(path: Path, overwrite: bool) -> None:
@@ -125,11 +132,6 @@ def _check_target(path: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise _taken(path)
-    if not is_xetrack_file(path):
-        raise InvalidInput(
-            f"{path} is no file of xetrack, so it is not overwritten; delete it yourself, or "
-            "choose another name"
-        )
     for suffix in ("-wal", "-journal"):
         beside = path.with_name(path.name + suffix)
         if beside.exists() and beside.stat().st_size:
@@ -138,6 +140,11 @@ def _check_target(path: Path, overwrite: bool) -> None:
                 "lies beside it); close that program, or choose another name",
                 address=str(path),
             )
+    if not is_xetrack_file(path):
+        raise InvalidInput(
+            f"{path} is no file of xetrack, so it is not overwritten; delete it yourself, or "
+            "choose another name"
+        )
 
 
 def _publish(part: Path, path: Path, overwrite: bool) -> None:
