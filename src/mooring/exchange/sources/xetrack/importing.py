@@ -16,9 +16,9 @@ from mooring.exchange.sources.xetrack.rows import Row, RowReader, escape
 from mooring.exchange.sources.xetrack.runs import RunFiller
 from mooring.model import ProjectName
 from mooring.store.contract import Store
-from mooring.tracker.tracker import table_project
 from mooring.tracker.xetrack.extras import Extras, read_extras
 from mooring.tracker.xetrack.file import XetrackFile
+from mooring.tracker.xetrack.tables import NEW_TABLE, OLD_TABLE
 
 ASSETS_RUN = "xetrack-assets"
 """Run of the first table's project that keeps the assets which no row names."""
@@ -228,7 +228,4 @@ def _project(name: str | None) -> str | None:
 
 def _project_of(table: str) -> str | None:
     """Return the project of a table, or None when none can have the table's name."""
-    try:
-        return table_project(table)
-    except InvalidName:
-        return None
+    return _project(f"local/{OLD_TABLE if table == NEW_TABLE else table}")
