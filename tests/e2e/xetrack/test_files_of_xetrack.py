@@ -136,7 +136,7 @@ def test_it_is_moved_in_cell_by_cell(old_file: Path, store: Store) -> None:
         }
 
 
-def test_repeating_it_takes_in_what_is_new(old_file: Path, store: Store, peer: Peer) -> None:
+def test_repeating_it_adds_nothing(old_file: Path, store: Store) -> None:
     import_xetrack(old_file, store)
     again = import_xetrack(old_file, store)
     assert (again.rows_added, again.assets_added) == (0, 0)
