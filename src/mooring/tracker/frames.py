@@ -133,6 +133,28 @@ def to_series(field: pa.Field, column: pa.ChunkedArray) -> pd.Series:
     return column.to_pandas()  # type: ignore[no-any-return]
 
 
+def few_to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
+    """Return what `to_frame` does, for a few rows in a third of the time: without Arrow."""
+    import numpy as np
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        TRACK_ID: [ids[run] for run in table.runs.tolist()],
+        TIMESTAMP: list(map(local_text, table.times.tolist())),
+    }
+    for name, values in table.columns.items():
+        if name in RESERVED:
+            continue
+        kinds = set(map(type, values))
+        if kinds == {float}:
+            columns[name] = np.array(values)
+        elif kinds == {str} or kinds == {int} or kinds == {bool}:
+            columns[name] = values
+        else:
+            columns[name] = _narrow(values)
+    return pd.DataFrame(columns)
+
+
 def _narrow(values: Sequence[Any]) -> pd.Series:
     import pandas as pd
 

@@ -643,7 +643,10 @@ class Tracker:
         return self.store.read_events(run.project, keys, columns=columns, first=first, last=last)
 
     def _frame(self, table: EventTable) -> pd.DataFrame:
-        return backends.event_frame(table, run_ids(self.store, table))
+        run = self._session.run
+        own = bool((table.runs == run.key).all())
+        ids = {run.key: run.run_id} if own else run_ids(self.store, table)
+        return backends.event_frame(table, ids)
 
     # assets
 

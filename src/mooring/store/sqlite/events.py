@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -31,12 +32,12 @@ _FEW = 1_000
 _MAX_HELD_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Held:
     """All rows of a table as they were read last."""
 
     state: str
-    sealed: frozenset[tuple[int, int]]
+    sealed: tuple[int, ...]
     cached_until: int
     """Last row of the log that lies in files of the cache."""
     files: int
@@ -44,7 +45,24 @@ class _Held:
     until: int
     """Last row of the log that is held, with its digest."""
     digest: str
+    seen: int
+    """Last row that the log had, of any table."""
     table: EventTable
+
+    def rows_of(self, run: int) -> np.ndarray:
+        """Return the positions of a run's rows."""
+        runs, starts, order = self._by_run
+        at = int(np.searchsorted(runs, run))
+        if at == len(runs) or runs[at] != run:
+            return np.empty(0, np.int64)
+        rows: np.ndarray = order[starts[at] : starts[at + 1]]
+        return rows
+
+    @cached_property
+    def _by_run(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        order = np.argsort(self.table.runs, kind="stable")
+        runs, starts = np.unique(self.table.runs[order], return_index=True)
+        return runs, np.append(starts, len(order)), order
 
 
 class EventRows:
@@ -88,16 +106,11 @@ class EventRows:
                 if name not in names:
                     raise AttributeNotFound(name, where="the table", known=names)
         table = None
-        if project not in self._held and max(first or 0, last or 0) <= _FEW:
+        if max(first or 0, last or 0) <= _FEW:
             table = self._few(connection, project, keys, known, first, last)
         if table is None:
             held = self._all(connection, project, known)
-            table = self._select(connection, project, keys, held.table)
-            table = replace(table, version=_version(held, table))
-            if first is not None:
-                table = _cut(table, slice(0, max(0, first)))
-            elif last is not None:
-                table = _cut(table, slice(max(0, len(table) - last), None))
+            table = self._select(connection, project, keys, held, first, last)
         return _with_columns(table, known, columns)
 
     def count(
@@ -105,8 +118,8 @@ class EventRows:
     ) -> int:
         """Return the number of rows. See `Store.count_events`."""
         if project in self._held:
-            table = self._all(connection, project, self._columns.read(connection, project)).table
-            return len(self._select(connection, project, keys, table))
+            held = self._all(connection, project, self._columns.read(connection, project))
+            return len(self._select(connection, project, keys, held))
         runs, bound = _chosen(project, keys)
         (logged,) = connection.execute(
             f"SELECT count(*) FROM log WHERE kind = {LOG_EVENT} AND run IN ({runs})", bound
@@ -128,16 +141,24 @@ class EventRows:
         last: int | None,
     ) -> EventTable | None:
         """Return the first or last rows from the log alone; None when that is not enough."""
-        if (first is None) == (last is None) or self._sealed(connection, project):
+        if first is not None:
+            count, order = max(0, first), "ASC"
+        elif last is not None:
+            count, order = max(0, last), "DESC"
+        else:
             return None
-        runs, bound = _chosen(project, keys)
-        order = "ASC" if last is None else "DESC"
-        rows = connection.execute(
-            f"SELECT seq, run, time, data FROM log WHERE kind = {LOG_EVENT} AND run IN ({runs}) "
-            f"ORDER BY seq {order} LIMIT ?",
-            [*bound, max(0, first if last is None else last)],  # type: ignore[type-var]
-        ).fetchall()
-        return from_records(rows[:: 1 if last is None else -1], known)
+        if keys is not None and len(keys) == 1:
+            rows = _few_of_run(connection, int(keys[0]), count, order)
+        elif self._sealed(connection, project)[0]:
+            return None
+        else:
+            runs, bound = _chosen(project, keys)
+            rows = connection.execute(
+                f"SELECT seq, run, time, data FROM log WHERE kind = {LOG_EVENT} "
+                f"AND run IN ({runs}) ORDER BY seq {order} LIMIT ?",
+                [*bound, count],
+            ).fetchall()
+        return None if rows is None else from_records(rows[:: 1 if last is None else -1], known)
 
     def _all(
         self, connection: sqlite3.Connection, project: int, known: Sequence[ViewColumn]
@@ -153,14 +174,16 @@ class EventRows:
             or (held.until and last_row(connection, held.until) != held.digest)
         ):
             held = self._begin(connection, project, state, sealed)
-        tail = list(read_log(connection, project, held.until, known))
-        if tail:
-            held = self._extend(connection, project, held, tail)
-        with self._lock:
-            self._held.pop(project, None)
-            self._held[project] = held
-            while sum(other.table.cells.nbytes for other in self._held.values()) > _MAX_HELD_BYTES:
-                del self._held[next(iter(self._held))]
+        (seen,) = connection.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()
+        if seen != held.seen:
+            if tail := list(read_log(connection, project, held.until, known)):
+                held = self._extend(connection, project, held, tail)
+            held = replace(held, seen=seen)
+            with self._lock:
+                self._held.pop(project, None)
+                self._held[project] = held
+                while sum(h.table.cells.nbytes for h in self._held.values()) > _MAX_HELD_BYTES:
+                    del self._held[next(iter(self._held))]
         return held
 
     def _begin(
@@ -168,18 +191,19 @@ class EventRows:
         connection: sqlite3.Connection,
         project: int,
         state: str,
-        sealed: frozenset[tuple[int, int]],
+        sealed: tuple[int, ...],
     ) -> _Held:
         """Return what segments and cache hold."""
         parts: list[EventTable] = []
-        if sealed:
-            rows = self._sealer.read_sealed_events(connection, sorted({run for run, _ in sealed}))
+        if sealed[0]:
+            runs = connection.execute("SELECT id FROM runs WHERE project = ?", (project,))
+            rows = self._sealer.read_sealed_events(connection, [run for (run,) in runs])
             parts.append(EventTable(rows.sequence, rows.runs, rows.times, rows.cells))
         cached = list(self._cache.load(connection, project, state))
         until = int(cached[-1].sequence[-1]) if cached else 0
         digest = last_row(connection, until) if until else ""
         table = _stacked([*parts, *cached])
-        return _Held(state, sealed, until, len(cached), (), until, digest, table)
+        return _Held(state, sealed, until, len(cached), (), until, digest, -1, table)
 
     def _extend(
         self, connection: sqlite3.Connection, project: int, held: _Held, tail: list[EventTable]
@@ -205,38 +229,50 @@ class EventRows:
             uncached,
             until,
             last_row(connection, until),
+            held.seen,
             _stacked([held.table, *tail]),
         )
 
     @staticmethod
-    def _sealed(connection: sqlite3.Connection, project: int) -> frozenset[tuple[int, int]]:
-        """Return (run, segment) of the sealed rows of a table."""
-        return frozenset(
-            connection.execute(
-                "SELECT s.run, s.segment FROM segment_series s JOIN runs r ON r.id = s.run "
-                f"WHERE s.path = {EVENTS_PATH} AND r.project = ?",
-                (project,),
-            ).fetchall()
-        )
+    def _sealed(connection: sqlite3.Connection, project: int) -> tuple[int, ...]:
+        """Return the number of sealed pieces of a table, and what changes with them."""
+        found: tuple[int, ...] = connection.execute(
+            "SELECT count(*), coalesce(max(s.segment), 0), coalesce(sum(s.rows), 0), "
+            "coalesce(sum(s.run), 0) FROM segment_series s JOIN runs r ON r.id = s.run "
+            f"WHERE s.path = {EVENTS_PATH} AND r.project = ?",
+            (project,),
+        ).fetchone()
+        return found
 
     @staticmethod
     def _select(
         connection: sqlite3.Connection,
         project: int,
         keys: Sequence[int] | None,
-        table: EventTable,
+        held: _Held,
+        first: int | None = None,
+        last: int | None = None,
     ) -> EventTable:
-        """Return the rows of the chosen runs."""
+        """Return the rows of the chosen runs, or so many of them."""
         runs, bound = _chosen(project, keys)
         chosen = np.array(
             connection.execute(f"SELECT id FROM runs WHERE id IN ({runs})", bound).fetchall(),
             np.int64,
         ).ravel()
+        table = held.table
         if len(chosen) == 1:
-            mask = table.runs == chosen[0]
+            rows = held.rows_of(int(chosen[0]))
         else:
-            mask = np.isin(table.runs, chosen)
-        return table if mask.all() else _rows(table, np.flatnonzero(mask))
+            rows = np.flatnonzero(np.isin(table.runs, chosen))
+        if first is not None:
+            rows = rows[: max(0, first)]
+        elif last is not None:
+            rows = rows[max(0, len(rows) - last) :]
+        if len(rows) < len(table):
+            table = _rows(table, rows)
+        sealed = "-".join(map(str, held.sealed))
+        version = f"{held.state}-{sealed}-{held.until}-{held.digest}-{len(table)}-{first}-{last}"
+        return replace(table, version=f"{version}-{table.runs.sum()}")
 
     # changing
 
@@ -295,6 +331,33 @@ def _is_same(cell: object, other: object) -> bool:
     return cell == other and (type(cell) is bool) == (type(other) is bool)
 
 
+def _few_of_run(
+    connection: sqlite3.Connection, run: int, count: int, order: str
+) -> list[tuple[int, int, int, str]] | None:
+    """Return the first or last rows of a run, in this order; None when segments hold some."""
+    fields = "SELECT l.seq, l.run, l.time, l.data FROM"
+    # Folded rows are listed by run; the others come after them.
+    parts = [
+        (
+            f"{fields} log_index x JOIN log l ON l.seq = x.seq WHERE x.run = ? "
+            f"AND l.kind = {LOG_EVENT} ORDER BY x.seq {order} LIMIT ?"
+        ),
+        (
+            f"{fields} log l WHERE l.run = ? AND l.kind = {LOG_EVENT} AND l.seq > "
+            f"(SELECT value FROM meta WHERE key = 'watermark') ORDER BY l.seq {order} LIMIT ?"
+        ),
+    ]
+    rows: list[tuple[int, int, int, str]] = []
+    for sql in parts if order == "ASC" else reversed(parts):
+        if len(rows) < count:
+            rows += connection.execute(sql, (run, count - len(rows))).fetchall()
+    if (order == "ASC" or len(rows) < count) and connection.execute(
+        "SELECT 1 FROM segment_series WHERE run = ? AND path = ?", (run, EVENTS_PATH)
+    ).fetchone():
+        return None
+    return rows
+
+
 def _chosen(project: int, keys: Sequence[int] | None) -> tuple[str, list[object]]:
     """Return a query of the runs that are meant, and what is bound to it."""
     if keys is None:
@@ -330,17 +393,6 @@ def _rows(table: EventTable, rows: np.ndarray) -> EventTable:
     )
 
 
-def _cut(table: EventTable, part: slice) -> EventTable:
-    start, stop, _ = part.indices(len(table))
-    return EventTable(
-        table.sequence[part],
-        table.runs[part],
-        table.times[part],
-        table.cells.slice(start, max(0, stop - start)),
-        f"{table.version}[{start}:{stop}]",
-    )
-
-
 def _with_columns(
     table: EventTable, known: Sequence[ViewColumn], wanted: Sequence[str] | None
 ) -> EventTable:
@@ -360,8 +412,3 @@ def _with_columns(
     else:
         names = list(wanted)
     return replace(table, cells=stack([cells], names))
-
-
-def _version(held: _Held, table: EventTable) -> str:
-    sealed = hash(held.sealed)
-    return f"{held.state}-{sealed}-{held.until}-{held.digest}-{len(table)}-{table.runs.sum()}"

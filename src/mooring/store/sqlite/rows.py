@@ -24,6 +24,8 @@ _FIRST_BLOCK_ROWS = 2_000
 _MAX_TYPED_COLUMNS = 500
 """Beyond it most cells are missing, and Arrow's parser would make room for each of them."""
 _EXACT = 2**53
+_FEW_ROWS = 64
+"""Up to so many, setting up Arrow's parser takes longer than parsing."""
 
 _ARROW_TYPES = {
     0: pa.null(),
@@ -71,7 +73,7 @@ def from_records(
 
 def parse(data: bytes, count: int, columns: Sequence[ViewColumn]) -> pa.Table:
     """Return the cells of rows: JSON objects by path number, a line for each row."""
-    table = _parse_typed(data, count, columns)
+    table = _parse_typed(data, count, columns) if count > _FEW_ROWS else None
     if table is None:
         table = _parse_any(data, count, columns)
     return table
