@@ -28,6 +28,7 @@
     │   ├── TypeConflict           an attribute that already has another type
     │   └── QueryError             a filter that cannot be read or compared
     ├── TypeMismatch               (also a TypeError) a call that the attribute's type does not have
+    ├── LogNotWritten              a line of a log file, of JSONL or for stdout
     └── MissingExtra               an optional dependency is not installed
 
 `Transient` marks what may succeed when it is tried again; retry loops look for it.
@@ -35,7 +36,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "InvalidPath",
     "InvalidStep",
     "InvalidValue",
+    "LogNotWritten",
     "MissingExtra",
     "MooringError",
     "NotAStore",
@@ -247,6 +249,22 @@ class TypeMismatch(MooringError, TypeError):
         self.type = type
         self.method = method
         self.instead = tuple(instead)
+
+
+class LogNotWritten(MooringError):
+    """Lines could not be written to a log file, to JSONL or to stdout.
+
+    Attributes: `targets`, what could not be written to, and `lines`, how many lines that cost. The
+    other targets, and the store, have what was logged.
+    """
+
+    def __init__(self, reasons: Mapping[str, str], *, lines: int) -> None:
+        told = "; ".join(f"{target}: {reason}" for target, reason in reasons.items())
+        super().__init__(
+            f"log line not written to {told}. Rows that a store holds are not touched by this"
+        )
+        self.targets = tuple(reasons)
+        self.lines = lines
 
 
 class MissingExtra(MooringError):

@@ -6,6 +6,7 @@ import contextlib
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +29,7 @@ from mooring.tracker.frames import (
     to_row,
     to_series,
 )
+from mooring.tracker.logs import Logger, PathArgument
 from mooring.tracker.names import generate_track_id
 from mooring.tracker.opening import RunRequest, open_run
 from mooring.tracker.session import (
@@ -102,8 +104,15 @@ class Tracker:
         reset: bool = False,
         on_error: OnError = "warn",
         durability: DurabilityName = "process",
+        logs_path: PathArgument | None = None,
+        logs_file_format: str | None = None,
+        logs_stdout: bool = False,
+        jsonl: PathArgument | None = None,
+        warnings: bool = True,
     ) -> None:
         check_on_error(on_error)
+        self._logger = Logger(logs_stdout, logs_path, logs_file_format, jsonl=jsonl)
+        self._warnings = warnings and bool(self._logger)
         project = table_project(table)
         address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
         if address == self.SKIP_INSERT:
@@ -119,6 +128,7 @@ class Tracker:
             lease.release()
             raise
         self._table = table
+        self._logger.attach(self._session, warnings=warnings)
         self._log_event = self._session.writer.log_event
         self._params: dict[str, Cell] = {}
         self._latest: dict[str, Cell] = {}
@@ -162,6 +172,24 @@ class Tracker:
         """Number of values that were not written, by the name of the error."""
         return self._session.failures.counts
 
+    @property
+    def logger(self) -> Logger:
+        """What the tracker also writes lines by: `monitor`, `experiment`, `info` and so on.
+
+        It is false when no option of logs was given; what would write then raises `InvalidInput`.
+        """
+        return self._logger
+
+    @property
+    def jsonl_path(self) -> Path | None:
+        """The JSONL file, if there is one."""
+        return self._logger.jsonl
+
+    @property
+    def warnings(self) -> bool:
+        """Whether the tracker's warnings are written as log lines too."""
+        return self._warnings
+
     def __repr__(self) -> str:
         return f"Tracker({self.store.address!r}, track_id={self.track_id!r}, table={self._table!r})"
 
@@ -199,6 +227,8 @@ class Tracker:
         row[TIMESTAMP] = local_text(time)
         row[TRACK_ID] = self.track_id
         self._latest = row
+        if self._logger:
+            self._logger.write_rows([(row, time)])
         return dict(row)
 
     def log_batch(self, data: Sequence[Mapping[str, object]]) -> dict[str, Cell]:
@@ -212,8 +242,14 @@ class Tracker:
                 rows.append((row, now_micros()))
         if not rows or not self._log_rows(rows):
             return {}
-        row, time = rows[-1]
-        self._latest = {**row, TIMESTAMP: local_text(time), TRACK_ID: self.track_id}
+        names = (TIMESTAMP, TRACK_ID)
+        logged = [
+            ({**row, **dict(zip(names, (local_text(time), self.track_id)))}, time)
+            for row, time in rows
+        ]
+        self._latest = logged[-1][0]
+        if self._logger:
+            self._logger.write_rows(logged)
         return dict(self._latest)
 
     def set_params(self, params: Mapping[str, object]) -> None:
@@ -402,7 +438,10 @@ class Tracker:
     def close(self) -> None:
         """End the run's activity; what was not written is told in one line. Idempotent."""
         self._finalizer.detach()
-        self._session.close()
+        try:
+            self._session.close()
+        finally:
+            self._logger.close()
 
     def __enter__(self) -> Self:
         return self
@@ -416,7 +455,10 @@ class Tracker:
         if is_failure(error):
             self._session.fail(error)
         self._finalizer.detach()
-        self._session.close(quiet=error is not None)
+        try:
+            self._session.close(quiet=error is not None)
+        finally:
+            self._logger.close()
 
     @staticmethod
     def generate_track_id() -> str:
