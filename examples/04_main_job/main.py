@@ -23,11 +23,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core for each of our proces
 import pandas as pd
 import pictures
 from tqdm import tqdm
-from train import Setting, train
+from train import Setting, split, train
 
-from mooring import ReadOnlyProject, open_store
+from mooring import Reader, ReadOnlyProject, open_store
 
 PROJECT = "local/digits"
+MODELS = "local/models"
 BUCKETS = 60
 
 
@@ -64,6 +65,7 @@ def main() -> None:
         spike, curve = find_spike(project)
         show_comparison(project, spike, curve, given.folder)
         show_best(project, best, given.folder)
+    score_again(store)
     show_next(store, best)
 
 
@@ -73,8 +75,8 @@ def train_all(runs: list[Setting], steps: int, store: str) -> None:
     print(f"Training {len(runs)} networks on scikit-learn's digits, {steps:,} mini-batches each:")
     print(f"{processes} processes log every one of them into {store}.\n", flush=True)
     with closing(open_store(store)) as opened:
-        if PROJECT in opened.list_projects():
-            opened.delete_project(PROJECT)
+        for project in {PROJECT, MODELS}.intersection(opened.list_projects()):
+            opened.delete_project(project)
         opened.create_project(PROJECT)
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         jobs = [pool.submit(train, run, steps, PROJECT, store) for run in runs]
@@ -209,6 +211,26 @@ def show_best(project: ReadOnlyProject, best: str, folder: Path) -> None:
         print(f"  {run[path].download(folder)}")
 
 
+def score_again(store: Path) -> None:
+    """Ask the table of models in SQL, load the best one, and score it again."""
+    question = (
+        "SELECT track_id, round(accuracy, 4) AS accuracy, solver, learning_rate, hidden, model\n"
+        "    FROM db.models ORDER BY accuracy DESC LIMIT 3"
+    )
+    with Reader(store, table="models") as reader:
+        title("The three best models, in SQL", f'conn.execute("{question}")', on="reader")
+        found = reader.conn.execute(question).df()
+        print(found.to_string(index=False))
+        name, accuracy, hash_value = found.loc[0, ["track_id", "accuracy", "model"]]
+        title(f"The model of {name}, loaded back", f'get("{hash_value}")', on="reader")
+        model = reader.get(hash_value)
+    _, images, _, labels = split()
+    again = round(model.score(images, labels), 4)
+    print(f"{model}\n\nIts test accuracy was {accuracy:.2%}; scored again it is {again:.2%}.")
+    if again != accuracy:
+        sys.exit("The model that was loaded is not the one that was stored.")
+
+
 def show_next(store: Path, best: str) -> None:
     """Print commands that work from here."""
     python, examples = (
@@ -236,10 +258,10 @@ def size(store: Path) -> float:
     return store.stat().st_size / 1e6
 
 
-def title(text: str, call: str = "") -> None:
+def title(text: str, call: str = "", on: str = "project") -> None:
     """Print the head of a section, and the call that gave what it shows."""
     bold, plain = ("\033[1m", "\033[0m") if in_colour() else ("", "")
-    print(f"\n{bold}{text}{plain}" + (f"\n>>> project.{call}" if call else ""), flush=True)
+    print(f"\n{bold}{text}{plain}" + (f"\n>>> {on}.{call}" if call else ""), flush=True)
 
 
 def in_colour() -> bool:

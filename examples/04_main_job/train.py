@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix, log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
-from mooring import File, Run
+from mooring import File, Run, Tracker
 
 BATCH = 32
 TEST_EVERY = 25
@@ -32,12 +32,17 @@ class Setting:
         return f"{self.solver}-{self.learning_rate:g}-{self.hidden}"
 
 
-def train(setting: Setting, steps: int, project: str, store: str) -> None:
-    """Train one network for `steps` mini-batches."""
+def split() -> list[np.ndarray]:
+    """Return images to train and to test with, and the labels of both."""
     digits = load_digits()
-    images, test_images, labels, test_labels = train_test_split(
+    return train_test_split(
         digits.data / 16, digits.target, test_size=450, stratify=digits.target, random_state=0
     )
+
+
+def train(setting: Setting, steps: int, project: str, store: str) -> None:
+    """Train one network for `steps` mini-batches."""
+    images, test_images, labels, test_labels = split()
     shuffle = np.random.default_rng(0)
     model = MLPClassifier(
         (setting.hidden,),
@@ -97,6 +102,10 @@ def train(setting: Setting, steps: int, project: str, store: str) -> None:
             pictures.mistakes(test_images[wrong], test_labels[wrong], read[wrong]),
             name="mistakes.png",
         )
+
+    # A table of what came out of it. The model is no number and no text: the row gets its hash.
+    with Tracker(store, table="models", track_id=setting.run_id, on_error="raise") as models:
+        models.log({**asdict(setting), "accuracy": (~wrong).mean(), "model": model})
 
 
 def norm(combine: np.ufunc, layers: list[np.ndarray], others: list[np.ndarray] | None = None):

@@ -24,11 +24,14 @@ __all__ = [
     "Run",
     "Tracker",
     "__version__",
+    "copy",
     "errors",
     "finish",
+    "get_backend",
     "init",
     "log",
     "open_store",
+    "set_backend",
 ]
 
 _HOMES = {
@@ -40,10 +43,13 @@ _HOMES = {
     "Reader": "mooring.tracker",
     "Run": "mooring.tracker",
     "Tracker": "mooring.tracker",
+    "copy": "mooring.tracker",
     "finish": "mooring.tracker",
+    "get_backend": "mooring.tracker",
     "init": "mooring.tracker",
     "log": "mooring.tracker",
     "open_store": "mooring.store",
+    "set_backend": "mooring.tracker",
 }
 
 if TYPE_CHECKING:
@@ -51,7 +57,18 @@ if TYPE_CHECKING:
     from mooring.fetch import ReadOnlyProject, ReadOnlyRun
     from mooring.model import FileRef, Histogram
     from mooring.store import open_store
-    from mooring.tracker import File, Reader, Run, Tracker, finish, init, log
+    from mooring.tracker import (
+        File,
+        Reader,
+        Run,
+        Tracker,
+        copy,
+        finish,
+        get_backend,
+        init,
+        log,
+        set_backend,
+    )
 
 
 def __getattr__(name: str) -> object:

@@ -16,8 +16,10 @@
     │   └── UnsafeFilesystem       a network file system where this mode could lose data
     ├── NotFound                   a name that the store does not hold
     │   ├── ProjectNotFound
+    │   ├── TableNotFound
     │   ├── RunNotFound
-    │   └── AttributeNotFound      (also a KeyError)
+    │   ├── AttributeNotFound      (also a KeyError)
+    │   └── AssetNotFound          (also a KeyError)
     ├── AlreadyExists              a name that is taken
     ├── InvalidInput               (also a ValueError) an argument that cannot be accepted
     │   ├── InvalidAddress
@@ -29,6 +31,7 @@
     │   └── QueryError             a filter that cannot be read or compared
     ├── TypeMismatch               (also a TypeError) a call that the attribute's type does not have
     ├── LogNotWritten              a line of a log file, of JSONL or for stdout
+    ├── AssetUnreadable            a pickled object is whole, and cannot be loaded here
     └── MissingExtra               an optional dependency is not installed
 
 `Transient` marks what may succeed when it is tried again; retry loops look for it.
@@ -41,6 +44,8 @@ from difflib import get_close_matches
 
 __all__ = [
     "AlreadyExists",
+    "AssetNotFound",
+    "AssetUnreadable",
     "AttributeNotFound",
     "InvalidAddress",
     "InvalidInput",
@@ -65,6 +70,7 @@ __all__ = [
     "StoreNotFound",
     "StoreReadOnly",
     "StoreTooNew",
+    "TableNotFound",
     "Transient",
     "TypeConflict",
     "TypeMismatch",
@@ -163,6 +169,12 @@ class ProjectNotFound(NotFound):
     what = "project"
 
 
+class TableNotFound(NotFound):
+    """No such tracker's table in the store."""
+
+    what = "table"
+
+
 class RunNotFound(NotFound):
     """No such run in the project."""
 
@@ -173,6 +185,15 @@ class AttributeNotFound(NotFound, KeyError):
     """The run has no attribute of this path."""
 
     what = "attribute"
+
+    def __str__(self) -> str:  # KeyError would show the message as a quoted literal
+        return Exception.__str__(self)
+
+
+class AssetNotFound(NotFound, KeyError):
+    """The store has no asset of this hash, and no column of this name holds one."""
+
+    what = "asset"
 
     def __str__(self) -> str:  # KeyError would show the message as a quoted literal
         return Exception.__str__(self)
@@ -265,6 +286,20 @@ class LogNotWritten(MooringError):
         )
         self.targets = tuple(reasons)
         self.lines = lines
+
+
+class AssetUnreadable(MooringError):
+    """A pickled object whose bytes are whole, and which cannot be loaded here.
+
+    Mostly a module that is missing or has changed. Attribute: `hash_value`.
+    """
+
+    def __init__(self, hash_value: str, error: BaseException) -> None:
+        super().__init__(
+            f"asset {hash_value} is whole, but cannot be loaded here: {type(error).__name__}: "
+            f"{error}. Install what it was made with, or take its bytes by get_bytes()"
+        )
+        self.hash_value = hash_value
 
 
 class MissingExtra(MooringError):

@@ -115,12 +115,14 @@ class EventTable:
     times : int64 array, microseconds since 1970
     cells : one Arrow column for each name, in the order in which the names appeared in the table;
         types as `mooring.store.tables` tells, null where a row lacks the cell
+    version : a text that is another one when the same question gets another answer
     """
 
     sequence: np.ndarray
     runs: np.ndarray
     times: np.ndarray
     cells: pa.Table
+    version: str = ""
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -138,11 +140,13 @@ class TableColumn:
     """A column of a tracker's table.
 
     `kinds` are the Python types that its cells have had so far, sorted by name; none when it has
-    held None only. `sql_type` is its type in SQL.
+    held None only. `sql_name` and `sql_type` are its name and type in SQL: names that differ in
+    case alone are the same there, and the later one gets a number.
     """
 
     name: str
     kinds: tuple[type, ...]
+    sql_name: str
     sql_type: str
 
 

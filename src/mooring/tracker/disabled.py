@@ -6,24 +6,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from mooring.errors import AttributeNotFound
-from mooring.model import RunInfo, RunSpec, now_micros
-from mooring.store.contract import EventTable
+from mooring.model import RunInfo, RunSpec, now_micros, validate_path
+from mooring.store.cells import encode_cell
+from mooring.store.contract import EventTable, RunPage
 
 
 class DiscardingWriter:
-    """A `RunWriter` that takes everything and keeps nothing."""
+    """A `RunWriter` that keeps nothing. Of rows it takes what a store would."""
 
     def __init__(self, run: RunInfo) -> None:
         self.run = run
+        self._names: set[str] = set()
 
     def log(self, values: Mapping[str, object], **options: object) -> None:
         """Discard points."""
 
     def log_event(self, values: Mapping[str, object], *, time: int | None = None) -> None:
-        """Discard a row."""
+        """Discard a row that a store would take; raise for another, as it may be logged too."""
+        if not self._names.issuperset(values):
+            self._names.update(map(validate_path, values))
+        for name, value in values.items():
+            if type(value) is not float:
+                encode_cell(name, value)
 
     def log_events(self, rows: Sequence[tuple[Mapping[str, object], int | None]]) -> None:
-        """Discard rows."""
+        """Discard rows that a store would take."""
+        for values, time in rows:
+            self.log_event(values, time=time)
 
     def assign(self, values: Mapping[str, object]) -> None:
         """Discard values."""
@@ -69,6 +78,10 @@ class DiscardingStore:
     def find_run(self, project: str, **names: str | None) -> None:
         """Find nothing."""
 
+    def query_runs(self, query: object) -> RunPage:
+        """Return no run."""
+        return RunPage((), 0)
+
     def get_runs(self, keys: Sequence[int]) -> Sequence[RunInfo]:
         """Return no run."""
         return ()
@@ -102,6 +115,10 @@ class DiscardingStore:
 
     def list_columns(self, project: str) -> Sequence[Any]:
         """Return no columns."""
+        return ()
+
+    def list_attributes(self, keys: object, select: object, **options: object) -> Sequence[Any]:
+        """Return no attribute."""
         return ()
 
     def read_attributes(self, keys: Sequence[int], select: object) -> Sequence[Any]:

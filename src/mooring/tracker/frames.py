@@ -36,18 +36,28 @@ def to_arrow(table: EventTable, ids: Mapping[int, str]) -> pa.Table:
 
     Timestamps are local time as text. Columns of mixed cells are JSON, as in `EventTable.cells`.
     """
-    import numpy as np
     import pyarrow as pa
 
-    runs, where = np.unique(table.runs, return_inverse=True)
-    texts = pa.array([ids[run] for run in runs.tolist()], pa.string())
     fields = [pa.field(TRACK_ID, pa.string()), pa.field(TIMESTAMP, pa.string())]
-    columns = [texts.take(pa.array(where)), local_texts(table.times)]
+    columns = [_texts_of_runs(table, ids), local_texts(table.times)]
     for field in table.cells.schema:
         if field.name not in RESERVED:
             fields.append(field)
             columns.append(table.cells[field.name])
     return pa.table(columns, schema=pa.schema(fields))
+
+
+def track_ids(store: Store, table: EventTable) -> pa.Array:
+    """Return the track id of each row."""
+    return _texts_of_runs(table, run_ids(store, table))
+
+
+def _texts_of_runs(table: EventTable, ids: Mapping[int, str]) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    runs, where = np.unique(table.runs, return_inverse=True)
+    return pa.array([ids[run] for run in runs.tolist()], pa.string()).take(pa.array(where))
 
 
 def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
@@ -120,18 +130,22 @@ def _beyond_float(values: Sequence[Any]) -> bool:
 
 
 def local_texts(times: np.ndarray) -> pa.Array:
-    """Return instants as `local_text` does, for millions at a time.
+    """Return instants as `local_text` does, for millions at a time."""
+    import pyarrow as pa
+
+    return pa.array(local_micros(times), pa.timestamp("us")).cast(pa.string())
+
+
+def local_micros(times: np.ndarray) -> np.ndarray:
+    """Return what the local clock showed, in microseconds since 1970 on it.
 
     The offset from UTC is asked once for each quarter of an hour, in which it cannot change.
     """
     import numpy as np
-    import pyarrow as pa
 
-    micros = np.asarray(times, dtype=np.int64)
-    quarters, where = np.unique(micros // _QUARTER_HOUR, return_inverse=True)
+    quarters, where = np.unique(times // _QUARTER_HOUR, return_inverse=True)
     offsets = np.array([_utc_offset(quarter) for quarter in quarters.tolist()], dtype=np.int64)
-    local = micros + offsets[where] if micros.size else micros
-    return pa.array(local, pa.timestamp("us")).cast(pa.string())
+    return times + offsets[where] if times.size else times
 
 
 def _utc_offset(quarter: int) -> int:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -28,9 +28,6 @@ from mooring.tracker.log_lines import (
     TRACKING,
     delimiter_from_environment,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SUFFIX = ".log"
 
@@ -85,21 +82,6 @@ def read_jsonl(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 def is_tracked_entry(text: str) -> bool:
     """Return whether a text names one of the levels of rows."""
     return _TRACKED.search(text) is not None
-
-
-def to_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as a data frame, less those that hold nothing but null.
-
-    Columns are in the order in which they appear, each of the narrowest type that holds its values
-    exactly; NaN is not null.
-    """
-    import pandas as pd
-
-    from mooring.tracker.frames import narrow
-
-    kept = [row for row in rows if any(value is not None for value in row.values())]
-    names = dict.fromkeys(name for row in kept for name in row)
-    return pd.DataFrame({name: narrow([row.get(name) for row in kept]) for name in names})
 
 
 def find_files(path: str | os.PathLike[str]) -> list[Path]:

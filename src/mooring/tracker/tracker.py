@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,20 +16,22 @@ from mooring.errors import (
     InvalidInput,
     ProjectNotFound,
     StoreError,
-    TypeConflict,
 )
-from mooring.model import ProjectName, RunInfo, now_micros, validate_path
+from mooring.model import ProjectName, RunInfo, now_micros
 from mooring.store.contract import EventTable, Store
+from mooring.tracker import backends
+from mooring.tracker.asset_writer import AssetWriter
+from mooring.tracker.assets import Assets
+from mooring.tracker.columns import check_engine, column_types, to_sql_type
 from mooring.tracker.disabled import DiscardingStore
-from mooring.tracker.frames import (
-    RESERVED,
-    TIMESTAMP,
-    TRACK_ID,
-    run_ids,
-    to_frame,
-    to_row,
-    to_series,
+from mooring.tracker.edits import (
+    assign_cells,
+    check_key,
+    is_equal_cell,
+    set_cells,
+    to_named_cell,
 )
+from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID, run_ids, to_row
 from mooring.tracker.logs import Logger, PathArgument
 from mooring.tracker.names import generate_track_id
 from mooring.tracker.opening import RunRequest, open_run
@@ -42,8 +45,9 @@ from mooring.tracker.session import (
     is_failure,
 )
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
+from mooring.tracker.sql import SqlConnection, StoreTables
 from mooring.tracker.times import local_text
-from mooring.tracker.values import PLAIN_TYPES, Cell, convert, to_cell
+from mooring.tracker.values import PLAIN_TYPES, Cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,23 +63,42 @@ class Tracker:
     ----------
     db : address of a store, or an open one (which stays the caller's to close). Default:
         `MOORING_STORE`, else the file `track.db` in the working directory.
-        `Tracker.IN_MEMORY`: gone when closed. `Tracker.SKIP_INSERT`: nothing is stored
+        `Tracker.IN_MEMORY`: gone when closed. `Tracker.SKIP_INSERT`: nothing is stored, the log
+        lines are the only copy of a row
     params : values that are added to every row
     track_id : name of the run; one that is there is gone on with. Default: a new one, such as
         `quiet-heron-0042`
-    table : table of the rows; it is the project `local/<table>` of the store
+    table : table of the rows; it is the project `local/<table>` of the store. `default` is
+        another name of `events`
     reset : delete the table with all its runs first
     on_error : what a failing write does. "warn": it never stops a training; what was not written
         is counted (`failures`), and told when the tracker closes. "raise": it raises, and nothing
         of that call has been written
     durability : see `mooring.Run`
+    compress : compress assets by zlib; readers need not know
+    engine : "sqlite" or "duckdb", which are the same here: the store is written by the one and
+        asked by the other
+    logs_path : folder of log files; each row that was logged is a line in them, see
+        `mooring.tracker.Logger`
+    logs_file_format : their names. Default: one for each day, `{time:YYYY-MM-DD}.log`
+    logs_stdout : print each row that was logged, too
+    jsonl : path of a file that takes each row that was logged as one JSON object a line
+    warnings : write the tracker's own warnings to the logs too
 
     Notes
     -----
     Cells are numbers, texts and bools. Numbers of NumPy and PyTorch, `Decimal`, `Enum`, `Path` and
-    dates are brought to these; lists, tuples, sets and dicts become JSON text. Any key of up to
+    dates are brought to these; lists, tuples, sets and dicts become JSON text. Any other object
+    (a model, an array, a frame, a function) is pickled and stored once as an asset of the run; the
+    row holds its hash, by which `get` gives it back. Where the hash alone is logged, the run has
+    that asset too. Any key of up to
     1,024 bytes without control characters is kept as it is, but `timestamp` and `track_id`, which
     the tracker sets.
+
+    The row is stored first, then its lines are written. A line that cannot be written costs
+    nothing but itself: it is counted or raises `LogNotWritten`, as `on_error` says, and the row
+    stays, `latest` too. When `log` returns, the lines are with the operating system: a killed
+    process loses none of them; a power cut may cost the last seconds, also with `SKIP_INSERT`.
 
     Examples
     --------
@@ -104,6 +127,8 @@ class Tracker:
         reset: bool = False,
         on_error: OnError = "warn",
         durability: DurabilityName = "process",
+        compress: bool = False,
+        engine: str = "sqlite",
         logs_path: PathArgument | None = None,
         logs_file_format: str | None = None,
         logs_stdout: bool = False,
@@ -111,6 +136,8 @@ class Tracker:
         warnings: bool = True,
     ) -> None:
         check_on_error(on_error)
+        self._engine = check_engine(engine)
+        self._compress = compress
         self._logger = Logger(logs_stdout, logs_path, logs_file_format, jsonl=jsonl)
         self._warnings = warnings and bool(self._logger)
         project = table_project(table)
@@ -123,29 +150,58 @@ class Tracker:
                 with contextlib.suppress(ProjectNotFound):
                     lease.store.delete_project(project)
             run = _open_run(lease.store, project, track_id)
-            self._session = Session(lease, run, on_error=on_error)
+            session = Session(lease, run, on_error=on_error)
         except BaseException:
             lease.release()
             raise
         self._table = table
-        self._logger.attach(self._session, warnings=warnings)
-        self._log_event = self._session.writer.log_event
         self._params: dict[str, Cell] = {}
         self._latest: dict[str, Cell] = {}
+        self._added: dict[str, type] = {}
         self._warned_reserved = False
-        self._finalizer = weakref.finalize(self, self._session.abandon)
+        self._bind(session)
         try:
             self.set_params(params or {})
         except BaseException:
             self.close()
             raise
 
+    def _bind(self, session: Session) -> None:
+        self._session = session
+        self._logger.attach(session, warnings=self._warnings)
+        self._log_event = session.writer.log_event
+        self._asset_writer = AssetWriter(session, compress=self._compress)
+        self._finalizer = weakref.finalize(self, session.abandon)
+
     # what it is
 
     @property
     def track_id(self) -> str:
-        """Name of the run."""
+        """Name of the run. Assigned to: rows go to that run from now on, created if it is new.
+
+        Params go along; `failures` begin anew, those of the run before are told.
+        """
         return self._session.run.run_id
+
+    @track_id.setter
+    def track_id(self, track_id: str) -> None:
+        before = self._session
+        if track_id == before.run.run_id:
+            return
+        lease = before.lease.share()
+        try:
+            run = _open_run(lease.store, before.run.project, track_id)
+            session = Session(lease, run, on_error="raise" if before.raises else "warn")
+        except BaseException:
+            lease.release()
+            raise
+        self._finalizer.detach()
+        self._bind(session)
+        try:
+            self._assign(self._params)
+            self._asset_writer.adopt(self._params)
+        finally:
+            before.close()
 
     @property
     def params(self) -> Mapping[str, Cell]:
@@ -163,9 +219,52 @@ class Tracker:
         return self._table
 
     @property
+    def table_name(self) -> str:
+        """Name of the table."""
+        return self._table
+
+    @property
     def store(self) -> Store:
         """The store that holds the table."""
         return self._session.store
+
+    @property
+    def db(self) -> str:
+        """Address of the store; ":memory:" with `SKIP_INSERT` too."""
+        return self.IN_MEMORY if self.skip_insert else self.store.address
+
+    @property
+    def engine(self) -> str:
+        """The engine that was asked for, "sqlite" or "duckdb"."""
+        return self._engine
+
+    @property
+    def skip_insert(self) -> bool:
+        """Whether nothing is stored."""
+        return isinstance(self.store, DiscardingStore)
+
+    @property
+    def assets(self) -> Assets:
+        """The assets of the store; what is inserted here is an asset of this run."""
+        return Assets(
+            self.store,
+            self._session.run.project,
+            lambda: contextlib.nullcontext(self.store),
+            run=self._session.run,
+            writer=self._asset_writer,
+        )
+
+    @property
+    def columns(self) -> set[str]:
+        """Names of the table's columns, those of all its runs, read anew each time."""
+        return set(self.dtypes)
+
+    @property
+    def dtypes(self) -> dict[str, type]:
+        """Python type of each column's cells; `object` where they are of several types."""
+        types = column_types(self.store.list_columns(self._session.run.project))
+        empty = {name for name, type_ in types.items() if type_ is type(None)}
+        return {**types, **{name: self._added[name] for name in self._added.keys() & empty}}
 
     @property
     def failures(self) -> Mapping[str, int]:
@@ -224,9 +323,7 @@ class Tracker:
             row = self._write_row(row, time)
             if not row:
                 return {}
-        row[TIMESTAMP] = local_text(time)
-        row[TRACK_ID] = self.track_id
-        self._latest = row
+        self._latest = row = self._named(row, time)
         if self._logger:
             self._logger.write_rows([(row, time)])
         return dict(row)
@@ -242,15 +339,17 @@ class Tracker:
                 rows.append((row, now_micros()))
         if not rows or not self._log_rows(rows):
             return {}
-        names = (TIMESTAMP, TRACK_ID)
-        logged = [
-            ({**row, **dict(zip(names, (local_text(time), self.track_id)))}, time)
-            for row, time in rows
-        ]
-        self._latest = logged[-1][0]
+        row, time = rows[-1]
+        self._latest = self._named(row, time)
         if self._logger:
-            self._logger.write_rows(logged)
+            self._logger.write_rows((self._named(row, time), time) for row, time in rows)
         return dict(self._latest)
+
+    def _named(self, row: dict[str, Cell], time: int) -> dict[str, Cell]:
+        """Return a row with the cells that the tracker fills in."""
+        row[TIMESTAMP] = local_text(time)
+        row[TRACK_ID] = self.track_id
+        return row
 
     def set_params(self, params: Mapping[str, object]) -> None:
         """Add values to every row from now on.
@@ -259,8 +358,7 @@ class Tracker:
         """
         if not isinstance(params, Mapping):
             return self._session.lose(InvalidInput(f"params are a dict, not {params!r}"))
-        cells, refused = convert(self._allowed(params).items(), _to_param)
-        self._session.refuse(refused)
+        cells = self._asset_writer.to_cells(self._allowed(params).items(), to_named_cell)
         self._assign(cells)
         self._params.update(cells)
         return None
@@ -276,20 +374,46 @@ class Tracker:
         It is also an attribute of the run, unless the run has a series of that name.
         """
         session = self._session
-        if key in RESERVED:
-            session.lose(InvalidInput(f"{key!r} is set by the tracker; choose another name"))
+        if not (cells := self._named_cell(key, value)):
             return 0
-        cells, refused = convert([(key, value)], _to_param)
-        session.refuse(refused)
-        if refused:
-            return 0
-        cell = cells[key]
         # Before the cells: a new column becomes a series unless it is an attribute by then.
-        self._assign({key: cell})
-        changed = session.attempt(lambda: self.store.set_events(session.run.key, key, cell)) or 0
+        self._assign(cells)
+        edit = partial(set_cells, self.store, session.run, key, cells[key])
+        changed = session.attempt(edit) or 0
         if self._latest:
-            self._latest = {**self._latest, key: cell}
+            self._latest = {**self._latest, **cells}
         return changed
+
+    def set_where(self, key: str, value: object, where_key: str, where_value: object) -> int:
+        """Set a cell of this run's rows whose cell `where_key` equals `where_value`.
+
+        Returns how many rows changed. None equals a missing cell.
+        """
+        if not (cells := self._named_cell(key, value)):
+            return 0
+        where = (where_key, where_value)
+        edit = partial(set_cells, self.store, self._session.run, key, cells[key], where)
+        changed = self._session.attempt(edit) or 0
+        if changed and is_equal_cell(self._latest.get(where_key), where_key, where_value):
+            self._latest = {**self._latest, **cells}
+        return changed
+
+    def _named_cell(self, key: str, value: object) -> dict[str, Cell]:
+        """Return a cell that may be set, under its name; none when it may not."""
+        if self._session.attempt(lambda: check_key(key)) is None:
+            return {}
+        return self._asset_writer.to_cells([(key, value)], to_named_cell)
+
+    def add_column(self, key: str, value: object) -> None:
+        """Make a column known before a row has it; it has the type of `value`.
+
+        Columns need no such call: they appear with the first row that has them. The rows of this
+        run so far get a missing cell.
+        """
+        if self._session.attempt(lambda: check_key(key)) is not None and key not in self.columns:
+            self._session.attempt(partial(set_cells, self.store, self._session.run, key, None))
+            cell = self._asset_writer.to_cells([(key, value)], to_named_cell).get(key)
+            self._added[key] = type(cell)
 
     def _row(self, data: Mapping[str, object]) -> dict[str, Cell]:
         """Return data and params as cells. Plain values pass without a loop in Python."""
@@ -298,13 +422,15 @@ class Tracker:
         except TypeError:
             self._session.lose(InvalidInput(f"a row is a dict of names to values, not {data!r}"))
             return {}
+        kinds = set(map(type, row.values()))
         if not (
-            PLAIN_TYPES.issuperset(map(type, row.values()))
+            kinds <= PLAIN_TYPES
             and _TEXT_ONLY.issuperset(map(type, row))
             and RESERVED.isdisjoint(row)
         ):
-            row, refused = convert(self._allowed(row).items(), to_cell)
-            self._session.refuse(refused)
+            return self._asset_writer.to_cells(self._allowed(row).items())
+        if str in kinds:
+            self._asset_writer.adopt(row)
         return row
 
     def _allowed(self, data: Mapping[Any, object]) -> dict[str, object]:
@@ -344,30 +470,14 @@ class Tracker:
 
     def _assign(self, cells: Mapping[str, Cell]) -> None:
         """Make cells attributes of the run, where no series has the name."""
-        session = self._session
-        left = {name: cell for name, cell in cells.items() if cell is not None}
-        renewed: set[str] = set()
-        while left:
-            try:
-                session.writer.assign(left)
-            except TypeConflict as conflict:
-                path = conflict.path
-                if path in self._params and path not in renewed:
-                    # a param may change its type; its attribute holds the latest value
-                    renewed.add(path)
-                    session.attempt(partial(session.writer.delete, path))
-                else:
-                    del left[path]  # a series has the name; the rows hold the value all the same
-            except StoreError as error:
-                return session.lose(error, len(left))
-            except Exception:  # noqa: BLE001 - raised or counted by the next attempt
-                session.write(session.writer.assign, left)
-                return None
-            else:
-                break
-        return None
+        assign_cells(self._session, cells)
 
     # reading
+
+    @cached_property
+    def conn(self) -> SqlConnection:
+        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
+        return SqlConnection(StoreTables(self.store))
 
     def to_df(self, all: bool = False) -> pd.DataFrame:
         """Return the rows of this run, or those of every run of the table, oldest first.
@@ -382,7 +492,26 @@ class Tracker:
 
     def tail(self, n: int = 5) -> pd.DataFrame:
         """Return the last n rows of this run, newest first."""
-        return self._frame(self._read(last=n)).iloc[::-1]
+        return backends.reverse(self._frame(self._read(last=n)))
+
+    def to_csv(self, path: str | os.PathLike[str], all: bool = False) -> None:
+        """Write the rows of this run, or those of every run, as CSV without an index."""
+        backends.write_csv(self.to_df(all), path)
+
+    def to_parquet(self, path: str | os.PathLike[str], all: bool = False) -> None:
+        """Write the rows of this run, or those of every run, as Parquet without an index.
+
+        A column of mixed types is written as text.
+        """
+        backends.write_parquet(self.to_df(all), path)
+
+    def count_run(self) -> int:
+        """Return how many rows this run has."""
+        return len(self)
+
+    def count_all(self) -> int:
+        """Return how many rows the table has."""
+        return self.store.count_events(self._session.run.project)
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a column of this run by its name, or a row of the table by its number.
@@ -413,10 +542,7 @@ class Tracker:
     """Rows count from 1 and columns have names, so that iteration would surprise either way."""
 
     def _column(self, name: str) -> pd.Series:
-        if name in RESERVED:
-            return self._frame(self._read(columns=()))[name]
-        table = self._read(columns=[name])
-        return to_series(table.cells.schema.field(0), table.cells.column(0)).rename(name)
+        return self._frame(self._read(columns=() if name in RESERVED else [name]))[name]
 
     def _read(
         self,
@@ -431,7 +557,31 @@ class Tracker:
         return self.store.read_events(run.project, keys, columns=columns, first=first, last=last)
 
     def _frame(self, table: EventTable) -> pd.DataFrame:
-        return to_frame(table, run_ids(self.store, table))
+        return backends.event_frame(table, run_ids(self.store, table))
+
+    # assets
+
+    def get(self, key: str) -> Any:
+        """Return a logged object by its hash, or by the column that it was logged under last.
+
+        This unpickles it, which runs code of whoever logged it. See `Assets.get` for the errors.
+        """
+        return self.assets.get(key)
+
+    def get_bytes(self, key: str) -> bytes:
+        """Return the cloudpickle bytes of an asset, which are checked and not loaded."""
+        return self.assets.get_bytes(key)
+
+    def remove_asset(
+        self, hash_value: str, column: str | None = None, remove_keys: bool = True
+    ) -> bool:
+        """Remove an asset from every run of the store; return whether there was one.
+
+        Rows of this table lose the hash from `column`, when one is named. See
+        `Assets.remove_hash`.
+        """
+        remove = partial(self.assets.remove_hash, hash_value, remove_keys, column=column)
+        return self._session.attempt(remove) or False
 
     # life
 
@@ -470,18 +620,19 @@ class Tracker:
         """Return the present as a row's timestamp."""
         return local_text(now_micros())
 
-
-def _to_param(key: str, value: object) -> Cell:
-    return to_cell(validate_path(key), value)
+    @staticmethod
+    def to_sql_type(value: object) -> str:
+        """Return the SQL type of a column that holds `value`."""
+        return to_sql_type(value)
 
 
 def table_project(table: str) -> str:
-    """Return the project that a tracker's table is.
+    """Return the project that a tracker's table is. `default` is another name of `events`.
 
-    >>> table_project("events")
-    'local/events'
+    >>> table_project("predictions"), table_project("default")
+    ('local/predictions', 'local/events')
     """
-    return str(ProjectName.parse(f"local/{table}"))
+    return str(ProjectName.parse(f"local/{DEFAULT_TABLE if table == 'default' else table}"))
 
 
 def _open_run(store: Store, project: str, track_id: str | None) -> RunInfo:

@@ -21,7 +21,7 @@ from uuid import UUID
 from mooring.errors import InvalidInput, InvalidValue
 from mooring.model import FileRef, Histogram, Value
 
-Cell = int | float | str | bool | None
+Cell = int | float | str | bool | bytes | None
 """What a cell of a tracker's row holds. None is a missing cell."""
 
 Point = int | float | str | Histogram | FileRef
@@ -48,6 +48,8 @@ def to_cell(name: str, value: object) -> Cell:
         return to_json(name, plain)
     if isinstance(plain, datetime):
         return plain.isoformat(sep=" ")
+    if isinstance(plain, (bytes, bytearray, memoryview)):
+        return bytes(plain)
     if type(plain) in PLAIN_TYPES:
         return plain  # type: ignore[return-value]
     raise refusal(name, value, "a row cannot hold it; log a number, a text, a list or a dict")

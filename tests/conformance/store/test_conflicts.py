@@ -189,3 +189,18 @@ class TestDeletion:
 
 def _equal(found: object, expected: object) -> None:
     assert found == expected
+
+
+def test_points_of_a_second_type_are_not_sealed_away(store: Store, run: RunInfo) -> None:
+    one, other = store.open_writer(run.key), store.open_writer(run.key)
+    one.log({"x": 1.0})
+    other.log({"x": "text"})
+    one.log_event({"y": 1})
+    store.compact(events=True)
+    (finding,) = store.check().findings
+    assert "string_series and not shown" in finding.what
+    one.delete("x")
+    other = store.open_writer(run.key)
+    other.log({"x": "now a text"})
+    store.compact(events=True)
+    assert points(store, run.key, "x", STRINGS) == [(3, "now a text")]

@@ -80,7 +80,6 @@ BAD_VALUES = [
     object(),
     Strange(),
     1 + 2j,
-    b"bytes",
     [1, 2],
     {"a": 1},
     (1,),
@@ -313,6 +312,14 @@ def test_columns_that_cannot_be_points(
     logged.refuses(
         kind, lambda: logged.store.write_points(logged.key, "loss", steps=steps, values=values)
     )
+
+
+def test_bytes_are_cells_and_nothing_else(logged: Logged) -> None:
+    writer = logged.writer
+    logged.refuses(InvalidValue, lambda: writer.log({"new": b"x"}), "new")
+    logged.refuses(InvalidValue, lambda: writer.assign({"new": b"x"}), "new")
+    writer.log_event({"new": b"x"})
+    assert logged.store.read_events("faults", [logged.key], last=1).columns["new"] == [b"x"]
 
 
 def test_everything_at_once_keeps_the_writer_going(logged: Logged) -> None:

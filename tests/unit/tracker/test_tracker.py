@@ -221,7 +221,7 @@ def test_batch(tracker: Tracker) -> None:
     assert last["model"] == "resnet18"
     assert tracker["x"].tolist() == [1, 2]
     with pytest.raises(InvalidValue, match="'x'"):
-        tracker.log_batch([{"x": 3}, {"x": object()}])
+        tracker.log_batch([{"x": 3}, {"x": threading.Lock()}])
     assert len(tracker) == 2
 
 
@@ -270,18 +270,25 @@ def test_track_id_resumes(store: Store) -> None:
 
 
 def test_tables_and_reset(store: Store) -> None:
-    with Tracker(store, table="default") as one, Tracker(store) as two:
+    with Tracker(store, table="steps") as one, Tracker(store) as two:
         one.log({"x": 1})
         two.log({"x": 2})
         assert one.to_df(all=True)["x"].tolist() == [1]
-        assert one.table == "default"
-    with Tracker(store, table="default", reset=True) as fresh:
+        assert one.table == one.table_name == "steps"
+    with Tracker(store, table="steps", reset=True) as fresh:
         assert len(fresh.to_df(all=True)) == 0
     assert Reader(store).to_df()["x"].tolist() == [2]
     with Tracker(store, table="other", reset=True):
         pass
     with pytest.raises(InvalidName):
         Tracker(store, table="a/b")
+
+
+def test_default_is_another_name_of_events(store: Store) -> None:
+    with Tracker(store, table="default") as one, Tracker(store) as two:
+        one.log({"x": 1})
+        assert two.to_df(all=True)["x"].tolist() == [1]
+    assert Reader(store, table="default").to_df()["x"].tolist() == [1]
 
 
 def test_repr(tracker: Tracker) -> None:
@@ -291,7 +298,7 @@ def test_repr(tracker: Tracker) -> None:
 
 def test_raise_writes_nothing(tracker: Tracker) -> None:
     for row, error in (
-        ({"x": 1, "y": object()}, InvalidValue),
+        ({"x": 1, "y": threading.Lock()}, InvalidValue),
         ({"x": 1, "": 2}, InvalidPath),
         ("text", InvalidInput),
         (5, InvalidInput),
@@ -299,13 +306,13 @@ def test_raise_writes_nothing(tracker: Tracker) -> None:
         with pytest.raises(error):
             tracker.log(row)  # type: ignore[arg-type]
     with pytest.raises(InvalidValue, match="'bad'"):
-        tracker.set_params({"good": 1, "bad": object()})
+        tracker.set_params({"good": 1, "bad": threading.Lock()})
     with pytest.raises(InvalidPath):
         tracker.set_params({"good": 1, "": 2})
     with pytest.raises(InvalidInput):
         tracker.set_params([1])  # type: ignore[arg-type]
     with pytest.raises(InvalidValue, match="'bad'"):
-        tracker.set_value("bad", object())
+        tracker.set_value("bad", threading.Lock())
     with pytest.raises(InvalidInput, match="timestamp"):
         tracker.set_value("timestamp", 1)
     with pytest.raises(InvalidPath):
@@ -316,15 +323,15 @@ def test_raise_writes_nothing(tracker: Tracker) -> None:
 
 def test_warn_writes_the_rest(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with Tracker(store) as tracker:
-        assert tracker.log({"x": 1, "y": object(), "": 3})["x"] == 1
-        assert tracker.log({"y": object()}) == {}
+        assert tracker.log({"x": 1, "y": threading.Lock(), "": 3})["x"] == 1
+        assert tracker.log({"y": threading.Lock()}) == {}
         assert tracker.log(5) == {}  # type: ignore[arg-type]
-        assert tracker.log_batch([{"x": 2, "y": object()}, {"x": 3, "\n": 1}])["x"] == 3
-        tracker.set_params({"p": 1, "q": object(), "": 2})
+        assert tracker.log_batch([{"x": 2, "y": threading.Lock()}, {"x": 3, "\n": 1}])["x"] == 3
+        tracker.set_params({"p": 1, "q": threading.Lock(), "": 2})
         assert tracker.log({"x": 4})["p"] == 1
         assert tracker["x"].tolist() == [1, 2, 3, 4]
         assert tracker.failures == {"InvalidValue": 4, "InvalidPath": 3, "InvalidInput": 1}
-        assert tracker.set_value("z", object()) == 0
+        assert tracker.set_value("z", threading.Lock()) == 0
         caplog.clear()
     assert len(caplog.messages) == 1
     assert "9 values were not written: 5 InvalidValue" in caplog.messages[0]

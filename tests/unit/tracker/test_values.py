@@ -102,7 +102,6 @@ def test_nan_survives_in_json() -> None:
         object(),
         lambda: None,
         1j,
-        b"bytes",
         np.zeros(3),
         np.zeros((2, 2)),
         int,

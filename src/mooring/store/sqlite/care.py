@@ -17,13 +17,14 @@ from mooring.store.cells import loads
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.columns import EVENTS_PATH
+from mooring.store.sqlite.columns import EVENTS_PATH, rows_states
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.runs import RunTable
 from mooring.store.sqlite.schema import LOG_MARK, TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer, keep_sequence
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
+from mooring.store.sqlite.table_cache import TableCache
 from mooring.store.tables import is_mixed, to_cells
 
 GRACE_S = 3600.0
@@ -44,6 +45,7 @@ class Care:
         blobs: LocalBlobs,
         sealer: Sealer,
         series: SeriesReader,
+        cache: TableCache,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -52,6 +54,7 @@ class Care:
         self._blobs = blobs
         self._sealer = sealer
         self._series = series
+        self._cache = cache
 
     # deletion
 
@@ -142,6 +145,8 @@ class Care:
                 progress(min(start + 100, len(runs)), len(runs))
         joined, removed, freed = self._sealer.join_segments(runs)
         self._remove_rows_of_deleted_runs()
+        with self._database.read() as connection:
+            self._cache.sweep(rows_states(connection))
         blobs, blob_bytes = self._remove_unused_blobs()
         with self._database.lock, self._database.errors():
             connection = self._database.writer
@@ -238,6 +243,14 @@ class Care:
                 "SELECT runs.run_id, c.path, c.expected, c.got, c.count FROM conflicts c "
                 "JOIN runs ON runs.id = c.run"
             ).fetchall()
+            views = connection.execute(
+                "SELECT p.name, m.value FROM meta m JOIN projects p "
+                "ON m.key = 'view_error:' || p.id"
+            ).fetchall()
+        for project, reason in views:
+            findings.append(
+                Finding("note", f"the SQL view of table {project} could not be made: {reason}")
+            )
         for name, rows, size, digest in segments:
             findings += self._check_segment(name, rows, size, digest)
         for run, path, expected, got, count in conflicts:

@@ -144,14 +144,29 @@ class TableColumns:
         """Make the views of a table anew, in the present transaction."""
         if not connection.execute("SELECT 1 FROM projects WHERE id = ?", (project,)).fetchone():
             return
-        create_view(
-            connection, project, self.read(connection, project), sealed_rows(connection, project)
-        )
+        columns = self.read(connection, project)
+        connection.execute("SAVEPOINT views")
+        try:
+            create_view(connection, project, columns, sealed_rows(connection, project))
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
+                raise
+            # SQL that SQLite does not take must not keep anybody from logging: the view stays as
+            # it was, and `check` tells of it.
+            connection.execute("ROLLBACK TO views")
+            self._note(connection, f"view_error:{project}", str(error))
+        else:
+            connection.execute("DELETE FROM meta WHERE key = ?", (f"view_error:{project}",))
+        connection.execute("RELEASE views")
         connection.execute(
             "INSERT OR REPLACE INTO meta "
             "SELECT 'view:' || ?1, value FROM meta WHERE key = 'columns:' || ?1",
             (str(project),),
         )
+
+    @staticmethod
+    def _note(connection: sqlite3.Connection, key: str, text: str) -> None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
 
     def read(self, connection: sqlite3.Connection, project: int) -> list[ViewColumn]:
         """Return the columns of a table, in the order in which they appeared."""
@@ -173,14 +188,20 @@ class TableColumns:
                 columns[column.path] = ViewColumn(column.path, column.name, kinds)
         return list(columns.values())
 
-    def rows_changed(self, connection: sqlite3.Connection, runs: Sequence[int]) -> None:
-        """Tell that rows of these runs have changed or moved: what is cached of them is void."""
+    def rows_changed(
+        self, connection: sqlite3.Connection, runs: Sequence[int], *, moved: bool
+    ) -> None:
+        """Tell that rows of these runs have changed: what is cached of them is void.
+
+        `moved`: to or from segments, of which the view tells.
+        """
         for project in _projects(connection, runs):
             connection.execute(
                 "INSERT OR REPLACE INTO meta VALUES (?, lower(hex(randomblob(8))))",
                 (f"rows:{project}",),
             )
-            self.rebuild(connection, project)
+            if moved:
+                self.rebuild(connection, project)
 
 
 def rows_state(connection: sqlite3.Connection, project: int) -> str:
@@ -189,6 +210,14 @@ def rows_state(connection: sqlite3.Connection, project: int) -> str:
         "SELECT value FROM meta WHERE key = ?", (f"rows:{project}",)
     ).fetchone()
     return str(row[0]) if row else "0"
+
+
+def rows_states(connection: sqlite3.Connection) -> dict[int, str]:
+    """Return `rows_state` of every project."""
+    return {
+        project: rows_state(connection, project)
+        for (project,) in connection.execute("SELECT id FROM projects").fetchall()
+    }
 
 
 def _projects(connection: sqlite3.Connection, runs: Sequence[int]) -> list[int]:
@@ -211,9 +240,9 @@ def forget_table(connection: sqlite3.Connection, project: int) -> None:
     """Remove the columns and views of a project that is about to be deleted."""
     drop_view(connection, project)
     connection.execute("DELETE FROM table_columns WHERE project = ?", (project,))
-    connection.execute(
-        "DELETE FROM meta WHERE key IN ('columns:' || ?1, 'view:' || ?1, 'rows:' || ?1)",
-        (str(project),),
+    connection.executemany(
+        "DELETE FROM meta WHERE key = ?",
+        [(f"{key}:{project}",) for key in ("columns", "view", "view_name", "view_error", "rows")],
     )
 
 

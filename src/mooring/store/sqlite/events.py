@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -91,7 +91,9 @@ class EventRows:
         if project not in self._held and max(first or 0, last or 0) <= _FEW:
             table = self._few(connection, project, keys, known, first, last)
         if table is None:
-            table = self._select(connection, project, keys, self._all(connection, project, known))
+            held = self._all(connection, project, known)
+            table = self._select(connection, project, keys, held.table)
+            table = replace(table, version=_version(held, table))
             if first is not None:
                 table = _cut(table, slice(0, max(0, first)))
             elif last is not None:
@@ -102,6 +104,9 @@ class EventRows:
         self, connection: sqlite3.Connection, project: int, keys: Sequence[int] | None
     ) -> int:
         """Return the number of rows. See `Store.count_events`."""
+        if project in self._held:
+            table = self._all(connection, project, self._columns.read(connection, project)).table
+            return len(self._select(connection, project, keys, table))
         runs, bound = _chosen(project, keys)
         (logged,) = connection.execute(
             f"SELECT count(*) FROM log WHERE kind = {LOG_EVENT} AND run IN ({runs})", bound
@@ -136,7 +141,7 @@ class EventRows:
 
     def _all(
         self, connection: sqlite3.Connection, project: int, known: Sequence[ViewColumn]
-    ) -> EventTable:
+    ) -> _Held:
         """Return all rows of a table, also those of trashed and deleted runs."""
         state = rows_state(connection, project)
         sealed = self._sealed(connection, project)
@@ -152,10 +157,11 @@ class EventRows:
         if tail:
             held = self._extend(connection, project, held, tail)
         with self._lock:
-            self._held.clear()  # one table is held at a time
-            if held.table.cells.nbytes <= _MAX_HELD_BYTES:
-                self._held[project] = held
-        return held.table
+            self._held.pop(project, None)
+            self._held[project] = held
+            while sum(other.table.cells.nbytes for other in self._held.values()) > _MAX_HELD_BYTES:
+                del self._held[next(iter(self._held))]
+        return held
 
     def _begin(
         self,
@@ -254,7 +260,7 @@ class EventRows:
             ).fetchone()
         self._columns.declare(project, {id: cell_kind(cell)})
         with self._database.write() as connection:
-            self._sealer.unseal_events(connection, key)
+            unsealed = self._sealer.unseal_events(connection, key)
             overtake(connection)
             changed = []
             for seq, data in connection.execute(
@@ -267,7 +273,7 @@ class EventRows:
                     record[str(id)] = cell
                     changed.append((dumps(record).decode(), seq))
             connection.executemany("UPDATE log SET data = ? WHERE seq = ?", changed)
-            self._columns.rows_changed(connection, [key])
+            self._columns.rows_changed(connection, [key], moved=unsealed > 0)
             if changed:
                 self._follow(connection, key, id, cell)
         return len(changed)
@@ -326,6 +332,7 @@ def _cut(table: EventTable, part: slice) -> EventTable:
         table.runs[part],
         table.times[part],
         table.cells.slice(start, max(0, stop - start)),
+        f"{table.version}[{start}:{stop}]",
     )
 
 
@@ -347,4 +354,9 @@ def _with_columns(
         names += [name for name in cells.column_names if name not in listed]
     else:
         names = list(wanted)
-    return EventTable(table.sequence, table.runs, table.times, stack([cells], names))
+    return replace(table, cells=stack([cells], names))
+
+
+def _version(held: _Held, table: EventTable) -> str:
+    sealed = hash(held.sealed)
+    return f"{held.state}-{sealed}-{held.until}-{held.digest}-{len(table)}-{table.runs.sum()}"

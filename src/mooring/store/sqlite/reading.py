@@ -61,7 +61,7 @@ class Reading:
         cache = TableCache(data / "tables")
         self.events = EventRows(database, catalog, columns, self.sealer, self.fold, cache)
         self.bulk = BulkWriter(database, catalog, self.sealer, self.fold)
-        self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series)
+        self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series, cache)
 
     def read_series(
         self,

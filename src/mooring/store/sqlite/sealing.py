@@ -119,6 +119,8 @@ class Sealer:
     def _read_log(self, run: int, events: bool) -> _Part | None:
         with self._database.read() as connection:
             _, changes = fold_state(connection)
+            if not events and _has_events(connection, run):
+                return None
             rows = connection.execute(
                 "SELECT x.seq, x.step, l.time, l.kind, l.shape, l.data FROM log_index x "
                 "JOIN log l ON l.seq = x.seq WHERE x.run = ? ORDER BY x.seq",
@@ -127,8 +129,8 @@ class Sealer:
             if not rows:
                 return None
             tables = [row for row in rows if row[3] == LOG_EVENT]
-            if tables and not events:
-                return None
+            if not tables and _has_conflicts(connection, run):
+                return None  # points of another type than their attribute: no segment holds them
             erased = dict(
                 connection.execute("SELECT path, seq FROM erased WHERE run = ?", (run,)).fetchall()
             )
@@ -141,6 +143,8 @@ class Sealer:
         else:
             others = [row for row in rows if row[3] != LOG_EVENT]
             found = decode_log(self._catalog, run, others, None, erased, tuple)
+            if any(types.get(series.path) != TYPE_CODES[series.type] for series in found):
+                return None  # as above; cells of other types stay in the rows
             # Points that the table's rows alone do not tell: of which some were logged apart, and
             # of which some were deleted.
             apart = frozenset({series.path for series in found} | erased.keys())
@@ -157,8 +161,6 @@ class Sealer:
         for series in found:
             if types.get(series.path) == TYPE_CODES[series.type]:
                 part.series.append(join([series], run))
-            elif not tables:
-                return None  # of another type than its attribute: no segment has a place for it
         return part
 
     def _enter_parts(self, parts: list[_Part]) -> tuple[int, int]:
@@ -176,7 +178,9 @@ class Sealer:
                 for part in parts:
                     self._delete_log(connection, part)
                 keep_sequence(connection)
-                self._columns.rows_changed(connection, [p.run for p in parts if p.events])
+                self._columns.rows_changed(
+                    connection, [p.run for p in parts if p.events], moved=True
+                )
         except BaseException as error:
             self._drop(written)
             if isinstance(error, _Overtaken):
@@ -526,11 +530,14 @@ class Sealer:
             parts.append(from_file(read.table, segment.mixed, ranges))
         return join_rows(parts)
 
-    def unseal_events(self, connection: sqlite3.Connection, run: int) -> None:
-        """Bring the sealed rows of a run's table back to the log, where they can be changed."""
+    def unseal_events(self, connection: sqlite3.Connection, run: int) -> int:
+        """Bring the sealed rows of a run's table back to the log, where they can be changed.
+
+        Returns how many rows there were.
+        """
         rows = self.read_sealed_events(connection, [run])
         if not len(rows):
-            return
+            return 0
         ids = self._catalog.find_ids(rows.cells.column_names)
         records: list[dict[str, Any]] = [{} for _ in range(len(rows))]
         for column in rows.cells.schema:
@@ -556,10 +563,25 @@ class Sealer:
             "(SELECT id FROM segments WHERE kind = 'events')",
             (run,),
         )
+        return len(rows)
 
 
 class _Overtaken(Exception):
     """Another process changed what was read."""
+
+
+def _has_events(connection: sqlite3.Connection, run: int) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM log_index x JOIN log l ON l.seq = x.seq "
+        f"WHERE x.run = ? AND l.kind = {LOG_EVENT} LIMIT 1",
+        (run,),
+    ).fetchone()
+    return found is not None
+
+
+def _has_conflicts(connection: sqlite3.Connection, run: int) -> bool:
+    found = connection.execute("SELECT 1 FROM conflicts WHERE run = ?", (run,)).fetchone()
+    return found is not None
 
 
 def keep_sequence(connection: sqlite3.Connection) -> None:

@@ -52,7 +52,7 @@ from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPES
-from mooring.store.sqlite.views import cell_types, sql_type
+from mooring.store.sqlite.views import cell_types, labels, sql_type
 from mooring.store.sqlite.writer import Appender, SqliteWriter, check_loggable
 
 if TYPE_CHECKING:
@@ -474,10 +474,11 @@ class SqliteStore:
         """Return the columns of a tracker's table. See `Store.list_columns`."""
         with self._rows_snapshot() as connection:
             id = self._runs.project_id(connection, project)
-            return [
-                TableColumn(column.name, cell_types(column.kinds), sql_type(column.kinds))
-                for column in self._columns.read(connection, id)
-            ]
+            columns = self._columns.read(connection, id)
+        return [
+            TableColumn(column.name, cell_types(column.kinds), label, sql_type(column.kinds))
+            for column, label in zip(columns, labels(columns), strict=True)
+        ]
 
     @contextmanager
     def _rows_snapshot(self) -> Iterator[sqlite3.Connection]:

@@ -99,6 +99,11 @@ def distinct_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]
     return result
 
 
+def labels(columns: Sequence[ViewColumn]) -> list[str]:
+    """Return the names that columns have in SQL."""
+    return distinct_names((c.name for c in columns), ("track_id", "timestamp", NOTE))
+
+
 def view_name(project: str, taken: Iterable[str]) -> str:
     """Return the name of a project's view: that of the table, where nothing else has it.
 
@@ -109,9 +114,9 @@ def view_name(project: str, taken: Iterable[str]) -> str:
     if workspace != "local":
         return project
     folded = name.casefold()
-    if folded in taken or folded == "default" or folded.startswith("sqlite_"):
+    if folded in taken or folded == "default":
         return f"{name}_table"
-    return name
+    return f"table_{name}" if folded.startswith("sqlite_") else name
 
 
 def create_view(
@@ -124,8 +129,7 @@ def create_view(
     name = drop_view(connection, project)
     shown, cells, typed = 0, [], []
     size = 0
-    labels = distinct_names((c.name for c in columns), ("track_id", "timestamp", NOTE))
-    for column, label in zip(columns, labels, strict=True):
+    for column, label in zip(columns, labels(columns), strict=True):
         cell = f"{_cell(column)} AS c{column.path}"
         value = f"{_typed(column)} AS {quoted(label)}"
         size += max(len(cell.encode()), len(value.encode()))
@@ -155,23 +159,26 @@ def create_view(
 
 
 def drop_view(connection: sqlite3.Connection, project: int) -> str:
-    """Drop the views of a table, if there are any; return their name."""
+    """Drop the views of a table, if there are any; return the name that its view has."""
+    key = f"view_name:{project}"
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    name = row[0] if row else _choose_name(connection, project)
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, name))
+    for view in [*(["default"] if name == "events" else []), name, _inner(project)]:
+        connection.execute(f"DROP VIEW IF EXISTS {quoted(view)}")
+    return str(name)
+
+
+def _choose_name(connection: sqlite3.Connection, project: int) -> str:
     (project_name,) = connection.execute(
         "SELECT name FROM projects WHERE id = ?", (project,)
     ).fetchone()
-    tables = {
-        name.casefold()
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
-    name = view_name(project_name, tables)
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    views = connection.execute("SELECT value FROM meta WHERE key GLOB 'view_name:*'")
+    name = view_name(project_name, {name.casefold() for (name,) in tables})
     # Names of SQL are the same in any case, those of projects are not.
-    if connection.execute(
-        "SELECT 1 FROM projects WHERE lower(name) = lower(?) AND id < ?", (project_name, project)
-    ).fetchone():
-        name = f"{name}_{project}"
-    for view in [*(["default"] if name == "events" else []), name, _inner(project)]:
-        connection.execute(f"DROP VIEW IF EXISTS {quoted(view)}")
-    return name
+    taken = {other.casefold() for (other,) in views}
+    return f"{name}_{project}" if name.casefold() in taken else name
 
 
 def _inner(project: int) -> str:

@@ -7,6 +7,7 @@ nothing but perhaps an interned path or shape that nobody refers to; after it th
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sqlite3
 import struct
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
 
 _INSERT = "INSERT INTO log (run, kind, step, time, shape, data) VALUES (?, ?, ?, ?, ?, ?)"
 _PLAIN = frozenset({int, float, bool, str, type(None)})
-_MAX_SIGNATURES = 4096
+_INT64 = range(-(2**63), 2**63)
+_MAX_EVENT_PLANS = 4096
 """Different rows, by names and types, that one writer knows to have their columns."""
 _MAX_SHAPES = 512
 """Different sets of names that one writer packs; calls beyond that are rows of JSON."""
@@ -71,6 +73,8 @@ WRITABLE_SYSTEM_PATHS = {
 }
 
 _Plan = tuple[int, Callable[..., bytes]]
+_EventPlan = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""Numbers of the paths, and the names of the cells that are floats and integers."""
 
 
 class Appender:
@@ -170,7 +174,7 @@ class SqliteWriter:
         self._catalog = catalog
         self._columns = columns
         self._project: int | None = None
-        self._signatures: set[tuple[tuple[str, ...], tuple[type, ...]]] = set()
+        self._event_plans: dict[tuple[tuple[str, ...], tuple[type, ...]], _EventPlan] = {}
         self._run = run
         self._key = run.key
         self._types = WRITABLE_SYSTEM_PATHS | types
@@ -263,40 +267,54 @@ class SqliteWriter:
         self._appender.append_all([self._event(values, time) for values, time in rows])
 
     def _event(self, values: Mapping[str, object], time: int | None) -> tuple[Any, ...]:
-        self._check_open()
-        try:
-            ids = [self._ids[path] for path in values]
-        except KeyError:
-            for path in values:
-                validate_path(path)
-            ids = self._id_texts(list(values))
-        cells = dict(zip(ids, map(encode_cell, values, values.values()), strict=True))
-        signature = (tuple(values), tuple(map(type, values.values())))
-        if signature not in self._signatures:
-            self._declare(signature, cells)
-        elif self._columns.behind:
-            self._columns.refresh()
-        time = time_ns() // 1000 if time is None else _checked_time(time)
-        return (self._key, LOG_EVENT, None, time, None, dumps(cells).decode())
+        if time is None:
+            time = time_ns() // 1000
+        elif type(time) is not int or not MIN_TIME <= time <= MAX_TIME:
+            time = _checked_time(time)
+        plan = self._event_plans.get((tuple(values), tuple(map(type, values.values()))))
+        if plan is not None:
+            ids, floats, integers = plan
+            get = values.__getitem__
+            if all(map(math.isfinite, map(get, floats))) and all(  # type: ignore[arg-type]
+                map(_INT64.__contains__, map(get, integers))
+            ):
+                try:
+                    data = dumps(dict(zip(ids, values.values(), strict=True))).decode()
+                except TypeError:
+                    pass  # a text that UTF-8 cannot hold
+                else:
+                    if self._columns.behind:
+                        self._columns.refresh()
+                    return (self._key, LOG_EVENT, None, time, None, data)
+        return (self._key, LOG_EVENT, None, time, None, self._encode_event(values))
 
-    def _declare(
-        self, signature: tuple[tuple[str, ...], tuple[type, ...]], cells: Mapping[str, object]
-    ) -> None:
-        """Enter the columns of a row whose names and types are not known yet."""
+    def _encode_event(self, values: Mapping[str, object]) -> str:
+        """Return a row as JSON; its columns are entered first, where they are new."""
+        self._check_open()
+        for path in values:
+            validate_path(path)
+        ids = self._id_texts(list(values))
+        cells = dict(zip(ids, map(encode_cell, values, values.values()), strict=True))
+        data = dumps(cells).decode()
         if self._project is None:
             with self._appender.database.read() as connection:
                 row = connection.execute(
                     "SELECT project FROM runs WHERE id = ?", (self._key,)
                 ).fetchone()
             if row is None:
-                return  # the run has been deleted: its rows go the same way
+                return data  # the run has been deleted: its rows go the same way
             self._project = row[0]
         self._columns.declare(
             self._project, {int(id): cell_kind(cell) for id, cell in cells.items()}
         )
+        types = tuple(map(type, values.values()))
         # Of other types the type alone does not tell what the cell is.
-        if _PLAIN.issuperset(signature[1]) and len(self._signatures) < _MAX_SIGNATURES:
-            self._signatures.add(signature)
+        if _PLAIN.issuperset(types) and len(self._event_plans) < _MAX_EVENT_PLANS:
+            names = tuple(values)
+            floats = tuple(n for n, kind in zip(names, types, strict=True) if kind is float)
+            integers = tuple(n for n, kind in zip(names, types, strict=True) if kind is int)
+            self._event_plans[names, types] = (tuple(ids), floats, integers)
+        return data
 
     def assign(self, values: Mapping[str, Any]) -> None:
         """Set attributes that hold a single value, all or none. See `RunWriter.assign`."""
@@ -349,6 +367,7 @@ class SqliteWriter:
             with self._appender.database.write() as connection:
                 holders.release(connection, self._holder, self._key, self._state_path)
         self._plans = {}
+        self._event_plans = {}
         self._ids = {}
         self._closed = True
         self._tell_closed(self)

@@ -1,0 +1,217 @@
+"""SQL on tracker's tables, from our own connection and from programs that know nothing of us."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import duckdb_extension_sqlite_scanner
+import pytest
+
+from mooring import Reader, Tracker, open_store
+from mooring.store.sqlite.views import MAX_COLUMNS
+
+ROWS: list[dict[str, Any]] = [
+    {"loss": 0.1 + 0.2, "epoch": 1, "big": 2**60, "ok": True, "Loss": 5, "mix": 1, 'a "b"': "x"},
+    {"loss": math.nan, "epoch": 2, "ok": False, "mix": "é ☃ ' ]", "order": "nul"},
+    {"loss": -math.inf, "epoch": 3, "mix": 0.1 + 0.2, "none": None, "order": "[1,null]"},
+    {"loss": 1, "mix": True, "raw": b"\x00\xff"},
+    {"loss": 1e300, "epoch": -(2**63), "mix": None},
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+def tracker(path: Path) -> Iterator[Tracker]:
+    with Tracker(path, track_id="one", params={"model": "resnet"}, on_error="raise") as opened:
+        yield opened
+
+
+def attached(path: Path) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB of the user's own, with the file attached; no network is needed."""
+    folder = Path(duckdb_extension_sqlite_scanner.__file__).parent
+    (extension,) = folder.glob("extensions/*/*.duckdb_extension")
+    connection = duckdb.connect()
+    connection.execute(f"LOAD '{extension}'")
+    connection.execute(f"ATTACH '{path}' AS db (TYPE sqlite)")
+    return connection
+
+
+def as_dicts(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def check_types(described: list[tuple[Any, ...]]) -> None:
+    assert {row[0]: row[1] for row in described} == {
+        "track_id": "VARCHAR",
+        "timestamp": "VARCHAR",
+        "loss": "DOUBLE",
+        "epoch": "BIGINT",
+        "big": "BIGINT",
+        "ok": "BOOLEAN",
+        "Loss_2": "BIGINT",
+        "mix": "VARCHAR",
+        'a "b"': "VARCHAR",
+        "model": "VARCHAR",
+        "order": "VARCHAR",
+        "none": "VARCHAR",
+        "raw": described[-1][1],
+    }
+
+
+def check_rows(rows: list[dict[str, Any]]) -> None:
+    assert [row["epoch"] for row in rows] == [1, 2, 3, None, -(2**63)]
+    assert rows[0]["loss"] == 0.1 + 0.2
+    assert math.isnan(rows[1]["loss"])
+    assert [row["loss"] for row in rows[2:]] == [-math.inf, 1.0, 1e300]
+    assert [row["ok"] for row in rows] == [True, False, None, None, None]
+    assert rows[0]["big"] == 2**60
+    assert [row["mix"] for row in rows[:3]] == ["1", "é ☃ ' ]", "0.30000000000000004"]
+    assert rows[4]["mix"] is None
+    assert [row["order"] for row in rows] == [None, "nul", "[1,null]", None, None]
+    assert rows[0]['a "b"'] == "x"
+    assert {row["model"] for row in rows} == {"resnet"}
+    assert {row["track_id"] for row in rows} == {"one"}
+
+
+def test_conn_gives_the_same_rows_before_and_after_sealing(tracker: Tracker, path: Path) -> None:
+    for row in ROWS:
+        tracker.log(row)
+    times = tracker.to_df()["timestamp"].tolist()
+
+    def check() -> None:
+        rows = as_dicts(tracker.conn.execute("SELECT * FROM db.events"))
+        check_rows(rows)
+        assert [row["timestamp"] for row in rows] == times
+        assert rows[3]["raw"] == b"\x00\xff"
+        check_types(tracker.conn.execute("DESCRIBE db.events").fetchall())
+        count = "SELECT count(*) FROM db.default WHERE loss > 0.2"
+        assert tracker.conn.execute(count).fetchall() == [(4,)]  # in DuckDB NaN is the largest
+        assert tracker.conn.execute("SELECT max(epoch) FROM events").fetchall() == [(3,)]
+
+    check()
+    tracker.store.compact(events=True)
+    check()
+    tracker.set_value("epoch", 9)
+    assert tracker.conn.execute("SELECT sum(epoch) FROM db.events").fetchall() == [(45,)]
+
+
+def test_conn_is_current(tracker: Tracker, path: Path) -> None:
+    question = "SELECT count(*), max(x) FROM db.events"
+    tracker.log({"x": 1})
+    assert tracker.conn.execute(question).fetchall() == [(1, 1)]
+    with Tracker(path) as other:
+        other.log({"x": 2, "new": "column"})
+        assert tracker.conn.execute(question).fetchall() == [(2, 2)]
+        assert tracker.conn.execute("SELECT new FROM db.events WHERE x = ?", [2]).fetchall() == [
+            ("column",)
+        ]
+        with Tracker(path, table='odd "name"') as odd:
+            odd.log({"y": 1})
+        assert tracker.conn.execute('SELECT y FROM db."odd ""name"""').fetchall() == [(1,)]
+    with Reader(path) as reader:
+        assert reader.conn.execute(question).fetchall() == [(2, 2)]
+
+
+def test_conn_cannot_change_the_rows(tracker: Tracker) -> None:
+    tracker.log({"x": 1})
+    with pytest.raises(duckdb.Error):
+        tracker.conn.execute("DELETE FROM db.events")
+    assert len(tracker) == 1
+
+
+def test_any_duckdb_reads_the_file(tracker: Tracker, path: Path) -> None:
+    for row in ROWS:
+        tracker.log(row)
+    times = tracker.to_df()["timestamp"].tolist()
+    tracker.close()
+    connection = attached(path)
+    rows = as_dicts(connection.execute("SELECT * FROM db.events"))
+    check_rows(rows)
+    assert [row["timestamp"] for row in rows] == times
+    check_types(connection.execute("DESCRIBE db.events").fetchall())
+    assert connection.execute('SELECT count(*) FROM db."default"').fetchall() == [(5,)]
+    assert connection.execute("SELECT loss FROM db.events WHERE epoch = 1").fetchall() == [
+        (0.1 + 0.2,)
+    ]
+
+
+def test_any_sqlite_reads_the_file_while_it_is_written(tracker: Tracker, path: Path) -> None:
+    plain = sqlite3.connect(path)
+    plain.row_factory = sqlite3.Row
+    for i, row in enumerate(ROWS):
+        tracker.log(row)
+        assert plain.execute("SELECT count(*) FROM events").fetchone()[0] == i + 1
+        shown = set(plain.execute("SELECT * FROM events").fetchone().keys())
+        assert {"Loss_2" if name == "Loss" else name for name in row} <= shown
+    rows = plain.execute("SELECT * FROM events").fetchall()
+    assert [row["loss"] for row in rows] == [0.1 + 0.2, None, -math.inf, 1.0, 1e300]
+    assert [row["ok"] for row in rows] == [1, 0, None, None, None]
+    assert [row["mix"] for row in rows] == ["1", "é ☃ ' ]", "0.30000000000000004", "1", None]
+    assert [type(row["loss"]) for row in rows] == [float, type(None), float, float, float]
+    assert rows[0]["timestamp"] == tracker.to_df()["timestamp"][0]
+    assert plain.execute('SELECT track_id FROM "default" WHERE epoch = 2').fetchone()[0] == "one"
+    plain.close()
+
+
+def test_the_view_tells_what_it_leaves_out(tracker: Tracker, path: Path) -> None:
+    tracker.log({f"metric {i}": i for i in range(MAX_COLUMNS + 500)})
+    tracker.close()
+    plain = sqlite3.connect(path)
+    plain.row_factory = sqlite3.Row
+    row = plain.execute("SELECT * FROM events").fetchone()
+    assert row["metric 0"] == 0
+    assert "501 more columns" in row["_left_out"]  # and the param `model`
+    assert "mooring sql" in row["_left_out"]
+    with Reader(path) as reader:
+        found = reader.conn.execute(f'SELECT "metric {MAX_COLUMNS + 499}" FROM db.events')
+        assert found.fetchall() == [(MAX_COLUMNS + 499,)]
+    with open_store(path) as store:
+        store.compact(events=True)
+    assert plain.execute("SELECT * FROM events").fetchall() == []
+    (text,) = plain.execute("SELECT sql FROM sqlite_master WHERE name = 'events'").fetchone()
+    assert "1 sealed rows lie in Parquet files" in text
+    plain.close()
+    (file,) = (path.parent / "runs.db-data" / "segments").glob("events-*.parquet")
+    found = duckdb.sql(f"SELECT track_id, \"metric 3\" FROM '{file}'").fetchall()
+    assert found == [("one", 3)]
+
+
+def test_views_of_odd_tables(path: Path) -> None:
+    for table in ("log", "Runs", "sqlite_x", "events", "EVENTS", "a'b", "x; DROP TABLE log"):
+        with Tracker(path, table=table) as tracker:
+            tracker.log({"t": table})
+    plain = sqlite3.connect(path)
+    found = {
+        name: plain.execute(f'SELECT t FROM "{name}"').fetchall()
+        for name in ("log_table", "Runs_table", "table_sqlite_x", "events", "a'b")
+    }
+    assert found == {
+        "log_table": [("log",)],
+        "Runs_table": [("Runs",)],
+        "table_sqlite_x": [("sqlite_x",)],
+        "events": [("events",)],
+        "a'b": [("a'b",)],
+    }
+    views = {name for (name,) in plain.execute("SELECT name FROM sqlite_master WHERE type='view'")}
+    assert "x; DROP TABLE log" in views
+    assert len([name for name in views if name.lower().startswith("events")]) == 2
+    plain.close()
+    with Tracker(path, reset=True) as tracker:
+        plain = sqlite3.connect(path)
+        tracker.log({"only": 1})
+        assert [c[1] for c in plain.execute("PRAGMA table_info(events)")] == [
+            "track_id",
+            "timestamp",
+            "only",
+        ]
+        plain.close()
