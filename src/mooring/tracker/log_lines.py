@@ -88,11 +88,21 @@ def check_level(level: object) -> str:
 def find_caller() -> str:
     """Return `module:function:line` of the nearest caller outside of Mooring."""
     frame = sys._getframe(1)
-    while (name := str(frame.f_globals.get("__name__"))).startswith("mooring."):
+    while (module := str(frame.f_globals.get("__name__")))[:8] == "mooring.":
         if frame.f_back is None:
             break
         frame = frame.f_back
-    return f"{name}:{frame.f_code.co_name}:{frame.f_lineno}"
+    return f"{module}:{frame.f_code.co_name}:{frame.f_lineno}"
+
+
+@lru_cache(maxsize=1024)
+def head(level: str, place: str, delimiter: str) -> bytes:
+    """Return what stands in a line between its time and its data.
+
+    >>> head("TRACKING", "train:main:69", "!!")
+    b' | TRACKING | train:main:69!!'
+    """
+    return f" | {level:<8} | {place}{delimiter}".encode("utf-8", "backslashreplace")
 
 
 def iso_text(micros: int, local: str) -> str:
@@ -199,7 +209,6 @@ def escaper(delimiter: str) -> tuple[bytes, bytes]:
     return b"", b""
 
 
-@lru_cache(maxsize=4096)
 def jsonl_name(name: str) -> str:
     """Return the name of a field in JSONL.
 
@@ -212,11 +221,29 @@ def jsonl_name(name: str) -> str:
     return f"_{name}" if name.lstrip("_") in _JSONL_OWN else name
 
 
-def jsonl_record(record: Mapping[str, object], level: str, time: str) -> dict[str, object]:
-    """Return the object of a JSONL line: time, level, then the fields."""
+@lru_cache(maxsize=256)
+def _jsonl_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the names of fields in JSONL, or None where they are as they were."""
+    renamed = tuple(map(jsonl_name, names))
+    return None if renamed == names else renamed
+
+
+def jsonl_record(
+    record: Mapping[str, object], level: str, time: str, is_tracked: bool
+) -> dict[str, object]:
+    """Return the object of a JSONL line: time, level, then the fields.
+
+    `is_tracked`: the record is a tracker's row, whose `timestamp` is the line's.
+
+    >>> jsonl_record({"loss": 0.5, "level": 3}, "MONITOR", "2023-12-14T21:46:55Z", False)
+    {'timestamp': '2023-12-14T21:46:55Z', 'level': 'MONITOR', 'loss': 0.5, '_level': 3}
+    """
     line: dict[str, object] = {JSONL_TIMESTAMP: time, JSONL_LEVEL: level}
-    for name, value in record.items():
-        line[jsonl_name(name)] = value
+    if is_tracked:
+        record = {**record}
+        record.pop(JSONL_TIMESTAMP, None)
+    names = _jsonl_names(tuple(record))
+    line.update(record if names is None else zip(names, record.values(), strict=True))
     return line
 
 

@@ -10,7 +10,7 @@ Each logger has files of its own. The handlers of `logging` and of loguru are ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from mooring.errors import InvalidInput, LogNotWritten
 from mooring.model import now_micros
 from mooring.tracker import log_reading
 from mooring.tracker.failures import Failures
-from mooring.tracker.frames import TIMESTAMP
 from mooring.tracker.log_lines import (
     EXPERIMENT,
     MONITOR,
@@ -28,6 +27,7 @@ from mooring.tracker.log_lines import (
     dump,
     escaper,
     find_caller,
+    head,
     iso_text,
     jsonl_record,
     records_of,
@@ -35,7 +35,7 @@ from mooring.tracker.log_lines import (
     to_part,
 )
 from mooring.tracker.log_names import DEFAULT_TEMPLATE, FileNames
-from mooring.tracker.log_sinks import AppendedFile, LogFolder, Stdout
+from mooring.tracker.log_sinks import AppendedFile, LogFolder, Sink, Stdout
 from mooring.tracker.session import OnError, Session, check_on_error
 from mooring.tracker.times import local_text
 from mooring.tracker.values import PLAIN_TYPES, Cell, convert
@@ -45,6 +45,9 @@ PathArgument = str | os.PathLike[str]
 _INDENT = 2
 _CHUNK = 1 << 20
 """Bytes of many rows that are handed over at once."""
+
+_TEXT, _SERIALIZED, _JSONL = range(3)
+"""Forms of a line."""
 
 _TEXT_ONLY = frozenset({str})
 
@@ -108,13 +111,18 @@ class Logger:
         self.delimiter = delimiter_from_environment()
         self._mark = self.delimiter.encode()
         self._escape = escaper(self.delimiter)
+        self._sinks: list[tuple[Sink, int]] = []
         names = FileNames(self.file_format)
-        self._folder = None if self.logs_path is None else LogFolder(self.logs_path, names)
-        self._jsonl = None if self.jsonl is None else AppendedFile(self.jsonl)
-        self._stdout = Stdout() if stdout else None
+        if self.logs_path is not None:
+            folder = LogFolder(self.logs_path, names)
+            self._sinks.append((folder, _TEXT if prettify else _SERIALIZED))
+        if self.jsonl is not None:
+            self._sinks.append((AppendedFile(self.jsonl), _JSONL))
+        if stdout:
+            self._sinks.append((Stdout(), _TEXT))
 
     def __bool__(self) -> bool:
-        return not (self._folder is None and self._jsonl is None and self._stdout is None)
+        return bool(self._sinks)
 
     @property
     def failures(self) -> Mapping[str, int]:
@@ -154,7 +162,12 @@ class Logger:
         level : name of the level
         indent : spaces for each level of nesting, over several lines; None: one line a row
         """
-        self._write(((self._plain(row), None) for row in records_of(data)), level, indent=indent)
+        self._require_a_sink()
+        try:
+            check_level(level)
+        except InvalidInput as error:
+            return self._lose(error)
+        return self._write(((row, None) for row in self._rows_of(data)), level, indent=indent)
 
     def write_rows(self, rows: Iterable[tuple[Mapping[str, Cell], int]]) -> None:
         """Write rows of a tracker, each with its time, at level TRACKING."""
@@ -221,9 +234,8 @@ class Logger:
 
     def close(self) -> None:
         """Close the files. What is logged later opens them again."""
-        for sink in (self._folder, self._jsonl):
-            if sink is not None:
-                sink.close()
+        for sink, _ in self._sinks:
+            sink.close()
 
     # how
 
@@ -234,10 +246,15 @@ class Logger:
                 "logs_stdout=True or jsonl='….jsonl' (Logger: stdout=True)"
             )
 
-    def _plain(self, row: Mapping[Any, object]) -> Mapping[str, object]:
-        """Return a row as JSON can say it, less what it cannot."""
-        plain = PLAIN_TYPES.issuperset(map(type, row.values()))
-        return row if plain and _TEXT_ONLY.issuperset(map(type, row)) else self._converted(row)
+    def _rows_of(self, data: object) -> Iterator[Mapping[str, object]]:
+        """Yield rows as JSON can say them, less what it cannot."""
+        try:
+            for row in records_of(data):
+                plain = PLAIN_TYPES.issuperset(map(type, row.values()))
+                is_ready = plain and _TEXT_ONLY.issuperset(map(type, row))
+                yield row if is_ready else self._converted(row)
+        except InvalidInput as error:
+            self._lose(error)
 
     def _converted(self, row: Mapping[Any, object]) -> dict[str, object]:
         values, refused = convert(((str(key), value) for key, value in row.items()), to_part)
@@ -253,44 +270,40 @@ class Logger:
         indent: int | None = None,
     ) -> None:
         """Write rows; one without a time is of now, and its `timestamp` is the user's own."""
-        self._require_a_sink()
-        lines = _Lines(self, level)
+        lines = _Lines(level, find_caller(), self.delimiter, pretty=self.prettify)
         for row, time in rows:
             if lines.size >= _CHUNK:
                 self._flush(lines)
-                lines = _Lines(self, level, place=lines.place)
-            micros = now_micros() if time is None else time
+                lines = _Lines(level, lines.place, self.delimiter, pretty=self.prettify)
             try:
                 body = dump(row, indent=indent)
-            except (TypeError, ValueError):  # a text that is no Unicode
+            except (TypeError, ValueError):  # bytes, or a text that is no Unicode
                 row = self._converted(row)
                 body = dump(row, indent=indent)
-            lines.add(micros, self._without_mark(body))
-            if self._jsonl is not None:
-                if time is not None:
-                    row = {name: cell for name, cell in row.items() if name != TIMESTAMP}
-                lines.add_object(row)
+            if self._mark in body:
+                body = body.replace(*self._escape)
+            lines.add(now_micros() if time is None else time, body)
+            if self.jsonl is not None:
+                lines.add_object(row, is_tracked=time is not None)
         self._flush(lines)
 
-    def _without_mark(self, body: bytes) -> bytes:
-        """Return JSON in which the delimiter does not stand."""
-        return body.replace(*self._escape) if self._mark in body else body
-
     def _say(
-        self,
-        level: str,
-        msg: object,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
+        self, level: str, msg: object, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> None:
         self._require_a_sink()
         text = str(msg)
-        self._flush(self._message(level, text.format(*args, **kwargs) if args or kwargs else text))
+        if args or kwargs:
+            try:
+                text = text.format(*args, **kwargs)
+            except (AttributeError, LookupError, TypeError, ValueError):
+                # a text that is no template is told with what came along
+                text = " ".join([text, *map(str, args), *map(str, kwargs.items())])
+        self._flush(self._message(level, text))
 
     def _message(self, level: str, text: str) -> _Lines:
-        if self.delimiter in text:  # on a line of its own it would be taken for an entry
+        if self.delimiter in text:  # after a line break it would begin an entry
             text = text.replace("\n", "\\n")
-        lines = _Lines(self, level)
+        lines = _Lines(level, find_caller(), self.delimiter, pretty=self.prettify)
         lines.add(now_micros(), text.encode("utf-8", "backslashreplace"))
         return lines
 
@@ -303,18 +316,13 @@ class Logger:
         """Hand lines to every sink; raise or count those that one did not take."""
         reasons: dict[str, str] = {}
         lost = 0
-        for sink, parts in (
-            (self._folder, lines.texts if self.prettify else lines.serialized),
-            (self._jsonl, lines.objects),
-            (self._stdout, lines.texts),
-        ):
-            if sink is None or not parts:
-                continue
-            try:
-                sink.write(b"".join(parts), lines.micros)
-            except (OSError, ValueError) as error:
-                reasons[sink.target] = str(error)
-                lost += len(parts)
+        for sink, form in self._sinks:
+            if parts := lines.forms[form]:
+                try:
+                    sink.write(b"".join(parts), lines.micros)
+                except (OSError, ValueError) as error:
+                    reasons[sink.target] = str(error)
+                    lost += len(parts)
         if not reasons:
             return
         failure = LogNotWritten(reasons, lines=lost)
@@ -335,31 +343,31 @@ class Logger:
 class _Lines:
     """Lines of one level and one place, in each form that the logger's sinks take."""
 
-    def __init__(self, logger: Logger, level: str, *, place: str | None = None) -> None:
-        self.level = check_level(level)
-        self.place = find_caller() if place is None else place
-        self.texts: list[bytes] = []
-        self.serialized: list[bytes] = []
-        self.objects: list[bytes] = []
+    __slots__ = ("_head", "_local", "_pretty", "forms", "level", "micros", "place", "size")
+
+    def __init__(self, level: str, place: str, delimiter: str, *, pretty: bool) -> None:
+        self.level = level
+        self.place = place
+        self.forms: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
         self.size = 0
         self.micros = 0
         self._local = ""
-        self._tail = f" | {level:<8} | {self.place}{logger.delimiter}".encode()
-        self._pretty = logger.prettify
+        self._head = head(level, place, delimiter)
+        self._pretty = pretty
 
     def add(self, micros: int, body: bytes) -> None:
         """Add what was logged at this time."""
         self.micros = micros
         self._local = local_text(micros)
-        text = b"%b%b%b\n" % (self._local[:23].encode(), self._tail, body)
-        self.texts.append(text)
+        text = b"%b%b%b\n" % (self._local[:23].encode(), self._head, body)
+        self.forms[_TEXT].append(text)
         self.size += len(text)
         if not self._pretty:
             time = (micros, iso_text(micros, self._local))
             record = serialized(text.decode(), body.decode(), self.level, self.place, time)
-            self.serialized.append(record)
+            self.forms[_SERIALIZED].append(record)
 
-    def add_object(self, row: Mapping[str, object]) -> None:
+    def add_object(self, row: Mapping[str, object], *, is_tracked: bool) -> None:
         """Add the JSONL line of what was added last."""
-        record = jsonl_record(row, self.level, iso_text(self.micros, self._local))
-        self.objects.append(dump(record) + b"\n")
+        time = iso_text(self.micros, self._local)
+        self.forms[_JSONL].append(dump(jsonl_record(row, self.level, time, is_tracked)) + b"\n")
