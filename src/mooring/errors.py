@@ -282,7 +282,8 @@ class LogNotWritten(MooringError):
     def __init__(self, reasons: Mapping[str, str], *, lines: int) -> None:
         told = "; ".join(f"{target}: {reason}" for target, reason in reasons.items())
         super().__init__(
-            f"log line not written to {told}. Rows that a store holds are not touched by this"
+            f"log line not written to {told}. Rows in the store are not touched; make the place "
+            "writable, or log to another"
         )
         self.targets = tuple(reasons)
         self.lines = lines

@@ -39,6 +39,7 @@ _TRACKED = re.compile(rf"\b({EXPERIMENT}|{MONITOR}|{TRACKING})\b", re.IGNORECASE
 _CUT_HEAD = re.compile(_HEAD_TIME + rb" \| [^|]*(\| \S*)?")
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _YEAR = 5
+_ROW_LEVELS = {EXPERIMENT, MONITOR, TRACKING}
 _MESSAGE_LEVELS = {"TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"}
 _SNIFFED_BYTES = 1 << 16
 
@@ -156,14 +157,19 @@ class _Parser:
         if self._open and (found := self._close_entry()):
             self._again.extend([*found, line])
             return
-        self._begun = True
+        self._begun, self._in_message = True, False
         body = line[at + len(mark) :]
-        self._in_message = not body.startswith(b"{")
-        if self._in_message:
-            return
-        if (row := _loads(body)) is None:
+        if not body.startswith(b"{"):
+            self._in_message = _level(line[:at]) not in _ROW_LEVELS
+            if not self._in_message:
+                self._again.extend(self._give_up([line], at))
+        elif (row := _loads(body)) is None:
             self._open = [line]
-        elif self.level is None or self.level == _level(line[:at]):
+        else:
+            self._keep(row, line[:at])
+
+    def _keep(self, row: dict[str, Any], head: bytes) -> None:
+        if self.level is None or self.level == _level(head):
             self.rows.append(row)
 
     def _find_mark(self, line: bytes) -> tuple[int, bytes]:
@@ -175,6 +181,8 @@ class _Parser:
     def _take_continuation(self, line: bytes) -> None:
         if self._open:
             self._open.append(line)
+            if line.rstrip() == b"}":  # where JSON of several lines ends
+                self._again.extend(self._close_entry())
         elif _is_cut_head(line) or (not self._begun and line.rstrip().endswith(b"}")):
             # the beginning of a line, or the end of one whose beginning is gone
             self.unreadable += 1
@@ -197,21 +205,21 @@ class _Parser:
                 self.rows.append(row)
 
     def _close_entry(self) -> list[bytes]:
-        """Keep the row of an entry of several lines; return the lines that a damaged one hides."""
+        """Keep the row of an entry of several lines; return lines that a damaged one hides."""
         lines, self._open = self._open, []
         at, mark = self._find_mark(lines[0])
+        # of a single line it is known already that it cannot be read
         row = _loads(b"".join(lines)[at + len(mark) :]) if len(lines) > 1 else None
-        level = _level(lines[0][:at])
         if row is not None:
-            if self.level is None or self.level == level:
-                self.rows.append(row)
+            self._keep(row, lines[0][:at])
             return []
-        hidden = _HEAD.search(lines[0], at)
-        if hidden is None:
-            self.unreadable += level not in _MESSAGE_LEVELS
-            return []
+        return [] if _level(lines[0][:at]) in _MESSAGE_LEVELS else self._give_up(lines, at)
+
+    def _give_up(self, lines: list[bytes], at: int) -> list[bytes]:
+        """Count a damaged entry; return the lines from the next entry that its first line holds."""
         self.unreadable += 1
-        return [lines[0][hidden.start() :], *lines[1:]]
+        hidden = _HEAD.search(lines[0], at)
+        return [] if hidden is None else [lines[0][hidden.start() :], *lines[1:]]
 
 
 def _level(head: bytes) -> str:

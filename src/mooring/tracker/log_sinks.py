@@ -51,8 +51,8 @@ class _Descriptor:
     __slots__ = ("cut", "identity", "number")
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.number = -1
+        path.parent.mkdir(parents=True, exist_ok=True)
         self.number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         status = os.fstat(self.number)
         self.identity = (status.st_dev, status.st_ino)

@@ -321,7 +321,7 @@ class Logger:
                 try:
                     sink.write(b"".join(parts), lines.micros)
                 except (OSError, ValueError) as error:
-                    reasons[sink.target] = str(error)
+                    reasons[sink.target] = getattr(error, "strerror", None) or str(error)
                     lost += len(parts)
         if not reasons:
             return
