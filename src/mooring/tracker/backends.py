@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from mooring.errors import InvalidInput, MissingExtra
@@ -19,6 +20,8 @@ from mooring.tracker.frames import TIMESTAMP, narrow, to_arrow, to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_ONLY_NONE = frozenset({type(None)})
 
 BackendName = Literal["pandas", "polars"]
 
@@ -116,8 +119,8 @@ def rows_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     0      1   0.5
     1      2   NaN
     """
-    kept = [row for row in rows if any(value is not None for value in row.values())]
-    names = dict.fromkeys(name for row in kept for name in row)
+    kept = [row for row in rows if not _ONLY_NONE.issuperset(map(type, row.values()))]
+    names = dict.fromkeys(chain.from_iterable(kept))
     columns = {name: [row.get(name) for row in kept] for name in names}
     if get_backend() == "pandas":
         import pandas as pd

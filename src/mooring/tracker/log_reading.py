@@ -132,7 +132,20 @@ class _Parser:
     def feed(self, lines: Iterable[bytes]) -> None:
         """Take all lines of the file."""
         line = b"\n"
+        mark = self._marks[0]
         for line in lines:
+            # most lines of most files, at a third of the cost
+            at = line.find(mark)
+            start = at + len(mark)
+            if at > 0 and line[start : start + 1] == b"{" and not (self._open or line[:1] == b"{"):
+                try:
+                    row = orjson.loads(line[start:])
+                except ValueError:
+                    pass
+                else:
+                    self._begun, self._in_message = True, False
+                    self._keep(row, line[:at])
+                    continue
             self._take(line)
             self._take_again()
         if not line.endswith(b"\n") and not self._open and not self._in_message:
