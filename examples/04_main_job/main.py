@@ -28,7 +28,6 @@ from train import Setting, split, train
 from mooring import Reader, ReadOnlyProject, open_store
 
 PROJECT = "local/digits"
-MODELS = "local/models"
 BUCKETS = 60
 
 
@@ -75,8 +74,8 @@ def train_all(runs: list[Setting], steps: int, store: str) -> None:
     print(f"Training {len(runs)} networks on scikit-learn's digits, {steps:,} mini-batches each:")
     print(f"{processes} processes log every one of them into {store}.\n", flush=True)
     with closing(open_store(store)) as opened:
-        for project in {PROJECT, MODELS}.intersection(opened.list_projects()):
-            opened.delete_project(project)
+        if PROJECT in opened.list_projects():
+            opened.delete_project(PROJECT)
         opened.create_project(PROJECT)
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         jobs = [pool.submit(train, run, steps, PROJECT, store) for run in runs]
@@ -212,12 +211,12 @@ def show_best(project: ReadOnlyProject, best: str, folder: Path) -> None:
 
 
 def score_again(store: Path) -> None:
-    """Ask the table of models in SQL, load the best one, and score it again."""
+    """Ask the table of results in SQL, load the best one, and score it again."""
     question = (
         "SELECT track_id, round(accuracy, 4) AS accuracy, solver, learning_rate, hidden, model\n"
-        "    FROM db.models ORDER BY accuracy DESC LIMIT 3"
+        "    FROM db.digits ORDER BY accuracy DESC LIMIT 3"
     )
-    with Reader(store, table="models") as reader:
+    with Reader(store, table="digits") as reader:
         title("The three best models, in SQL", f'conn.execute("{question}")', on="reader")
         found = reader.conn.execute(question).df()
         print(found.to_string(index=False))

@@ -103,9 +103,9 @@ def train(setting: Setting, steps: int, project: str, store: str) -> None:
             name="mistakes.png",
         )
 
-    # A table of what came out of it. The model is no number and no text: the row gets its hash.
-    with Tracker(store, table="models", track_id=setting.run_id, on_error="raise") as models:
-        models.log({**asdict(setting), "accuracy": (~wrong).mean(), "model": model})
+    # A row for SQL, in the same run. The model is no number and no text: the row has its hash.
+    with Tracker(store, table=project, track_id=setting.run_id, on_error="raise") as table:
+        table.log({**asdict(setting), "accuracy": (~wrong).mean(), "model": model})
 
 
 def norm(combine: np.ufunc, layers: list[np.ndarray], others: list[np.ndarray] | None = None):

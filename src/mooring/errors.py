@@ -13,7 +13,8 @@
     │   ├── StoreFull              the disk is full                       (Transient)
     │   ├── StoreReadOnly          a write to something that can only be read
     │   ├── StoreClosed            used after close()
-    │   └── UnsafeFilesystem       a network file system where this mode could lose data
+    │   ├── UnsafeFilesystem       a network file system where this mode could lose data
+    │   └── UnsafePermissions      others may write where content is run
     ├── NotFound                   a name that the store does not hold
     │   ├── ProjectNotFound
     │   ├── TableNotFound
@@ -75,6 +76,7 @@ __all__ = [
     "TypeConflict",
     "TypeMismatch",
     "UnsafeFilesystem",
+    "UnsafePermissions",
     "closest",
 ]
 
@@ -142,6 +144,10 @@ class StoreClosed(StoreError):
 
 class UnsafeFilesystem(StoreError):
     """The store lies on a network file system where the asked mode could lose data."""
+
+
+class UnsafePermissions(StoreError):
+    """Another user may write to a folder or file whose content is run when it is loaded."""
 
 
 class NotFound(MooringError):

@@ -21,6 +21,7 @@ RESERVED = frozenset({TRACK_ID, TIMESTAMP})
 _EXACT = 2**53
 _QUARTER_HOUR = 15 * 60 * 1_000_000
 _MISSING = type(None)
+_MANY_COLUMNS = 100
 
 
 def run_ids(store: Store, table: EventTable) -> Mapping[int, str]:
@@ -68,9 +69,30 @@ def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
     missing), one of texts `str`; a column of mixed types keeps its objects.
     """
     import pandas as pd
+    import pyarrow as pa
+
+    from mooring.store.tables import is_mixed
 
     arrow = to_arrow(table, ids)
-    return pd.DataFrame({field.name: to_series(field, arrow[field.name]) for field in arrow.schema})
+    mixed = [field for field in arrow.schema if is_mixed(field)]
+    partial = [
+        field.name
+        for field in arrow.schema
+        if field.type in (pa.int64(), pa.bool_()) and arrow[field.name].null_count
+    ]
+    apart = {*partial, *(field.name for field in mixed)}
+    plain = [name for name in arrow.column_names if name not in apart]
+    frame: pd.DataFrame = arrow.select(plain).to_pandas(split_blocks=len(plain) < _MANY_COLUMNS)
+    if not apart:
+        return frame
+    types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frames = [
+        frame,
+        arrow.select(partial).to_pandas(types_mapper=types.get),
+        pd.DataFrame({field.name: to_series(field, arrow[field.name]) for field in mixed}),
+    ]
+    whole: pd.DataFrame = pd.concat(frames, axis=1).reindex(columns=arrow.column_names)
+    return whole
 
 
 def to_row(table: EventTable, ids: Mapping[int, str], index: int) -> dict[str, Any]:

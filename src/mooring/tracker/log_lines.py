@@ -18,17 +18,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from mooring.errors import InvalidInput
+from mooring.tracker.constants import LOGURU_PARAMS
 from mooring.tracker.flatten import as_mapping
 from mooring.tracker.values import PLAIN_TYPES, refusal, to_plain
 
-MONITOR = "MONITOR"
-TRACKING = "TRACKING"
-EXPERIMENT = "EXPERIMENT"
+MONITOR: Final = LOGURU_PARAMS.MONITOR
+TRACKING: Final = LOGURU_PARAMS.TRACKING
+EXPERIMENT: Final = LOGURU_PARAMS.EXPERIMENT
 
 LEVELS: Mapping[str, int] = {
     "DEBUG": 10,
@@ -41,7 +42,7 @@ LEVELS: Mapping[str, int] = {
 }
 """Levels and their numbers, those of loguru and the three of our own."""
 
-DEFAULT_DELIMITER = "!📁!"
+DEFAULT_DELIMITER: Final = LOGURU_PARAMS.DELIMITER
 
 JSONL_TIMESTAMP, JSONL_LEVEL = "timestamp", "level"
 _JSONL_OWN = frozenset({JSONL_TIMESTAMP, JSONL_LEVEL})

@@ -8,10 +8,12 @@ import string
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import Final
 
 from mooring.errors import InvalidInput
+from mooring.tracker.constants import LOGURU_PARAMS
 
-DEFAULT_TEMPLATE = "{time:YYYY-MM-DD}.log"
+DEFAULT_TEMPLATE: Final = LOGURU_PARAMS.LOG_FILE_FORMAT
 
 _WHOLE = "YYYY-MM-DD_HH-mm-ss_SSSSSS"
 """What `{time}` stands for."""

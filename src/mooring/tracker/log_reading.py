@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from mooring.errors import InvalidInput
+from mooring.tracker.constants import LOGURU_PARAMS
 from mooring.tracker.log_lines import (
     DEFAULT_DELIMITER,
     EXPERIMENT,
@@ -35,7 +36,7 @@ _HEAD_TIME = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
 _HEAD = re.compile(rb"(" + _HEAD_TIME + rb") \| [^|]* \| ")
 _SERIALIZED = b'{"text":'
 _TIME_FORM = b"0000-00-00 00:00:00.000 | "
-_TRACKED = re.compile(rf"\b({EXPERIMENT}|{MONITOR}|{TRACKING})\b", re.IGNORECASE)
+_TRACKED = re.compile(LOGURU_PARAMS.STRACTURED_REGEX, re.IGNORECASE)
 _CUT_HEAD = re.compile(_HEAD_TIME + rb" \| [^|]*(\| \S*)?")
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _YEAR = 5

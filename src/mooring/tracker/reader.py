@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import cached_property
 from types import TracebackType
@@ -13,6 +14,12 @@ from mooring.store import open_store
 from mooring.store.contract import Store
 from mooring.tracker import backends, edits, log_reading
 from mooring.tracker.assets import Assets
+from mooring.tracker.cache import (
+    CacheEntry,
+    delete_cache_by_track_id,
+    read_cache,
+    scan_cache,
+)
 from mooring.tracker.columns import check_engine, column_types
 from mooring.tracker.frames import run_ids
 from mooring.tracker.session import StoreArgument
@@ -124,6 +131,21 @@ class Reader:
         Lines that cannot be read are left out, and a `UserWarning` tells how many.
         """
         return backends.rows_frame(log_reading.read_jsonl(path))
+
+    @staticmethod
+    def read_cache(folder: str | os.PathLike[str], key: str) -> dict[str, Any] | None:
+        """Load one result; see `mooring.tracker.cache.read_cache`."""
+        return read_cache(folder, key)
+
+    @staticmethod
+    def scan_cache(folder: str | os.PathLike[str]) -> Iterator[tuple[str, CacheEntry]]:
+        """Yield key and description of each cached result, oldest first; nothing is unpickled."""
+        return scan_cache(folder)
+
+    @staticmethod
+    def delete_cache_by_track_id(folder: str | os.PathLike[str], track_id: str) -> int:
+        """Delete the cached results that a run computed; return how many."""
+        return delete_cache_by_track_id(folder, track_id)
 
     @property
     def store(self) -> Store:

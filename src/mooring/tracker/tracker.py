@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from mooring.errors import (
     AlreadyExists,
@@ -22,6 +22,8 @@ from mooring.store.contract import EventTable, Store
 from mooring.tracker import backends
 from mooring.tracker.asset_writer import AssetWriter
 from mooring.tracker.assets import Assets
+from mooring.tracker.cache import Cache
+from mooring.tracker.calls import track_call, wrap_function
 from mooring.tracker.columns import check_engine, column_types, to_sql_type
 from mooring.tracker.disabled import DiscardingStore
 from mooring.tracker.edits import (
@@ -32,7 +34,9 @@ from mooring.tracker.edits import (
     to_named_cell,
 )
 from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID, run_ids, to_row
+from mooring.tracker.git import read_git_state
 from mooring.tracker.logs import Logger, PathArgument
+from mooring.tracker.monitor import Monitor, check_interval, to_mb
 from mooring.tracker.names import generate_track_id
 from mooring.tracker.opening import RunRequest, open_run
 from mooring.tracker.session import (
@@ -52,6 +56,8 @@ from mooring.tracker.values import PLAIN_TYPES, Cell
 if TYPE_CHECKING:
     import pandas as pd
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
 DEFAULT_TABLE = "events"
 _TEXT_ONLY = frozenset({str})
 
@@ -78,6 +84,16 @@ class Tracker:
     compress : compress assets by zlib; readers need not know
     engine : "sqlite" or "duckdb", which are the same here: the store is written by the one and
         asked by the other
+    raise_on_error : whether an exception of a tracked function is raised again. False: `track`
+        returns None. What is no `Exception`, such as KeyboardInterrupt, is always raised
+    log_system_params : measure processor, memory and disk, in `track` and with each `log`; see
+        `Monitor` and `Sampler` of `mooring.tracker.monitor` for the columns
+    log_network_params : measure megabytes sent and received by the machine, likewise
+    measurement_interval : seconds between two samples while a tracked function runs
+    cache : folder of the result cache, or an open `Cache`: a tracked call that was made before
+        with equal arguments and params is not made again. Results are pickled; keep it yours
+    git_root : folder of a repository: its commit is the param `git_commit_hash` (None outside of
+        one), and branch, changes and remote are attributes of the run under `source/git/`
     logs_path : folder of log files; each row that was logged is a line in them, see
         `mooring.tracker.Logger`
     logs_file_format : their names. Default: one for each day, `{time:YYYY-MM-DD}.log`
@@ -129,6 +145,12 @@ class Tracker:
         durability: DurabilityName = "process",
         compress: bool = False,
         engine: str = "sqlite",
+        raise_on_error: bool = True,
+        log_system_params: bool = False,
+        log_network_params: bool = False,
+        measurement_interval: float = 1,
+        cache: str | os.PathLike[str] | Cache | None = None,
+        git_root: str | os.PathLike[str] | None = None,
         logs_path: PathArgument | None = None,
         logs_file_format: str | None = None,
         logs_stdout: bool = False,
@@ -140,6 +162,13 @@ class Tracker:
         self._compress = compress
         self._logger = Logger(logs_stdout, logs_path, logs_file_format, jsonl=jsonl)
         self._warnings = warnings and bool(self._logger)
+        self.raise_on_error = raise_on_error
+        self.log_system_params = log_system_params
+        self.log_network_params = log_network_params
+        self.measurement_interval = check_interval(measurement_interval)
+        self.git_root = git_root
+        self.cache = cache if isinstance(cache, Cache) or cache is None else Cache(cache)
+        self._owns_cache = self.cache is not cache
         project = table_project(table)
         address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
         if address == self.SKIP_INSERT:
@@ -161,6 +190,7 @@ class Tracker:
         self._warned_reserved = False
         self._bind(session)
         try:
+            self._record_git()
             self.set_params(params or {})
         except BaseException:
             self.close()
@@ -172,6 +202,8 @@ class Tracker:
         self._log_event = session.writer.log_event
         self._asset_writer = AssetWriter(session, compress=self._compress)
         self._finalizer = weakref.finalize(self, session.abandon)
+        self._monitor = Monitor(session.failures.add)
+        self._monitor.begin(system=self.log_system_params, network=self.log_network_params)
 
     # what it is
 
@@ -227,6 +259,11 @@ class Tracker:
     def store(self) -> Store:
         """The store that holds the table."""
         return self._session.store
+
+    @property
+    def cache_path(self) -> str | None:
+        """Folder of the result cache."""
+        return None if self.cache is None else str(self.cache.folder)
 
     @property
     def db(self) -> str:
@@ -311,6 +348,8 @@ class Tracker:
         if not data:
             return {}
         time = now_micros()
+        if (self.log_system_params or self.log_network_params) and isinstance(data, Mapping):
+            data = self._measured(data)
         row = self._row(data)
         if not row:
             return {}
@@ -327,6 +366,82 @@ class Tracker:
         if self._logger:
             self._logger.write_rows([(row, time)])
         return dict(row)
+
+    def track(
+        self,
+        func: Callable[..., _Result],
+        params: Mapping[str, object] | None = None,
+        args: Iterable[object] | None = None,
+        kwargs: Mapping[str, object] | None = None,
+        cache_force: bool = False,
+    ) -> _Result:
+        """Call `func(*args, **kwargs)`, log a row, and return what it returned.
+
+        Columns: `function_name`, `args`, `kwargs` (as text), `error` (empty when there was none),
+        `function_time` (s), the fields of arguments that are dataclasses or pydantic models as
+        `<parameter>_<field>`, the items of a returned dict, else `function_result`, and `params`.
+        An exception adds `error_type` and `error_traceback`, and is raised again (see
+        `raise_on_error`). Where names clash, what the tracker measures keeps its name, then
+        `params`, the result, and fields; the others get `param_`, `result_`, `argument_` in front.
+
+        The object that a method belongs to is passed and is not among `args`, nor are its fields
+        columns. Of async functions and generators the row is logged, and the time ends, when they
+        have ended; until then `track` returns an awaitable or generator in their place.
+
+        Parameters
+        ----------
+        func : anything that can be called
+        params : values for this row
+        args, kwargs : arguments of the function
+        cache_force : compute, also when the cache has the result, and replace it
+
+        Notes
+        -----
+        With a cache, `cache` is empty in the row of a call that was computed, and the track id of
+        the run that computed it in one that was not; `function_time` is then 0. Generators,
+        exceptions, and calls whose arguments cannot be hashed are not cached.
+
+        Examples
+        --------
+        >>> from mooring import Tracker
+        >>> tracker = Tracker(Tracker.IN_MEMORY)
+        >>> tracker.track(lambda a, b: a + len(b), args=[1, "hello"], params={"name": "foofoo"})
+        6
+        >>> {key: tracker.latest[key] for key in ("args", "error", "function_result", "name")}
+        {'args': "[1, 'hello']", 'error': '', 'function_result': 6, 'name': 'foofoo'}
+        >>> tracker.close()
+        """
+        result: _Result = track_call(
+            self, func, params=params, args=args, kwargs=kwargs, cache_force=cache_force
+        )
+        return result
+
+    @overload
+    def wrap(self, params: _Function) -> _Function: ...
+    @overload
+    def wrap(
+        self, params: Mapping[str, object] | None = None
+    ) -> Callable[[_Function], _Function]: ...
+    def wrap(self, params: Any = None) -> Any:
+        """Decorate a function so that each of its calls is tracked; see `track`.
+
+        Name, docstring and signature stay. Functions, methods, static and class methods, async
+        functions, generators, partials and callable objects can be decorated.
+
+        Examples
+        --------
+        >>> from mooring import Tracker
+        >>> tracker = Tracker(Tracker.IN_MEMORY)
+        >>> @tracker.wrap(params={"name": "foofoo"})
+        ... def foo(a: int, b: str) -> int:
+        ...     return a + len(b)
+        >>> foo(1, "hello"), tracker.latest["function_name"]
+        (6, 'foo')
+        >>> tracker.close()
+        """
+        if callable(params) or isinstance(params, (staticmethod, classmethod)):
+            return wrap_function(self, params)
+        return partial(wrap_function, self, params=params)
 
     def log_batch(self, data: Sequence[Mapping[str, object]]) -> dict[str, Cell]:
         """Log many rows at once, all or none, and return the last one.
@@ -414,6 +529,25 @@ class Tracker:
             self._session.attempt(partial(set_cells, self.store, self._session.run, key, None))
             cell = self._asset_writer.to_cells([(key, value)], to_named_cell).get(key)
             self._added[key] = type(cell)
+
+    def _tell(self, error: BaseException) -> None:
+        """Count what went wrong beside a row."""
+        self._session.failures.add(error)
+
+    def _measured(self, data: Mapping[str, object]) -> Mapping[str, object]:
+        """Return data and what the machine did since the last row; data wins."""
+        values = self._monitor.read(system=self.log_system_params, network=self.log_network_params)
+        return {**values, **data}
+
+    def _record_git(self) -> None:
+        """Say which code runs: the commit as a param, the rest as attributes of the run."""
+        if self.git_root is None:
+            return
+        state = read_git_state(self.git_root)
+        self.set_params({"git_commit_hash": None if state is None else state.commit})
+        if state is not None:
+            names = ("branch", "dirty", "remote")
+            self._assign({f"source/git/{name}": getattr(state, name) for name in names})
 
     def _row(self, data: Mapping[str, object]) -> dict[str, Cell]:
         """Return data and params as cells. Plain values pass without a loop in Python."""
@@ -587,11 +721,16 @@ class Tracker:
 
     def close(self) -> None:
         """End the run's activity; what was not written is told in one line. Idempotent."""
+        self._close_cache()
         self._finalizer.detach()
         try:
             self._session.close()
         finally:
             self._logger.close()
+
+    def _close_cache(self) -> None:
+        if self.cache is not None and self._owns_cache:
+            self.cache.close()
 
     def __enter__(self) -> Self:
         return self
@@ -604,11 +743,17 @@ class Tracker:
     ) -> None:
         if is_failure(error):
             self._session.fail(error)
+        self._close_cache()
         self._finalizer.detach()
         try:
             self._session.close(quiet=error is not None)
         finally:
             self._logger.close()
+
+    @staticmethod
+    def to_mb(bytes: float) -> float:
+        """Return bytes as megabytes of 1,048,576 bytes."""
+        return to_mb(bytes)
 
     @staticmethod
     def generate_track_id() -> str:
@@ -629,10 +774,10 @@ class Tracker:
 def table_project(table: str) -> str:
     """Return the project that a tracker's table is. `default` is another name of `events`.
 
-    >>> table_project("predictions"), table_project("default")
-    ('local/predictions', 'local/events')
+    >>> table_project("predictions"), table_project("default"), table_project("team/digits")
+    ('local/predictions', 'local/events', 'team/digits')
     """
-    return str(ProjectName.parse(f"local/{DEFAULT_TABLE if table == 'default' else table}"))
+    return str(ProjectName.parse(DEFAULT_TABLE if table == "default" else table))
 
 
 def _open_run(store: Store, project: str, track_id: str | None) -> RunInfo:

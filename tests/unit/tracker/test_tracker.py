@@ -280,8 +280,11 @@ def test_tables_and_reset(store: Store) -> None:
     assert Reader(store).to_df()["x"].tolist() == [2]
     with Tracker(store, table="other", reset=True):
         pass
+    with Tracker(store, table="team/steps") as full:
+        full.log({"x": 3})
+    assert Reader(store, table="team/steps").to_df()["x"].tolist() == [3]
     with pytest.raises(InvalidName):
-        Tracker(store, table="a/b")
+        Tracker(store, table="a/b/c")
 
 
 def test_default_is_another_name_of_events(store: Store) -> None:
