@@ -12,6 +12,7 @@ so that the delimiter stands in a line once.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -165,7 +166,7 @@ def records_of(data: object) -> Iterator[Mapping[Any, object]]:
     elif callable(iter_rows := getattr(data, "iter_rows", None)):  # polars
         yield from iter_rows(named=True)
     elif hasattr(data, "iloc") and callable(to_dict := getattr(data, "to_dict", None)):  # pandas
-        yield from to_dict("records") if hasattr(data, "columns") else [to_dict()]
+        yield from _pandas_rows(data) if hasattr(data, "columns") else [to_dict()]
     elif (parts := as_mapping(data)) is not None:
         yield parts
     elif isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
@@ -175,6 +176,16 @@ def records_of(data: object) -> Iterator[Mapping[Any, object]]:
         raise InvalidInput(
             f"a log takes a dict, a list of dicts or a data frame, not a {type(data).__qualname__}"
         )
+
+
+def _pandas_rows(frame: Any) -> Iterator[Mapping[Any, object]]:
+    """Yield the rows of a frame; NaN is a value in columns of floats, and missing in others."""
+    others = [name for name, dtype in frame.dtypes.items() if getattr(dtype, "kind", "") != "f"]
+    for row in frame.to_dict("records"):
+        for name in others:
+            if isinstance(row[name], float) and math.isnan(row[name]):
+                row[name] = None
+        yield row
 
 
 def dump(record: Mapping[str, object], *, indent: int | None = None) -> bytes:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -90,9 +91,13 @@ def test_not_numbers_are_no_nulls(tmp_path: Path) -> None:
         (read,) = tracker.logger.read_logs(tmp_path / "logs")
     assert repr(read) == repr(row)
     (line,) = (tmp_path / "rows.jsonl").read_text().splitlines()
-    assert repr({**row, **json.loads(line)}) == repr({**row, **json.loads(line), **row})
-    frame = pd.read_json(io.StringIO(line), lines=True)
-    assert frame["inf"].tolist() == [math.inf]
+    in_jsonl = json.loads(line)
+    assert repr({name: in_jsonl[name] for name in row}) == repr(row)
+    assert pd.read_json(io.StringIO(line), lines=True)["inf"].tolist() == [math.inf]
+    with duckdb.connect() as connection:
+        found = connection.execute("FROM read_json(?)", [str(tmp_path / "rows.jsonl")])
+        (cells,) = found.fetchdf().to_dict("records")
+    assert (cells["inf"], cells["less"]) == (math.inf, -math.inf)
 
 
 def test_a_value_that_holds_the_delimiter_keeps_its_row(tmp_path: Path) -> None:
@@ -204,6 +209,18 @@ def test_the_level_of_many_rows(tmp_path: Path, data: object) -> None:
         assert tracker.logger.read_log(file, level="DRIFT") == rows
         assert tracker.logger.read_log(file, level="MONITOR") == []
     assert Reader.read_jsonl(tmp_path / "rows.jsonl")["level"].tolist() == ["DRIFT", "DRIFT"]
+
+
+def test_missing_cells_of_frames(tmp_path: Path) -> None:
+    columns = {"x": [0.5, math.nan], "text": ["a", None], "n": pd.array([1, None], dtype="Int64")}
+    with quiet_tracker(tmp_path) as tracker:
+        tracker.logger.monitor(pd.DataFrame(columns))
+        tracker.logger.monitor(pd.Series({"x": 1.0, "y": "b"}))
+    assert bodies(tmp_path) == [
+        '{"x":0.5,"text":"a","n":1}',
+        '{"x":NaN,"text":null,"n":null}',
+        '{"x":1.0,"y":"b"}',
+    ]
 
 
 def test_many_rows_are_written_in_parts(tmp_path: Path) -> None:
@@ -411,7 +428,7 @@ def test_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
         logger.monitor({"x": 1})
 
 
-def test_a_tracker_without_logs(tmp_path: Path) -> None:
+def test_a_tracker_without_logs() -> None:
     with Tracker(Tracker.IN_MEMORY) as tracker:
         assert not tracker.logger
         assert not tracker.warnings
