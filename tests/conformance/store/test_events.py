@@ -222,6 +222,7 @@ class TestSetEvents:
     def test_where(self, store: Store, key: int, sealed: bool) -> None:
         if sealed:
             store.compact(events=True)
+        assert store.set_events(key, "i", -1, where=("even", 1)) == 0
         assert store.set_events(key, "i", 100, where=("even", True)) == 2
         assert store.set_events(key, "i", 101, where=("t", "b")) == 2
         assert store.set_events(key, "i", -1, where=("t", "c")) == 0

@@ -269,7 +269,7 @@ class EventRows:
                 (key,),
             ).fetchall():
                 record = loads(data)
-                if condition is None or record.get(condition[0]) == condition[1]:
+                if condition is None or _is_same(record.get(condition[0]), condition[1]):
                     record[str(id)] = cell
                     changed.append((dumps(record).decode(), seq))
             connection.executemany("UPDATE log SET data = ? WHERE seq = ?", changed)
@@ -288,6 +288,11 @@ class EventRows:
             for type in [*types, series_type(cell)]:
                 if type and self._fold.recompute(connection, (key, path), type):
                     return
+
+
+def _is_same(cell: object, other: object) -> bool:
+    """Return whether cells are equal; true is not 1."""
+    return cell == other and (type(cell) is bool) == (type(other) is bool)
 
 
 def _chosen(project: int, keys: Sequence[int] | None) -> tuple[str, list[object]]:

@@ -36,6 +36,7 @@ from mooring.store.contract import (
     AttributeColumn,
     CompactionReport,
     EventTable,
+    Lineage,
     PathSelector,
     RunPage,
     RunQuery,
@@ -51,9 +52,10 @@ from mooring.store.sqlite.columns import TableColumns, forget_table
 from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
-from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPES
+from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES, TYPES
 from mooring.store.sqlite.views import cell_types, labels, sql_type
 from mooring.store.sqlite.writer import Appender, SqliteWriter, check_loggable
+from mooring.store.usage import DiskUsage, UsageBy
 
 if TYPE_CHECKING:
     import sqlite3
@@ -523,6 +525,43 @@ class SqliteStore:
             with suppress(StoreCorrupt):  # the check tells what is damaged
                 self._fold()
             return self._read_side.care.check(repair=repair)
+
+    def measure_usage(self, by: UsageBy = "project") -> DiskUsage:
+        """Tell what takes how many bytes. See `MeasuresUsage.measure_usage`."""
+        from mooring.store.sqlite import usage
+
+        with self._snapshot() as connection:
+            files = usage.file_point_shares(*self._file_points(connection))
+            parts = usage.measure(
+                connection,
+                by,
+                names=self._catalog.all_names(),
+                paths_of=lambda shape: self._catalog.shape(shape).paths,
+                file_points=files,
+            )
+        return DiskUsage(
+            database_bytes=sum(
+                usage.file_bytes(self._path.with_name(self._path.name + suffix))
+                for suffix in ("", "-wal", "-shm")
+            ),
+            segment_bytes=usage.folder_bytes(self._data / "segments"),
+            file_bytes=usage.folder_bytes(self._blobs.folder),
+            parts=parts,
+        )
+
+    def _file_points(self, connection: sqlite3.Connection) -> tuple[pa.Table, dict[str, int]]:
+        """Return the files of all series, and the numbers of their paths."""
+        type_ = AttributeType.FILE_SERIES
+        rows = connection.execute(
+            "SELECT DISTINCT run, path FROM attributes WHERE type = ?", (TYPE_CODES[type_],)
+        ).fetchall()
+        names = self._catalog.names([path for _, path in rows])
+        points = self.read_series(
+            sorted({run for run, _ in rows}),
+            PathSelector(types=frozenset({type_})),
+            SeriesQuery(lineage=Lineage.OWN),
+        )
+        return points, dict(zip(names, (path for _, path in rows), strict=True))
 
     def close(self) -> None:
         """End all activity. Idempotent."""

@@ -1,0 +1,64 @@
+"""The command `sql`: a statement of DuckDB on the tracker's tables of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mooring.cli.commands import command
+from mooring.cli.options import EVENTS, Db, Engine, EngineOption, TableOption
+from mooring.cli.output import Output
+from mooring.cli.table import Table
+from mooring.errors import QueryError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_BLOCK_ROWS = 5_000
+
+
+def add_to(group: typer.Typer) -> None:
+    """Enter the commands of this module."""
+    command(
+        group,
+        "sql",
+        example='mooring sql runs.db "SELECT * FROM db.events WHERE accuracy > 0.8"\n'
+        'mooring sql runs.db "SELECT model, max(accuracy) FROM db.events GROUP BY model" --json',
+    )(sql)
+
+
+def sql(
+    db: Db,
+    query: Annotated[
+        str,
+        typer.Argument(metavar="QUERY", help="A statement of DuckDB's SQL.", show_default=False),
+    ],
+    table: TableOption = EVENTS,
+    engine: EngineOption = Engine.SQLITE,
+    *,
+    output: Output,
+) -> None:
+    """Ask the tables of a store in SQL, as db.events, db.default, db.<table>.
+
+    Sealed rows and those that are not are there alike. SQL cannot change the tables: set,
+    delete and restore do.
+    """
+    import duckdb
+
+    from mooring.tracker import Reader
+
+    with Reader(db, table=table) as reader:
+        try:
+            result = reader.conn.execute(query)
+            if result.description is not None:
+                columns = [column[0] for column in result.description]
+                output.table(Table(columns, _fetch(result)))
+        except duckdb.Error as error:
+            raise QueryError(f"DuckDB: {error}") from error
+
+
+def _fetch(result: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
+    while rows := result.fetchmany(_BLOCK_ROWS):
+        yield from rows
