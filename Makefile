@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Packages that the tests drive and that cannot live beside our own: xetrack needs NumPy 1.
+XETRACK := $(VENV)/peers/xetrack
 
 # Pins what builds the package too: pip before 25.3 reads the first for it, later ones the second.
 # Not exported: the peers that `bench` installs apart have versions of their own.
@@ -18,10 +20,10 @@ help: ## list the targets
 demo: $(STAMP) ## train real models, log them, and ask the store about them
 	$(BIN)/python examples/04_main_job/main.py
 
-test: $(STAMP) ## run the tests
+test: $(STAMP) $(XETRACK)/.installed ## run the tests
 	$(BIN)/python -m pytest
 
-test-long: $(STAMP) ## run the tests with many more generated examples
+test-long: $(STAMP) $(XETRACK)/.installed ## run the tests with many more generated examples
 	MOORING_TEST_PROFILE=long $(BIN)/python -m pytest
 
 check: $(STAMP) ## check format, lint, types and the import rule, then run the tests
@@ -51,3 +53,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PINNED) $(BIN)/python -m pip --disable-pip-version-check install --quiet \
 	  -c constraints.txt -e '.[demo,dev,polars]'
 	@touch $@
+
+# The tests that need it say so when it is not there, and fail where CI=true.
+$(XETRACK)/.installed: $(STAMP) tests/peers/xetrack.txt tests/peers/xetrack-seed.txt
+	@rm -rf $(XETRACK)
+	@{ $(PYTHON) -m venv $(XETRACK) && \
+	  $(XETRACK)/bin/python -m pip --disable-pip-version-check install --quiet \
+	    -r tests/peers/xetrack.txt && \
+	  $(XETRACK)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	    --target $(XETRACK)/seed -r tests/peers/xetrack-seed.txt && touch $@; } || \
+	  echo "xetrack could not be installed: the tests that drive it will be skipped." >&2

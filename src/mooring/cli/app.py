@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli import assets, cache, care, config, edits, plot, rows, runs, sql, stats
+from mooring.cli import assets, cache, care, config, edits, exchange, plot, rows, runs, sql, stats
 from mooring.cli.commands import make_group
 
 app = make_group(
@@ -46,4 +46,5 @@ stats.add_to(app)
 plot.add_to(app)
 runs.add_to(app)
 care.add_to(app)
+exchange.add_to(app)
 config.add_to(app)

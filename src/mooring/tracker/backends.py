@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mooring.errors import InvalidInput, MissingExtra
 from mooring.store.contract import EventTable
-from mooring.tracker.frames import TIMESTAMP, narrow, to_arrow, to_frame
+from mooring.tracker.frames import TIMESTAMP, arrow_to_frame, narrow, to_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _ONLY_NONE = frozenset({type(None)})
 
@@ -91,13 +92,17 @@ def event_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
 
     In polars a missing cell is null and NaN is NaN; a column of mixed types keeps its objects.
     """
+    return arrow_frame(to_arrow(table, ids))
+
+
+def arrow_frame(arrow: pa.Table) -> pd.DataFrame:
+    """Return a table as `frames.to_arrow` makes it in the library in use; see `event_frame`."""
     if get_backend() == "pandas":
-        return to_frame(table, ids)
+        return arrow_to_frame(arrow)
     import polars as pl
 
     from mooring.store.tables import decode, is_mixed
 
-    arrow = to_arrow(table, ids)
     columns = []
     for field in arrow.schema:
         column = arrow[field.name]

@@ -68,12 +68,16 @@ def to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
     are missing), one of numbers is `float64`, one of bools `bool` (`boolean` where cells are
     missing), one of texts `str`; a column of mixed types keeps its objects.
     """
+    return arrow_to_frame(to_arrow(table, ids))
+
+
+def arrow_to_frame(arrow: pa.Table) -> pd.DataFrame:
+    """Return a table as `to_arrow` makes it with the types that `to_frame` tells."""
     import pandas as pd
     import pyarrow as pa
 
     from mooring.store.tables import is_mixed
 
-    arrow = to_arrow(table, ids)
     mixed = [field for field in arrow.schema if is_mixed(field)]
     partial = [
         field.name

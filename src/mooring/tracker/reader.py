@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mooring.store import open_store
 from mooring.store.contract import Store
@@ -30,12 +30,16 @@ from mooring.tracker.tracker import DEFAULT_TABLE, table_project
 if TYPE_CHECKING:
     import pandas as pd
 
+_Reader = TypeVar("_Reader", bound="Reader")
+
 
 class Reader:
     """Reads a tracker's table, also while others write to it. Creates nothing.
 
     It holds its store open for reading only. The methods that change rows, runs and assets open
     it for writing while they run; a store that was handed over open is used as it is.
+
+    A file that xetrack wrote is read in place, see `mooring.tracker.xetrack.reader`.
 
     Parameters
     ----------
@@ -56,6 +60,10 @@ class Reader:
     >>> Reader(tracker.store).to_df()["accuracy"].tolist()
     [0.9]
     """
+
+    def __new__(cls, db: StoreArgument | None = None, *args: object, **options: object) -> Self:
+        """Return a reader of files of xetrack when `db` is one, see `XetrackReader`."""
+        return super().__new__(_reader_class(cls, db))
 
     def __init__(
         self,
@@ -331,3 +339,17 @@ class Reader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _reader_class(cls: type[_Reader], db: StoreArgument | None) -> type[_Reader]:
+    """Return the class of a reader: that of the files of another program, where it is one."""
+    address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
+    if cls is not Reader or not isinstance(address, (str, os.PathLike)):
+        return cls
+    from mooring.tracker.xetrack import is_xetrack_file
+
+    if not is_xetrack_file(address):
+        return cls
+    from mooring.tracker.xetrack.reader import XetrackReader
+
+    return XetrackReader  # type: ignore[return-value]

@@ -29,6 +29,7 @@ from mooring.errors import (
 from mooring.query.patterns import compile_pattern
 from mooring.store.contract import Durability
 from mooring.store.sqlite.filesystem import network_filesystem
+from mooring.store.sqlite.foreign import advise
 from mooring.store.sqlite.schema import (
     APPLICATION_ID,
     DERIVED,
@@ -272,7 +273,8 @@ class Database:
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and (tables or application):
             raise NotAStore(
-                f"{self.path} is a SQLite file of another program, not a Mooring store",
+                f"{self.path} is a SQLite file of another program, not a Mooring store"
+                + advise(connection, self.path),
                 address=str(self.path),
             )
         if version > FORMAT:

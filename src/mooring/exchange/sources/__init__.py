@@ -1,0 +1,1 @@
+"""Where data is imported from, one module or folder each."""

@@ -1,0 +1,1 @@
+"""What data is exported to, one module or folder each."""
