@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,35 @@ class Bench:
             self._python(subject), _module(subject), task, folder, own=subject.is_mooring
         )
 
-    def start_python(self, subject: Subject, code: str) -> float:
-        """Return the seconds from the start to the end of `python -c code` of a subject."""
-        with self.folder() as folder:
-            return time_python(self._python(subject), code, folder, own=subject.is_mooring)
+    def together(
+        self, folder: Path, subject: Subject, tasks: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Start tasks on the files of one folder, let them go when all are ready; return answers.
+
+        Such a task says a line when it is ready, and waits for one.
+        """
+        with ExitStack() as stack:
+            started: list[Process] = []
+            for number, task in enumerate(tasks):
+                task = {"folder": str(folder / "store"), **task}
+                process = self.process(subject, task, folder / f"process-{number}")
+                stack.callback(process.end)
+                started.append(process)
+            for process in started:
+                process.read()
+            for process in started:
+                process.go()
+            return [process.answer() for process in started]
+
+    def start_python(self, subject: Subject, code: str, folder: Path | None = None) -> float:
+        """Return the seconds from the start to the end of `python -c code` of a subject.
+
+        `folder` is where it runs; a task's files are in its `store`. Default: a new one.
+        """
+        if folder is None:
+            with self.folder() as new:
+                return self.start_python(subject, code, new)
+        return time_python(self._python(subject), code, folder, own=subject.is_mooring)
 
     def job(self, name: str, task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Run a task of Mooring's own, from `benchmarks.jobs`."""

@@ -13,7 +13,22 @@ from pathlib import Path
 from benchmarks import environments
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.measures import bulk, disk, durability, importing, logging, paths, reading, writers
+from benchmarks.measures import (
+    bulk,
+    columns,
+    disk,
+    durability,
+    first_frame,
+    importing,
+    logging,
+    names,
+    paths,
+    reading,
+    tables,
+    tracking,
+    waiting,
+    writers,
+)
 from benchmarks.report import Report, facts
 from benchmarks.subjects import SUBJECTS, Subject
 
@@ -28,6 +43,12 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "table": reading.measure_table,
     "page": reading.measure_page,
     "import": importing.measure,
+    "tables": tables.measure,
+    "track": tracking.measure,
+    "columns": columns.measure,
+    "names": names.measure,
+    "first_frame": first_frame.measure,
+    "waiting": waiting.measure,
 }
 EXAMPLE = """example:
   python -m benchmarks --only durable,log --peers xetrack,mlflow --rounds 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -18,10 +18,22 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A limit for Mooring: `statistic` is `median` or `p99`, in the unit of the measure."""
+    """A limit for Mooring: `statistic` is `median` or `p99`, in the unit of the measure.
+
+    `origin` says of which peer's figure the limit is made, where it is one.
+    """
 
     statistic: str
     limit: float
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A peer by its title, and how many times better than it Mooring has to be."""
+
+    peer: str
+    times: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +113,33 @@ def over_rounds(
         note=note,
         rounds_raw=tuple(rounds),
     )
+
+
+def against(figures: Sequence[Figure], subject: str, *rivals: Rival) -> list[Figure]:
+    """Return figures of one measure, those of a subject with the bars that its rivals have set.
+
+    A rival without a figure sets none.
+    """
+    medians = {figure.subject: figure.median for figure in figures}
+    bars = tuple(
+        _bar_of(rival, median, figures[0].measure.better)
+        for rival in rivals
+        if (median := medians.get(rival.peer)) is not None
+    )
+    return [
+        replace(figure, measure=replace(figure.measure, bars=figure.measure.bars + bars))
+        if figure.subject == subject
+        else figure
+        for figure in figures
+    ]
+
+
+def _bar_of(rival: Rival, median: float, better: Better) -> Bar:
+    if better is Better.LESS:
+        part = f" / {rival.times:g}" if rival.times != 1 else ""
+        return Bar("median", median / rival.times, f"{rival.peer}{part}")
+    part = f"{rival.times:g} x " if rival.times != 1 else ""
+    return Bar("median", median * rival.times, f"{part}{rival.peer}")
 
 
 def failed(measure: Measure, subject: str, *, is_mooring: bool, problem: str) -> Figure:

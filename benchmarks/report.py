@@ -142,7 +142,8 @@ def _bar_rows(figures: Iterable[Figure]) -> Iterable[Row]:
 
 def _bar(figure: Figure, bar: Bar) -> str:
     sign = "≤" if figure.measure.better is Better.LESS else "≥"
-    return f"{bar.statistic} {sign} {_number(bar.limit)}"
+    origin = f" ({bar.origin})" if bar.origin else ""
+    return f"{bar.statistic} {sign} {_number(bar.limit)}{origin}"
 
 
 def _answer(reached: bool | None) -> str:
@@ -150,11 +151,13 @@ def _answer(reached: bool | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Write three digits that count, and thousands in groups."""
+    """Write two or three digits that count, and thousands in groups."""
     if value is None:
         return ""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
+    if abs(value) < 0.1:
+        return f"{value:.2g}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 

@@ -66,6 +66,14 @@ XETRACK = Subject(
     imports="xetrack",
     syncs=4,
 )
+XETRACK_DUCKDB = Subject(
+    key="xetrack_duckdb",
+    title="xetrack (DuckDB)",
+    call='Tracker.log(dict), engine="duckdb"',
+    requirements="xetrack_duckdb.txt",
+    imports="xetrack",
+    syncs=4,
+)
 TRACKIO = Subject(
     key="trackio",
     title="trackio",
@@ -116,6 +124,7 @@ SUBJECTS = (
     MOORING_TRACKER,
     MOORING_POWER,
     XETRACK,
+    XETRACK_DUCKDB,
     TRACKIO,
     MLFLOW,
     AIM,

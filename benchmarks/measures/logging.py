@@ -8,14 +8,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.figures import Bar, Figure, Measure, failed, over_rounds, percentile
-from benchmarks.subjects import MOORING, Subject
+from benchmarks.figures import (
+    Bar,
+    Figure,
+    Measure,
+    Rival,
+    against,
+    failed,
+    over_rounds,
+    percentile,
+)
+from benchmarks.subjects import MOORING, MOORING_TRACKER, XETRACK, Subject
 
 BARS = {
     5: (Bar("median", 15.0),),
     50: (Bar("median", 40.0),),
     1_000: (Bar("median", 300.0), Bar("p99", 1_000.0)),
 }
+RIVALS = {5: (Rival(XETRACK.title, 20),)}
 CALLS = {5: 5_000, 50: 2_000, 1_000: 500, 5_000: 100}
 QUICK_CALLS = {5: 200, 50: 100, 1_000: 10, 5_000: 5}
 SECONDS = 2.0
@@ -31,13 +41,15 @@ def measure(bench: Bench) -> list[Figure]:
 
     rounds = bench.rounds_or(7)
     results, problems = bench.interleaved("log()", rounds, bench.subjects, one_round)
-    figures = []
+    figures: list[Figure] = []
     for metrics in CALLS:
+        lines = []
         for subject in bench.subjects:
             if metrics in _sizes(subject):
                 measured = [found[metrics] for found in results[subject]]
                 problem = problems.get(subject, "")
-                figures.append(_figure(bench, subject, metrics, measured, problem))
+                lines.append(_figure(bench, subject, metrics, measured, problem))
+        figures += against(lines, MOORING_TRACKER.title, *RIVALS.get(metrics, ()))
     return figures
 
 

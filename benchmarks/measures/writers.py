@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Bar, Better, Figure, Measure, failed, over_rounds
-from benchmarks.processes import Process
 from benchmarks.subjects import MLFLOW, MOORING, MOORING_TRACKER, XETRACK, Subject
 
 PROCESSES = 8
@@ -47,24 +45,10 @@ def _log_together(
     """Start the workers, let them go when all have opened the file, and count what is in it."""
     # One process makes the file; what it logs is a call of the workers' metrics, or of another.
     bench.task(subject, {"task": "first", "metrics": METRICS if known else 0}, folder)
-    with ExitStack() as stack:
-        workers: list[Process] = []
-        for number in range(PROCESSES):
-            task = {
-                "task": "worker",
-                "folder": str(folder / "store"),
-                "run": f"worker-{number}",
-                "metrics": METRICS,
-                "seconds": SECONDS / 6 if bench.quick else SECONDS,
-            }
-            worker = bench.process(subject, task, folder / f"worker-{number}")
-            stack.callback(worker.end)
-            workers.append(worker)
-        for worker in workers:
-            worker.read()
-        for worker in workers:
-            worker.go()
-        answers = [worker.answer() for worker in workers]
+    seconds = SECONDS / 6 if bench.quick else SECONDS
+    worker = {"task": "worker", "metrics": METRICS, "seconds": seconds}
+    workers = [{**worker, "run": f"worker-{number}"} for number in range(PROCESSES)]
+    answers = bench.together(folder, subject, workers)
     count = bench.task(subject, {"task": "count", "metrics": METRICS}, folder)
     calls = sum(answer["calls"] for answer in answers)
     wall = max(answer["ended"] for answer in answers) - min(a["started"] for a in answers)

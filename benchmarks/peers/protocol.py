@@ -58,6 +58,7 @@ def serve(peer: Peer) -> None:
             "first": lambda task: _first(peer, task),
             "worker": lambda task: _worker(peer, task),
             "count": lambda task: _count(peer, task),
+            "points": lambda task: {"points": dict(peer.count_points(Path(task["folder"])))},
             "size": lambda task: _size(peer, task),
             **peer.other_tasks(),
         },
@@ -88,6 +89,12 @@ def say(answer: Mapping[str, Any]) -> None:
     _answers.flush()
 
 
+def wait_for_go() -> None:
+    """Say that this process is ready, and wait until all are to begin."""
+    say({"ready": True})
+    sys.stdin.readline()
+
+
 def metric_names(count: int) -> list[str]:
     """Return names that every peer takes unchanged."""
     return [f"metric_{index:04d}" for index in range(count)]
@@ -115,7 +122,7 @@ def _log(peer: Peer, task: Mapping[str, Any]) -> Mapping[str, Any]:
         log = peer.open(Path(task["folder"]), f"m{metrics}")
         for step in range(WARM_UP_CALLS):
             log(rows[step], step)
-        taken = _timed_calls(log, rows, WARM_UP_CALLS, task["seconds"])
+        taken = timed_calls(log, rows, WARM_UP_CALLS, task["seconds"])
         start = time.perf_counter()
         peer.close()
         closed = time.perf_counter() - start
@@ -123,7 +130,7 @@ def _log(peer: Peer, task: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"sizes": sizes}
 
 
-def _timed_calls(log: Log, rows: Sequence[Values], first: int, seconds: float) -> list[int]:
+def timed_calls(log: Log, rows: Sequence[Values], first: int, seconds: float) -> list[int]:
     """Log rows until they or the time run out; return nanoseconds of each call."""
     taken: list[int] = []
     clock = time.perf_counter_ns
@@ -165,8 +172,7 @@ def _worker(peer: Peer, task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Log for some seconds beside others, from the moment that a line arrives."""
     rows = made_up_rows(task["metrics"], 100)
     log = peer.open(Path(task["folder"]), task["run"])
-    say({"ready": True})
-    sys.stdin.readline()
+    wait_for_go()
     calls, errors, message, slowest = 0, 0, "", 0.0
     start = now = time.monotonic()
     while now < start + task["seconds"]:

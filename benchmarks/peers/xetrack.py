@@ -6,32 +6,35 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from benchmarks.peers.protocol import Log, Peer, Values, serve
+from benchmarks.peers.protocol import serve
+from benchmarks.peers.tables import TablePeer
 
 
-class Xetrack(Peer):
-    """`Tracker(file).log(dict)` with its default engine."""
+class Xetrack(TablePeer):
+    """`Tracker(file).log(dict)` with its default engine; a tracker has no close."""
 
     package = "xetrack"
+    file = "track.db"
+    sql_table = '"default"'
+    engine = "sqlite"
 
-    def open(self, folder: Path, run: str) -> Log:
-        """Open the one file; a tracker knows no steps, so none is logged."""
+    def open_tracker(self, db: str, run: str) -> Any:
+        """Open a tracker that does not print what it warns of."""
         from xetrack import Tracker
 
-        tracker = Tracker(str(folder / "track.db"), track_id=run, warnings=False)
+        return Tracker(db, track_id=run, warnings=False, engine=self.engine)
 
-        def log(values: Values, step: int) -> None:
-            tracker.log(values)  # type: ignore[arg-type]
+    def open_reader(self, db: str) -> Any:
+        """Open a reader."""
+        from xetrack import Reader
 
-        return log
-
-    def close(self) -> None:
-        """Do nothing: a tracker has no close."""
+        return Reader(db, engine=self.engine)
 
     def count_points(self, folder: Path) -> Mapping[str, int]:
         """Count the cells of each column that are not null."""
-        with closing(sqlite3.connect(folder / "track.db")) as connection:
+        with closing(sqlite3.connect(folder / self.file)) as connection:
             columns = [row[1] for row in connection.execute('PRAGMA table_info("default")')]
             counts = ", ".join(f'count("{column}")' for column in columns)
             found = connection.execute(f'SELECT {counts} FROM "default"').fetchone()

@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import main
-from benchmarks.figures import Bar, Better, Figure, Measure, failed, over_rounds, percentile
+from benchmarks.figures import (
+    Bar,
+    Better,
+    Figure,
+    Measure,
+    Rival,
+    against,
+    failed,
+    over_rounds,
+    percentile,
+)
+from benchmarks.measures.columns import whole_rows
+from benchmarks.peers.mooring_tracker import MooringTracker
+from benchmarks.peers.tables import COLUMNS, QUESTIONS, TAIL, columns_rows, run_name
 from benchmarks.report import Report
 
 SLOW_IS_BAD = Measure(key="log-5", title="log()", unit="µs", bars=(Bar("median", 15.0),))
@@ -43,11 +56,37 @@ def test_a_bar_is_reached_missed_or_not_measured() -> None:
     assert figure(SLOW_IS_BAD, "Mooring", 1.0).reached(Bar("p99", 1.0)) is None
 
 
+@pytest.mark.parametrize(
+    ("measure", "rival", "limit", "origin"),
+    [
+        (NO_BARS, Rival("peer", 20), 5.0, "peer / 20"),
+        (NO_BARS, Rival("peer"), 100.0, "peer"),
+        (MANY_IS_GOOD, Rival("peer", 20), 2_000.0, "20 x peer"),
+    ],
+)
+def test_a_rival_sets_a_bar_by_its_own_figure(
+    measure: Measure, rival: Rival, limit: float, origin: str
+) -> None:
+    lines = [figure(measure, "Mooring", 1.0), figure(measure, "peer", 100.0)]
+    mooring, peer = against(lines, "Mooring", rival)
+    assert mooring.measure.bars == (Bar("median", limit, origin),)
+    assert peer == lines[1]
+
+
+def test_a_rival_without_a_figure_sets_no_bar() -> None:
+    absent = failed(SLOW_IS_BAD, "peer", is_mooring=False, problem="gone")
+    lines = [figure(SLOW_IS_BAD, "Mooring", 1.0), absent]
+    assert against(lines, "Mooring", Rival("peer"), Rival("other")) == lines
+
+
 def test_a_saved_report_prints_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report(
         figures=[
-            figure(SLOW_IS_BAD, "Mooring", 16.0, p99=31.0),
-            figure(NO_BARS, "peer", 1234.5),
+            *against(
+                [figure(SLOW_IS_BAD, "Mooring", 16.0, p99=31.0), figure(NO_BARS, "peer", 1234.5)],
+                "Mooring",
+                Rival("peer", 2),
+            ),
             failed(NO_BARS, "absent", is_mooring=False, problem="pip install failed: | no"),
         ],
         facts={"machine": "2 cores"},
@@ -57,7 +96,8 @@ def test_a_saved_report_prints_the_same(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["--from", str(file)]) == 3
     text = capsys.readouterr().out
     assert text == report.as_text() + "\n"
-    for words in ("1,234", "77.2", "median ≤ 15.0: NOT reached", "pip install failed"):
+    reached = "median ≤ 617 (peer / 2): reached"
+    for words in ("1,234", "77.2", "median ≤ 15.0: NOT reached", reached, "pip install failed"):
         assert words in text
     main(["--from", str(file), "--markdown"])
     rows = [line for line in capsys.readouterr().out.splitlines() if "absent" in line]
@@ -71,3 +111,41 @@ def test_an_unknown_measure_or_peer_is_named(capsys: pytest.CaptureFixture[str])
             main(arguments)
         assert stopped.value.code == 2
         assert f"unknown: {name}" in capsys.readouterr().err
+
+
+def test_a_row_counts_when_all_of_its_cells_are_there() -> None:
+    rows = [row for number in range(2) for row in columns_rows(number, rows=5, every=2)]
+    assert {len(row) for row in rows} == {3}
+    points = {name: sum(name in row for row in rows) for row in rows for name in row}
+    assert len(points) == 1 + 3 + 2 * 3
+    assert whole_rows(points) == 10
+    for name in points:
+        assert whole_rows({**points, name: points[name] - 1}) == 9
+
+
+def test_the_questions_to_a_table_have_the_same_answer_once_it_is_sealed(tmp_path: Path) -> None:
+    tasks = MooringTracker().other_tasks()
+    task = {"folder": str(tmp_path), "runs": 3, "rows": 20, "run": run_name(1), "repeats": 2}
+    written = tasks["write_rows"](task)
+    shapes = {"all": 60, "run": 20, "latest": 20, "tail": TAIL, "last": TAIL}
+    expected = {name: [length, len(COLUMNS) + 2] for name, length in shapes.items()}
+    for state in ("log", "sealed"):
+        for question in QUESTIONS:
+            answer = tasks["read_rows"]({**task, "question": question})
+            assert len(answer["taken_s"]) == 2
+            if question == "sql":
+                assert answer["answer"] == pytest.approx([written["mean"], written["count"]])
+            else:
+                assert (state, question, answer["answer"]) == (state, question, expected[question])
+        if state == "log":
+            assert tasks["seal_rows"](task)["points_sealed"] == 60 * len(COLUMNS)
+
+
+def test_names_and_reads_are_counted_by_what_a_reader_finds(tmp_path: Path) -> None:
+    peer = MooringTracker()
+    tasks = peer.other_tasks()
+    task = {"folder": str(tmp_path), "names": 7, "names_a_call": 3, "seconds": 60.0}
+    logged = tasks["many_names"](task)
+    assert (logged["calls"], logged["errors"]) == (3, 0)
+    assert tasks["found_names"](task)["names"] == 7
+    assert sum(peer.count_points(tmp_path).values()) == 7
