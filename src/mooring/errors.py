@@ -31,6 +31,7 @@
     │   ├── TypeConflict           an attribute that already has another type
     │   └── QueryError             a filter that cannot be read or compared
     ├── TypeMismatch               (also a TypeError) a call that the attribute's type does not have
+    ├── LogNotWritten              a line of a log file, of JSONL or for stdout
     ├── AssetUnreadable            a pickled object is whole, and cannot be loaded here
     └── MissingExtra               an optional dependency is not installed
 
@@ -39,7 +40,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "InvalidPath",
     "InvalidStep",
     "InvalidValue",
+    "LogNotWritten",
     "MissingExtra",
     "MooringError",
     "NotAStore",
@@ -274,6 +276,23 @@ class TypeMismatch(MooringError, TypeError):
         self.type = type
         self.method = method
         self.instead = tuple(instead)
+
+
+class LogNotWritten(MooringError):
+    """Lines could not be written to a log file, to JSONL or to stdout.
+
+    Attributes: `targets`, what could not be written to, and `lines`, how many lines that cost. The
+    other targets, and the store, have what was logged.
+    """
+
+    def __init__(self, reasons: Mapping[str, str], *, lines: int) -> None:
+        told = "; ".join(f"{target}: {reason}" for target, reason in reasons.items())
+        super().__init__(
+            f"log line not written to {told}. Rows in the store are not touched; make the place "
+            "writable, or log to another"
+        )
+        self.targets = tuple(reasons)
+        self.lines = lines
 
 
 class AssetUnreadable(MooringError):

@@ -61,8 +61,10 @@ def test_import_loads_nothing(tmp_path: Path) -> None:
 def test_logging_loads_nothing_heavy(tmp_path: Path) -> None:
     code = f"""
 import sys, mooring
-with mooring.Tracker("track.db", params={{"lr": 0.1}}) as tracker:
+logs = {{"logs_path": "logs", "jsonl": "rows.jsonl"}}
+with mooring.Tracker("track.db", params={{"lr": 0.1}}, **logs) as tracker:
     tracker.log({{"loss": 0.5, "path": [1, 2]}})
+    tracker.logger.monitor({{"drift": [1, 2]}})
     tracker.log_batch([{{"loss": 0.5}}])
 with mooring.Run("p", store="runs.db", tags=["a"], params={{"a": {{"b": 1}}}}) as run:
     for step in range(100):

@@ -8,6 +8,7 @@ from mooring.tracker.copying import copy
 from mooring.tracker.dialect import InitRun, finish, init, log
 from mooring.tracker.files import File
 from mooring.tracker.handle import AttributeHandle
+from mooring.tracker.logs import Logger
 from mooring.tracker.reader import Reader
 from mooring.tracker.run import Run
 from mooring.tracker.tracker import Tracker
@@ -23,6 +24,7 @@ __all__ = [
     "CacheEntry",
     "File",
     "InitRun",
+    "Logger",
     "Reader",
     "Run",
     "Tracker",

@@ -7,15 +7,16 @@ annotated as pandas frames, which they are unless polars was asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from mooring.errors import InvalidInput, MissingExtra
 from mooring.store.contract import EventTable
-from mooring.tracker.frames import TIMESTAMP, arrow_to_frame, few_to_frame, to_arrow
+from mooring.tracker.frames import TIMESTAMP, arrow_to_frame, few_to_frame, narrow, to_arrow
 
 _FEW_ROWS = 64
 """Up to so many, a frame is made of Python's values faster than of Arrow's columns."""
@@ -23,6 +24,8 @@ _FEW_ROWS = 64
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_ONLY_NONE = frozenset({type(None)})
 
 BackendName = Literal["pandas", "polars"]
 
@@ -113,6 +116,38 @@ def arrow_frame(arrow: pa.Table) -> pd.DataFrame:
         else:
             columns.append(pl.Series(field.name, pl.from_arrow(column)))
     return pl.DataFrame(columns)  # type: ignore[return-value]
+
+
+def rows_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return dicts as rows, less those that hold nothing but None, in the library in use.
+
+    Columns are in the order in which they appear, each of the narrowest type that holds its values
+    exactly. NaN is a value; in pandas a column of floats shows what is missing as NaN too.
+
+    >>> rows_frame([{"epoch": 1, "loss": 0.5}, {"loss": None}, {"epoch": 2}])
+       epoch  loss
+    0      1   0.5
+    1      2   NaN
+    """
+    kept = [row for row in rows if not _ONLY_NONE.issuperset(map(type, row.values()))]
+    names = dict.fromkeys(chain.from_iterable(kept))
+    columns = {name: [row.get(name) for row in kept] for name in names}
+    if get_backend() == "pandas":
+        import pandas as pd
+
+        return pd.DataFrame({name: narrow(values) for name, values in columns.items()})
+    import polars as pl
+
+    series = []
+    for name, values in columns.items():
+        kinds = {type(value) for value in values} - {type(None)}
+        if kinds == {int, float}:
+            series.append(pl.Series(name, values, pl.Float64, strict=False))
+        elif len(kinds) > 1 or kinds & {dict, list}:
+            series.append(pl.Series(name, values, pl.Object))
+        else:
+            series.append(pl.Series(name, values))
+    return pl.DataFrame(series)  # type: ignore[return-value]
 
 
 def in_backend(frame: pd.DataFrame) -> pd.DataFrame:

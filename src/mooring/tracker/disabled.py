@@ -6,24 +6,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from mooring.errors import AttributeNotFound
-from mooring.model import RunInfo, RunSpec, now_micros
+from mooring.model import RunInfo, RunSpec, now_micros, validate_path
+from mooring.store.cells import encode_cell
 from mooring.store.contract import EventTable, RunPage
 
 
 class DiscardingWriter:
-    """A `RunWriter` that takes everything and keeps nothing."""
+    """A `RunWriter` that keeps nothing. Of rows it takes what a store would."""
 
     def __init__(self, run: RunInfo) -> None:
         self.run = run
+        self._names: set[str] = set()
 
     def log(self, values: Mapping[str, object], **options: object) -> None:
         """Discard points."""
 
     def log_event(self, values: Mapping[str, object], *, time: int | None = None) -> None:
-        """Discard a row."""
+        """Discard a row that a store would take; raise for another, as it may be logged too."""
+        if not self._names.issuperset(values):
+            self._names.update(map(validate_path, values))
+        for name, value in values.items():
+            if type(value) is not float:
+                encode_cell(name, value)
 
     def log_events(self, rows: Sequence[tuple[Mapping[str, object], int | None]]) -> None:
-        """Discard rows."""
+        """Discard rows that a store would take."""
+        for values, time in rows:
+            self.log_event(values, time=time)
 
     def assign(self, values: Mapping[str, object]) -> None:
         """Discard values."""

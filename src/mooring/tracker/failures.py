@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 _logger = logging.getLogger("mooring")
@@ -28,6 +28,8 @@ class Failures:
         self._subject = subject
         self._kinds: dict[str, _Kind] = {}
         self._lock = threading.Lock()
+        self.listener: Callable[[BaseException | None, str], None] | None = None
+        """Is told what the logger is told: the error (None: at the end), and the text."""
 
     def add(self, error: BaseException, values: int = 1) -> None:
         """Count `values` that were lost to `error`."""
@@ -38,11 +40,10 @@ class Failures:
                 kind.count += values
                 return
             self._kinds[name] = _Kind(values, str(error))
-        _logger.warning(
-            "%s: not written: %s (%s; more of this kind will be counted and told at the end)",
-            self._subject,
+        self._say(
+            f"{self._subject}: not written: {error} "
+            f"({name}; more of this kind will be counted and told at the end)",
             error,
-            name,
         )
 
     @property
@@ -77,4 +78,9 @@ class Failures:
     def tell(self) -> None:
         """Log the summary, if there is anything to say."""
         if summary := self.summary():
-            _logger.warning("%s", summary)
+            self._say(summary)
+
+    def _say(self, text: str, error: BaseException | None = None) -> None:
+        _logger.warning("%s", text)
+        if self.listener is not None:
+            self.listener(error, text)

@@ -121,7 +121,7 @@ def to_series(field: pa.Field, column: pa.ChunkedArray) -> pd.Series:
     from mooring.store.tables import decode, is_mixed
 
     if is_mixed(field):
-        return _narrow(decode(field, column))
+        return narrow(decode(field, column))
     if field.type == pa.float64():
         return pd.Series(column.to_numpy())  # a missing cell is NaN
     if field.type == pa.int64() and column.null_count:
@@ -151,11 +151,12 @@ def few_to_frame(table: EventTable, ids: Mapping[int, str]) -> pd.DataFrame:
         elif kinds == {str} or kinds == {int} or kinds == {bool}:
             columns[name] = values
         else:
-            columns[name] = _narrow(values)
+            columns[name] = narrow(values)
     return pd.DataFrame(columns)
 
 
-def _narrow(values: Sequence[Any]) -> pd.Series:
+def narrow(values: Sequence[Any]) -> pd.Series:
+    """Return cells as a column of the narrowest type that holds them exactly."""
     import pandas as pd
 
     kinds = set(map(type, values))

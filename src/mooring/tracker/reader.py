@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mooring.store import open_store
 from mooring.store.contract import Store
-from mooring.tracker import backends, edits
+from mooring.tracker import backends, edits, log_reading
 from mooring.tracker.assets import Assets
 from mooring.tracker.cache import (
     CacheEntry,
@@ -98,6 +98,47 @@ class Reader:
         """Return the rows of a table; see `to_df`."""
         with cls(db, engine, table) as reader:
             return reader.to_df(track_id=track_id, head=head, tail=tail)
+
+    @classmethod
+    def read_logs(cls, path: str | os.PathLike[str], limit: int | None = None) -> pd.DataFrame:
+        """Return the rows of log files, those of the newest file first.
+
+        A column of the tracker's rows is called as there; level and time of the lines are left
+        out. Files that xetrack or loguru wrote with the same delimiter are read too.
+
+        Parameters
+        ----------
+        path : a folder, of which all files `*.log` are read, and others that begin as a log does;
+            or one file
+        limit : how many files are read, the newest ones
+
+        Warns
+        -----
+        UserWarning
+            For each file with lines that could not be read, with their number. All others are.
+
+        Raises
+        ------
+        InvalidInput
+            When there is nothing at the path.
+
+        Examples
+        --------
+        >>> from mooring import Reader, Tracker
+        >>> with Tracker(Tracker.SKIP_INSERT, logs_path="logs") as tracker:
+        ...     row = tracker.log({"accuracy": 0.9})
+        >>> Reader.read_logs("logs")["accuracy"].tolist()
+        [0.9]
+        """
+        return backends.rows_frame(log_reading.read_logs(path, limit))
+
+    @classmethod
+    def read_jsonl(cls, path: str | os.PathLike[str]) -> pd.DataFrame:
+        """Return the rows of a JSONL file: `timestamp`, `level`, then the fields.
+
+        Lines that cannot be read are left out, and a `UserWarning` tells how many.
+        """
+        return backends.rows_frame(log_reading.read_jsonl(path))
 
     @staticmethod
     def read_cache(folder: str | os.PathLike[str], key: str) -> dict[str, Any] | None:

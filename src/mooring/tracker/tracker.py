@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -34,6 +35,7 @@ from mooring.tracker.edits import (
 )
 from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID, run_ids, to_row
 from mooring.tracker.git import read_git_state
+from mooring.tracker.logs import Logger, PathArgument
 from mooring.tracker.monitor import Monitor, check_interval, to_mb
 from mooring.tracker.names import generate_track_id
 from mooring.tracker.opening import RunRequest, open_run
@@ -67,7 +69,8 @@ class Tracker:
     ----------
     db : address of a store, or an open one (which stays the caller's to close). Default:
         `MOORING_STORE`, else the file `track.db` in the working directory.
-        `Tracker.IN_MEMORY`: gone when closed. `Tracker.SKIP_INSERT`: nothing is stored
+        `Tracker.IN_MEMORY`: gone when closed. `Tracker.SKIP_INSERT`: nothing is stored, the log
+        lines are the only copy of a row
     params : values that are added to every row
     track_id : name of the run; one that is there is gone on with. Default: a new one, such as
         `quiet-heron-0042`
@@ -91,6 +94,12 @@ class Tracker:
         with equal arguments and params is not made again. Results are pickled; keep it yours
     git_root : folder of a repository: its commit is the param `git_commit_hash` (None outside of
         one), and branch, changes and remote are attributes of the run under `source/git/`
+    logs_path : folder of log files; each row that was logged is a line in them, see
+        `mooring.tracker.Logger`
+    logs_file_format : their names. Default: one for each day, `{time:YYYY-MM-DD}.log`
+    logs_stdout : print each row that was logged, too
+    jsonl : path of a file that takes each row that was logged as one JSON object a line
+    warnings : write the tracker's own warnings to the logs too
 
     Notes
     -----
@@ -101,6 +110,11 @@ class Tracker:
     that asset too. Any key of up to
     1,024 bytes without control characters is kept as it is, but `timestamp` and `track_id`, which
     the tracker sets.
+
+    The row is stored first, then its lines are written. A line that cannot be written costs
+    nothing but itself: it is counted or raises `LogNotWritten`, as `on_error` says, and the row
+    stays, `latest` too. When `log` returns, the lines are with the operating system: a killed
+    process loses none of them; a power cut may cost the last seconds, also with `SKIP_INSERT`.
 
     Examples
     --------
@@ -137,10 +151,17 @@ class Tracker:
         measurement_interval: float = 1,
         cache: str | os.PathLike[str] | Cache | None = None,
         git_root: str | os.PathLike[str] | None = None,
+        logs_path: PathArgument | None = None,
+        logs_file_format: str | None = None,
+        logs_stdout: bool = False,
+        jsonl: PathArgument | None = None,
+        warnings: bool = True,
     ) -> None:
         check_on_error(on_error)
         self._engine = check_engine(engine)
         self._compress = compress
+        self._logger = Logger(logs_stdout, logs_path, logs_file_format, jsonl=jsonl)
+        self._warnings = warnings and bool(self._logger)
         self.raise_on_error = raise_on_error
         self.log_system_params = log_system_params
         self.log_network_params = log_network_params
@@ -177,6 +198,7 @@ class Tracker:
 
     def _bind(self, session: Session) -> None:
         self._session = session
+        self._logger.attach(session, warnings=self._warnings)
         self._log_event = session.writer.log_event
         self._asset_writer = AssetWriter(session, compress=self._compress)
         self._finalizer = weakref.finalize(self, session.abandon)
@@ -286,6 +308,24 @@ class Tracker:
         """Number of values that were not written, by the name of the error."""
         return self._session.failures.counts
 
+    @property
+    def logger(self) -> Logger:
+        """What the tracker also writes lines by: `monitor`, `experiment`, `info` and so on.
+
+        It is false when no option of logs was given; what would write then raises `InvalidInput`.
+        """
+        return self._logger
+
+    @property
+    def jsonl_path(self) -> Path | None:
+        """The JSONL file, if there is one."""
+        return self._logger.jsonl
+
+    @property
+    def warnings(self) -> bool:
+        """Whether the tracker's warnings are written as log lines too."""
+        return self._warnings
+
     def __repr__(self) -> str:
         return f"Tracker({self.store.address!r}, track_id={self.track_id!r}, table={self._table!r})"
 
@@ -322,9 +362,9 @@ class Tracker:
             row = self._write_row(row, time)
             if not row:
                 return {}
-        row[TIMESTAMP] = local_text(time)
-        row[TRACK_ID] = self.track_id
-        self._latest = row
+        self._latest = row = self._named(row, time)
+        if self._logger:
+            self._logger.write_rows([(row, time)])
         return dict(row)
 
     def track(
@@ -415,8 +455,16 @@ class Tracker:
         if not rows or not self._log_rows(rows):
             return {}
         row, time = rows[-1]
-        self._latest = {**row, TIMESTAMP: local_text(time), TRACK_ID: self.track_id}
+        self._latest = self._named(row, time)
+        if self._logger:
+            self._logger.write_rows((self._named(row, time), time) for row, time in rows)
         return dict(self._latest)
+
+    def _named(self, row: dict[str, Cell], time: int) -> dict[str, Cell]:
+        """Return a row with the cells that the tracker fills in."""
+        row[TIMESTAMP] = local_text(time)
+        row[TRACK_ID] = self.track_id
+        return row
 
     def set_params(self, params: Mapping[str, object]) -> None:
         """Add values to every row from now on.
@@ -678,7 +726,10 @@ class Tracker:
         """End the run's activity; what was not written is told in one line. Idempotent."""
         self._close_cache()
         self._finalizer.detach()
-        self._session.close()
+        try:
+            self._session.close()
+        finally:
+            self._logger.close()
 
     def _close_cache(self) -> None:
         if self.cache is not None and self._owns_cache:
@@ -697,7 +748,10 @@ class Tracker:
             self._session.fail(error)
         self._close_cache()
         self._finalizer.detach()
-        self._session.close(quiet=error is not None)
+        try:
+            self._session.close(quiet=error is not None)
+        finally:
+            self._logger.close()
 
     @staticmethod
     def to_mb(bytes: float) -> float:

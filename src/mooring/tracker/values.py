@@ -43,7 +43,7 @@ def to_cell(name: str, value: object) -> Cell:
     >>> to_cell("shape", (3, 224)), to_cell("optimizer", Decimal("0.5"))
     ('[3, 224]', 0.5)
     """
-    plain = _plain(name, value)
+    plain = to_plain(name, value)
     if isinstance(plain, (list, tuple, Mapping, AbstractSet)):
         return to_json(name, plain)
     if isinstance(plain, datetime):
@@ -57,7 +57,7 @@ def to_cell(name: str, value: object) -> Cell:
 
 def to_point(name: str, value: object) -> Point:
     """Return the point that holds `value`, or raise `InvalidValue` that says `name`."""
-    plain = _plain(name, value)
+    plain = to_plain(name, value)
     if isinstance(plain, (Histogram, FileRef)):
         return plain
     if isinstance(plain, datetime):
@@ -75,9 +75,9 @@ def to_attribute(name: str, value: object) -> Value:
     >>> sorted(to_attribute("tags", ["b", "a", "b"])), to_attribute("layers", [64, 64])
     (['a', 'b'], '[64, 64]')
     """
-    plain = _plain(name, value)
+    plain = to_plain(name, value)
     if isinstance(plain, (list, tuple, AbstractSet)):
-        items = [_plain(name, item) for item in plain]
+        items = [to_plain(name, item) for item in plain]
         if all(isinstance(item, str) for item in items):
             return frozenset(items)  # type: ignore[arg-type]
         return to_json(name, plain)
@@ -129,8 +129,12 @@ def refusal(name: str, value: object, advice: str) -> InvalidValue:
     return InvalidValue(f"{name!r} is {what.replace('a builtins.', 'a ')}: {advice}")
 
 
-def _plain(name: str, value: object) -> object:
-    """Return a value of a builtin type that equals `value`, where there is one."""
+def to_plain(name: str, value: object) -> object:
+    """Return a value of a builtin type that equals `value`, where there is one, else `value`.
+
+    >>> to_plain("lr", Decimal("0.5")), to_plain("loss", {"train": 1})
+    (0.5, {'train': 1})
+    """
     if type(value) is str:
         return _text(name, value)
     if type(value) is int:
@@ -138,11 +142,11 @@ def _plain(name: str, value: object) -> object:
     if type(value) in PLAIN_TYPES:
         return value
     if isinstance(value, Enum):
-        return _plain(name, value.value)
+        return to_plain(name, value.value)
     if isinstance(value, str):
         return _text(name, str.__str__(value))
     if isinstance(value, int):
-        return _plain(name, int(value))
+        return to_plain(name, int(value))
     if isinstance(value, (float, Decimal, Fraction)):
         return _float(name, value)
     if isinstance(value, datetime):
@@ -154,7 +158,7 @@ def _plain(name: str, value: object) -> object:
     if isinstance(value, (PurePath, UUID)):
         return _text(name, str(value))
     if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
-        return _plain(name, _item(value, item))
+        return to_plain(name, _item(value, item))
     return value
 
 
@@ -190,7 +194,7 @@ def _item(value: Any, item: Callable[[], object]) -> object:
 
 
 def _json_part(name: str, part: object) -> object:
-    plain = _plain(name, part)
+    plain = to_plain(name, part)
     if isinstance(plain, datetime):
         return plain.isoformat(sep=" ")
     if isinstance(plain, AbstractSet):
