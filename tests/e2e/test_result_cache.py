@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mooring.tracker import Reader
-from mooring.tracker.cache import read_cache, scan_cache
+from mooring.tracker.cache.folder import read_cache, scan_cache
 
 STORE = """
 import sys

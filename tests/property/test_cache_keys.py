@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mooring.tracker.cachekeys import call_key
+from mooring.tracker.cache.keys import call_key
 
 
 @dataclass(frozen=True)

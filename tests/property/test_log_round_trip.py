@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring.tracker import Logger
-from mooring.tracker.log_lines import jsonl_name
-from mooring.tracker.log_reading import read_jsonl
+from mooring.tracker.logs.lines import jsonl_name
+from mooring.tracker.logs.reading import read_jsonl
 
 MARKS = ["!📁!", "!📁!📁!", "\n", '"', "\\", "{", "\u2028", "null"]
 NAMES = ["timestamp", "level", "_level", "__level"]

@@ -54,7 +54,7 @@ def table_of(name: str) -> str:
     >>> table_of("default"), table_of("predictions")
     ('local/events', 'local/predictions')
     """
-    from mooring.tracker.tracker import table_project
+    from mooring.tracker.opening import table_project
 
     return table_project(name)
 

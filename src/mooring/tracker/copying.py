@@ -26,9 +26,9 @@ from mooring.store.contract import (
     RunWriter,
     Store,
 )
-from mooring.tracker.assets import is_asset_path
+from mooring.tracker.assets.objects import is_asset_path
+from mooring.tracker.opening import table_project
 from mooring.tracker.session import StoreArgument
-from mooring.tracker.tracker import table_project
 
 if TYPE_CHECKING:
     import numpy as np

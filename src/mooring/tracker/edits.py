@@ -8,7 +8,7 @@ from functools import partial
 from mooring.errors import InvalidInput, RunNotFound, StoreError, TypeConflict
 from mooring.model import RunInfo, Value, validate_path
 from mooring.store.contract import RunQuery, Store
-from mooring.tracker.asset_writer import AssetWriter
+from mooring.tracker.assets.writing import AssetWriter
 from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID
 from mooring.tracker.opening import run_not_found
 from mooring.tracker.session import Session, StoreLease

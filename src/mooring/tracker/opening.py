@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mooring.errors import AlreadyExists, InvalidInput, RunNotFound
-from mooring.model import RunInfo, RunSpec, step_to_micros
+from mooring.model import ProjectName, RunInfo, RunSpec, step_to_micros
 from mooring.store.contract import RunQuery, Store
-from mooring.tracker.names import generate_run_id
+from mooring.tracker.names import generate_run_id, generate_track_id
+
+DEFAULT_TABLE = "events"
+"""Table of a tracker; `default` is another name of it."""
 
 Resume = bool | Literal["allow"]
 
@@ -84,3 +87,24 @@ def _specify(store: Store, request: RunRequest) -> RunSpec:
         fork_step=None if request.fork_step is None else step_to_micros(request.fork_step),
         inherit_attributes=request.inherit_attributes,
     )
+
+
+def table_project(table: str) -> str:
+    """Return the project that a tracker's table is. `default` is another name of `events`.
+
+    >>> table_project("predictions"), table_project("default"), table_project("team/digits")
+    ('local/predictions', 'local/events', 'team/digits')
+    """
+    return str(ProjectName.parse(DEFAULT_TABLE if table == "default" else table))
+
+
+def open_tracker_run(store: Store, project: str, track_id: str | None) -> RunInfo:
+    """Return the run of this track id, created if it is new; of None a new one."""
+    if track_id is not None:
+        return open_run(store, RunRequest(project=project, run_id=track_id, resume="allow"))[0]
+    while True:
+        try:
+            request = RunRequest(project=project, run_id=generate_track_id())
+            return open_run(store, request)[0]
+        except AlreadyExists:  # one in 40 million for each run of the table
+            continue

@@ -12,23 +12,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mooring.store import open_store
 from mooring.store.contract import Store
-from mooring.tracker import backends, edits, log_reading
-from mooring.tracker.assets import Assets
-from mooring.tracker.cache import (
-    CacheEntry,
-    delete_cache_by_track_id,
-    read_cache,
-    scan_cache,
-)
+from mooring.tracker import backends, edits
+from mooring.tracker.assets.objects import Assets
 from mooring.tracker.columns import check_engine, column_types
 from mooring.tracker.frames import run_ids
+from mooring.tracker.opening import DEFAULT_TABLE, table_project
 from mooring.tracker.session import StoreArgument
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
 from mooring.tracker.sql import SqlConnection, StoreTables
-from mooring.tracker.tracker import DEFAULT_TABLE, table_project
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mooring.tracker.cache.folder import CacheEntry
 
 _Reader = TypeVar("_Reader", bound="Reader")
 
@@ -130,7 +126,9 @@ class Reader:
         >>> Reader.read_logs("logs")["accuracy"].tolist()
         [0.9]
         """
-        return backends.rows_frame(log_reading.read_logs(path, limit))
+        from mooring.tracker.logs.reading import read_logs
+
+        return backends.rows_frame(read_logs(path, limit))
 
     @classmethod
     def read_jsonl(cls, path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -138,21 +136,29 @@ class Reader:
 
         Lines that cannot be read are left out, and a `UserWarning` tells how many.
         """
-        return backends.rows_frame(log_reading.read_jsonl(path))
+        from mooring.tracker.logs.reading import read_jsonl
+
+        return backends.rows_frame(read_jsonl(path))
 
     @staticmethod
     def read_cache(folder: str | os.PathLike[str], key: str) -> dict[str, Any] | None:
-        """Load one result; see `mooring.tracker.cache.read_cache`."""
+        """Load one result; see `mooring.tracker.cache.folder.read_cache`."""
+        from mooring.tracker.cache.folder import read_cache
+
         return read_cache(folder, key)
 
     @staticmethod
     def scan_cache(folder: str | os.PathLike[str]) -> Iterator[tuple[str, CacheEntry]]:
         """Yield key and description of each cached result, oldest first; nothing is unpickled."""
+        from mooring.tracker.cache.folder import scan_cache
+
         return scan_cache(folder)
 
     @staticmethod
     def delete_cache_by_track_id(folder: str | os.PathLike[str], track_id: str) -> int:
         """Delete the cached results that a run computed; return how many."""
+        from mooring.tracker.cache.folder import delete_cache_by_track_id
+
         return delete_cache_by_track_id(folder, track_id)
 
     @property

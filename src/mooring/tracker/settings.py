@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mooring.errors import InvalidInput
 from mooring.model import ProjectName
 from mooring.store.contract import Store
 
@@ -54,3 +56,10 @@ def choose_project(argument: str | None, settings: Settings, store: Store) -> st
         return str(ProjectName.parse(named))
     projects = store.list_projects()
     return projects[0] if len(projects) == 1 else DEFAULT_PROJECT
+
+
+def check_interval(interval_s: object) -> float:
+    """Return an interval in seconds, or raise `InvalidInput` unless it is above 0."""
+    if isinstance(interval_s, (int, float)) and 0 < interval_s < threading.TIMEOUT_MAX:
+        return interval_s
+    raise InvalidInput(f"measurement_interval is a number of seconds above 0, not {interval_s!r}")

@@ -6,24 +6,19 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from mooring.errors import (
-    AlreadyExists,
     InvalidInput,
     ProjectNotFound,
     StoreError,
 )
-from mooring.model import ProjectName, RunInfo, now_micros
-from mooring.store.contract import EventTable, Store
-from mooring.tracker import backends
-from mooring.tracker.asset_writer import AssetWriter
-from mooring.tracker.assets import Assets
-from mooring.tracker.cache import Cache
-from mooring.tracker.calls import track_call, wrap_function
+from mooring.model import now_micros
+from mooring.tracker.assets.objects import Assets
+from mooring.tracker.assets.writing import AssetWriter
 from mooring.tracker.columns import check_engine, column_types, to_sql_type
 from mooring.tracker.disabled import DiscardingStore
 from mooring.tracker.edits import (
@@ -33,12 +28,10 @@ from mooring.tracker.edits import (
     set_cells,
     to_named_cell,
 )
-from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID, run_ids, to_row
-from mooring.tracker.git import read_git_state
-from mooring.tracker.logs import Logger, PathArgument
-from mooring.tracker.monitor import Monitor, check_interval, to_mb
+from mooring.tracker.frames import RESERVED, TIMESTAMP, TRACK_ID
 from mooring.tracker.names import generate_track_id
-from mooring.tracker.opening import RunRequest, open_run
+from mooring.tracker.opening import DEFAULT_TABLE, open_tracker_run, table_project
+from mooring.tracker.run_rows import RunRows
 from mooring.tracker.session import (
     DurabilityName,
     OnError,
@@ -48,21 +41,21 @@ from mooring.tracker.session import (
     check_on_error,
     is_failure,
 )
-from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
-from mooring.tracker.sql import SqlConnection, StoreTables
+from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings, check_interval
 from mooring.tracker.times import local_text
 from mooring.tracker.values import PLAIN_TYPES, Cell
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from mooring.tracker.cache.folder import Cache
+    from mooring.tracker.calls.monitor import Monitor
+    from mooring.tracker.logs.logger import Logger, PathArgument
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
-DEFAULT_TABLE = "events"
 _TEXT_ONLY = frozenset({str})
 
 
-class Tracker:
+class Tracker(RunRows):
     """Tracks events: each `log` is a row, all rows of one tracker are a run.
 
     Parameters
@@ -87,7 +80,7 @@ class Tracker:
     raise_on_error : whether an exception of a tracked function is raised again. False: `track`
         returns None. What is no `Exception`, such as KeyboardInterrupt, is always raised
     log_system_params : measure processor, memory and disk, in `track` and with each `log`; see
-        `Monitor` and `Sampler` of `mooring.tracker.monitor` for the columns
+        `Monitor` and `Sampler` of `mooring.tracker.calls.monitor` for the columns
     log_network_params : measure megabytes sent and received by the machine, likewise
     measurement_interval : seconds between two samples while a tracked function runs
     cache : folder of the result cache, or an open `Cache`: a tracked call that was made before
@@ -160,14 +153,21 @@ class Tracker:
         check_on_error(on_error)
         self._engine = check_engine(engine)
         self._compress = compress
-        self._logger = Logger(logs_stdout, logs_path, logs_file_format, jsonl=jsonl)
+        self._logger: Logger | None = None
+        if (
+            logs_stdout
+            or logs_path is not None
+            or logs_file_format is not None
+            or jsonl is not None
+        ):
+            self._logger = _make_logger(logs_stdout, logs_path, logs_file_format, jsonl)
         self._warnings = warnings and bool(self._logger)
         self.raise_on_error = raise_on_error
         self.log_system_params = log_system_params
         self.log_network_params = log_network_params
         self.measurement_interval = check_interval(measurement_interval)
         self.git_root = git_root
-        self.cache = cache if isinstance(cache, Cache) or cache is None else Cache(cache)
+        self.cache: Cache | None = None if cache is None else _open_cache(cache)
         self._owns_cache = self.cache is not cache
         project = table_project(table)
         address = db or Settings.from_environment().store or DEFAULT_TRACKER_STORE
@@ -178,7 +178,7 @@ class Tracker:
             if reset:
                 with contextlib.suppress(ProjectNotFound):
                     lease.store.delete_project(project)
-            run = _open_run(lease.store, project, track_id)
+            run = open_tracker_run(lease.store, project, track_id)
             session = Session(lease, run, on_error=on_error)
         except BaseException:
             lease.release()
@@ -198,12 +198,14 @@ class Tracker:
 
     def _bind(self, session: Session) -> None:
         self._session = session
-        self._logger.attach(session, warnings=self._warnings)
+        if self._logger is not None:
+            self._logger.attach(session, warnings=self._warnings)
         self._log_event = session.writer.log_event
         self._asset_writer = AssetWriter(session, compress=self._compress)
         self._finalizer = weakref.finalize(self, session.abandon)
-        self._monitor = Monitor(session.failures.add)
-        self._monitor.begin(system=self.log_system_params, network=self.log_network_params)
+        self._monitor: Monitor | None = None
+        if self.log_system_params or self.log_network_params:
+            self._begin_to_measure()
 
     # what it is
 
@@ -222,7 +224,7 @@ class Tracker:
             return
         lease = before.lease.share()
         try:
-            run = _open_run(lease.store, before.run.project, track_id)
+            run = open_tracker_run(lease.store, before.run.project, track_id)
             session = Session(lease, run, on_error="raise" if before.raises else "warn")
         except BaseException:
             lease.release()
@@ -254,11 +256,6 @@ class Tracker:
     def table_name(self) -> str:
         """Name of the table."""
         return self._table
-
-    @property
-    def store(self) -> Store:
-        """The store that holds the table."""
-        return self._session.store
 
     @property
     def cache_path(self) -> str | None:
@@ -314,12 +311,15 @@ class Tracker:
 
         It is false when no option of logs was given; what would write then raises `InvalidInput`.
         """
+        if self._logger is None:
+            self._logger = _make_logger(False, None, None, None)
+            self._logger.attach(self._session, warnings=False)
         return self._logger
 
     @property
     def jsonl_path(self) -> Path | None:
         """The JSONL file, if there is one."""
-        return self._logger.jsonl
+        return None if self._logger is None else self._logger.jsonl
 
     @property
     def warnings(self) -> bool:
@@ -411,6 +411,8 @@ class Tracker:
         {'args': "[1, 'hello']", 'error': '', 'function_result': 6, 'name': 'foofoo'}
         >>> tracker.close()
         """
+        from mooring.tracker.calls.tracking import track_call
+
         result: _Result = track_call(
             self, func, params=params, args=args, kwargs=kwargs, cache_force=cache_force
         )
@@ -439,6 +441,8 @@ class Tracker:
         (6, 'foo')
         >>> tracker.close()
         """
+        from mooring.tracker.calls.tracking import wrap_function
+
         if callable(params) or isinstance(params, (staticmethod, classmethod)):
             return wrap_function(self, params)
         return partial(wrap_function, self, params=params)
@@ -536,13 +540,23 @@ class Tracker:
 
     def _measured(self, data: Mapping[str, object]) -> Mapping[str, object]:
         """Return data and what the machine did since the last row; data wins."""
-        values = self._monitor.read(system=self.log_system_params, network=self.log_network_params)
+        monitor = self._monitor or self._begin_to_measure()
+        values = monitor.read(system=self.log_system_params, network=self.log_network_params)
         return {**values, **data}
+
+    def _begin_to_measure(self) -> Monitor:
+        from mooring.tracker.calls.monitor import Monitor
+
+        self._monitor = Monitor(self._session.failures.add)
+        self._monitor.begin(system=self.log_system_params, network=self.log_network_params)
+        return self._monitor
 
     def _record_git(self) -> None:
         """Say which code runs: the commit as a param, the rest as attributes of the run."""
         if self.git_root is None:
             return
+        from mooring.tracker.git import read_git_state
+
         state = read_git_state(self.git_root)
         self.set_params({"git_commit_hash": None if state is None else state.commit})
         if state is not None:
@@ -582,7 +596,8 @@ class Tracker:
     def _write_row(self, row: Mapping[str, Cell], time: int) -> dict[str, Cell]:
         """Log what can be logged of a row; return it."""
         call = partial(self._session.writer.log_event, time=time)
-        return self._session.write(call, row, divisible=False)
+        cells = self._asset_writer.to_cells(row.items())
+        return self._session.write(call, cells, divisible=False)
 
     def _log_rows(self, rows: list[tuple[dict[str, Cell], int]]) -> bool:
         session = self._session
@@ -606,108 +621,7 @@ class Tracker:
         """Make cells attributes of the run, where no series has the name."""
         assign_cells(self._session, cells)
 
-    # reading
-
-    @cached_property
-    def conn(self) -> SqlConnection:
-        """DuckDB with the store's tables as `db.<table>`; see `mooring.tracker.sql`."""
-        return SqlConnection(StoreTables(self.store))
-
-    def to_df(self, all: bool = False) -> pd.DataFrame:
-        """Return the rows of this run, or those of every run of the table, oldest first.
-
-        Columns: `track_id`, `timestamp` (local time, as text), then keys as they appeared.
-        """
-        return self._frame(self._read(all=all))
-
-    def head(self, n: int = 5) -> pd.DataFrame:
-        """Return the first n rows of this run."""
-        return self._frame(self._read(first=n))
-
-    def tail(self, n: int = 5) -> pd.DataFrame:
-        """Return the last n rows of this run, newest first."""
-        return backends.reverse(self._frame(self._read(last=n)))
-
-    def to_csv(self, path: str | os.PathLike[str], all: bool = False) -> None:
-        """Write the rows of this run, or those of every run, as CSV without an index."""
-        backends.write_csv(self.to_df(all), path)
-
-    def to_parquet(self, path: str | os.PathLike[str], all: bool = False) -> None:
-        """Write the rows of this run, or those of every run, as Parquet without an index.
-
-        A column of mixed types is written as text.
-        """
-        backends.write_parquet(self.to_df(all), path)
-
-    def count_run(self) -> int:
-        """Return how many rows this run has."""
-        return len(self)
-
-    def count_all(self) -> int:
-        """Return how many rows the table has."""
-        return self.store.count_events(self._session.run.project)
-
-    def __getitem__(self, key: str | int) -> Any:
-        """Return a column of this run by its name, or a row of the table by its number.
-
-        Rows count from 1, over all runs of the table, oldest first; a number past the end gives
-        None. A column is a Series, a row a dict without the cells that it lacks.
-        """
-        if isinstance(key, str):
-            return self._column(key)
-        if isinstance(key, bool) or not isinstance(key, int):
-            raise InvalidInput(f"a tracker takes the name of a column or a row number, not {key!r}")
-        if key < 1:
-            raise InvalidInput(f"rows count from 1; there is no row {key}")
-        table = self._read(all=True, first=key)
-        if key > len(table):
-            return None
-        return to_row(table, run_ids(self.store, table), key - 1)
-
-    def __len__(self) -> int:
-        """Return how many rows this run has."""
-        run = self._session.run
-        return self.store.count_events(run.project, [run.key])
-
-    def __bool__(self) -> bool:
-        return True
-
-    __iter__ = None
-    """Rows count from 1 and columns have names, so that iteration would surprise either way."""
-
-    def _column(self, name: str) -> pd.Series:
-        return self._frame(self._read(columns=() if name in RESERVED else [name]))[name]
-
-    def _read(
-        self,
-        *,
-        all: bool = False,
-        columns: Sequence[str] | None = None,
-        first: int | None = None,
-        last: int | None = None,
-    ) -> EventTable:
-        run = self._session.run
-        keys = None if all else [run.key]
-        return self.store.read_events(run.project, keys, columns=columns, first=first, last=last)
-
-    def _frame(self, table: EventTable) -> pd.DataFrame:
-        run = self._session.run
-        own = bool((table.runs == run.key).all())
-        ids = {run.key: run.run_id} if own else run_ids(self.store, table)
-        return backends.event_frame(table, ids)
-
     # assets
-
-    def get(self, key: str) -> Any:
-        """Return a logged object by its hash, or by the column that it was logged under last.
-
-        This unpickles it, which runs code of whoever logged it. See `Assets.get` for the errors.
-        """
-        return self.assets.get(key)
-
-    def get_bytes(self, key: str) -> bytes:
-        """Return the cloudpickle bytes of an asset, which are checked and not loaded."""
-        return self.assets.get_bytes(key)
 
     def remove_asset(
         self, hash_value: str, column: str | None = None, remove_keys: bool = True
@@ -729,7 +643,8 @@ class Tracker:
         try:
             self._session.close()
         finally:
-            self._logger.close()
+            if self._logger is not None:
+                self._logger.close()
 
     def _close_cache(self) -> None:
         if self.cache is not None and self._owns_cache:
@@ -751,11 +666,14 @@ class Tracker:
         try:
             self._session.close(quiet=error is not None)
         finally:
-            self._logger.close()
+            if self._logger is not None:
+                self._logger.close()
 
     @staticmethod
     def to_mb(bytes: float) -> float:
         """Return bytes as megabytes of 1,048,576 bytes."""
+        from mooring.tracker.calls.monitor import to_mb
+
         return to_mb(bytes)
 
     @staticmethod
@@ -774,21 +692,15 @@ class Tracker:
         return to_sql_type(value)
 
 
-def table_project(table: str) -> str:
-    """Return the project that a tracker's table is. `default` is another name of `events`.
+def _make_logger(
+    stdout: bool, path: PathArgument | None, file_format: str | None, jsonl: PathArgument | None
+) -> Logger:
+    from mooring.tracker.logs.logger import Logger
 
-    >>> table_project("predictions"), table_project("default"), table_project("team/digits")
-    ('local/predictions', 'local/events', 'team/digits')
-    """
-    return str(ProjectName.parse(DEFAULT_TABLE if table == "default" else table))
+    return Logger(stdout, path, file_format, jsonl=jsonl)
 
 
-def _open_run(store: Store, project: str, track_id: str | None) -> RunInfo:
-    if track_id is not None:
-        return open_run(store, RunRequest(project=project, run_id=track_id, resume="allow"))[0]
-    while True:
-        try:
-            request = RunRequest(project=project, run_id=generate_track_id())
-            return open_run(store, request)[0]
-        except AlreadyExists:  # one in 40 million for each run of the table
-            continue
+def _open_cache(cache: str | os.PathLike[str] | Cache) -> Cache:
+    from mooring.tracker.cache.folder import Cache
+
+    return cache if isinstance(cache, Cache) else Cache(cache)

@@ -17,7 +17,7 @@ from mooring.exchange import ImportReport, Renamed
 from mooring.exchange.sources.xetrack import import_xetrack
 from mooring.store import open_store
 from mooring.store.contract import Store
-from mooring.tracker.assets import hash_bytes
+from mooring.tracker.assets.objects import hash_bytes
 from mooring.tracker.xetrack.pickles import dump_key, dump_text
 
 NOON = "2023-12-27 12:00:00.000001"

@@ -32,7 +32,7 @@ from mooring.model import AttributeType, FileRef
 from mooring.store import open_store
 from mooring.store.contract import PathSelector, Store
 from mooring.tracker import Assets, AssetsManager, File, Reader, Tracker
-from mooring.tracker.assets import (
+from mooring.tracker.assets.objects import (
     MIME_PICKLE,
     MIME_PICKLE_ZLIB,
     asset_path,

@@ -33,8 +33,8 @@ from mooring.errors import (
     UnsafePermissions,
 )
 from mooring.tracker import Reader, Tracker
-from mooring.tracker.cache import Cache, delete_cache_by_track_id, read_cache, scan_cache
-from mooring.tracker.cachekeys import call_key
+from mooring.tracker.cache.folder import Cache, delete_cache_by_track_id, read_cache, scan_cache
+from mooring.tracker.cache.keys import call_key
 
 CALLS: list[object] = []
 

@@ -14,7 +14,7 @@ import pytest
 
 from mooring.errors import InvalidInput
 from mooring.tracker import Tracker
-from mooring.tracker.monitor import Monitor, Sampler
+from mooring.tracker.calls.monitor import Monitor, Sampler
 
 SYSTEM = {"cpu", "memory_percent", "p_memory_percent", "disk_percent"}
 NETWORK = {"bytes_sent", "bytes_recv"}

@@ -443,3 +443,13 @@ def test_statics() -> None:
 def test_on_error_is_checked() -> None:
     with pytest.raises(InvalidInput, match="on_error"):
         Tracker(":memory:", on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_a_text_that_is_no_unicode_costs_its_cell_only(store: Store) -> None:
+    with Tracker(store) as tracker:
+        row = tracker.log({"loss": 0.5, "text": "\ud800"})
+        assert row["loss"] == 0.5
+        assert "text" not in row
+        assert tracker.failures == {"InvalidValue": 1}
+        tracker.log_batch([{"loss": 1.5, "text": "\ud800"}, {"loss": 2.5}])
+        assert tracker["loss"].tolist() == [0.5, 1.5, 2.5]

@@ -28,7 +28,7 @@ from mooring.errors import (
     StoreReadOnly,
     TableNotFound,
 )
-from mooring.tracker.assets import hash_bytes
+from mooring.tracker.assets.objects import hash_bytes
 from mooring.tracker.backends import use_backend
 from mooring.tracker.xetrack import XetrackFile, is_xetrack_file
 from mooring.tracker.xetrack.pickles import dump_key, dump_number, dump_text, read_key, read_number

@@ -11,7 +11,7 @@ from typing import Any
 import xxhash
 
 from mooring.errors import InvalidValue
-from mooring.tracker.assets import hash_bytes
+from mooring.tracker.assets.objects import hash_bytes
 from mooring.tracker.xetrack.pickles import read_key, read_text
 
 ASSETS, KEYS, COUNTS = "assets", "keys", "counts"

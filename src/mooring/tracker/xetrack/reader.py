@@ -10,10 +10,10 @@ from mooring.errors import InvalidInput, StoreReadOnly
 from mooring.store.contract import Store
 from mooring.store.sqlite.foreign import import_command
 from mooring.tracker.columns import check_engine, common_type
+from mooring.tracker.opening import DEFAULT_TABLE
 from mooring.tracker.reader import Reader
 from mooring.tracker.settings import DEFAULT_TRACKER_STORE, Settings
 from mooring.tracker.sql import SqlConnection
-from mooring.tracker.tracker import DEFAULT_TABLE
 from mooring.tracker.xetrack.file import XetrackFile
 from mooring.tracker.xetrack.frames import to_frame
 from mooring.tracker.xetrack.sql import XetrackTables

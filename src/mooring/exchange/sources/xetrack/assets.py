@@ -8,7 +8,7 @@ from mooring.errors import StoreCorrupt
 from mooring.exchange.reports import ProblemList
 from mooring.model import FileRef
 from mooring.store.contract import Store
-from mooring.tracker.assets import MIME_PICKLE, MIME_PICKLE_ZLIB, SUFFIX, is_hash_candidate
+from mooring.tracker.assets.objects import MIME_PICKLE, MIME_PICKLE_ZLIB, SUFFIX, is_hash_candidate
 from mooring.tracker.xetrack.file import XetrackFile
 
 

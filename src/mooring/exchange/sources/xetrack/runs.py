@@ -12,7 +12,7 @@ from mooring.exchange.sources.xetrack.assets import AssetSource
 from mooring.exchange.sources.xetrack.rows import Row
 from mooring.model import FileRef, RunInfo, RunKind, RunSpec, micros_from_datetime
 from mooring.store.contract import PathSelector, RunQuery, RunWriter, Store
-from mooring.tracker.assets import asset_path, is_asset_path
+from mooring.tracker.assets.objects import asset_path, is_asset_path
 from mooring.tracker.frames import local_texts
 from mooring.tracker.xetrack.times import parse_timestamp
 

@@ -13,14 +13,14 @@ from mooring.exchange.targets.xetrack.tables import AssetUse, TableExporter
 from mooring.exchange.targets.xetrack.writing import XetrackWriter, new_file
 from mooring.model import AttributeType, FileRef, ProjectName
 from mooring.store.contract import PathSelector, RunQuery, Store
-from mooring.tracker.assets import (
+from mooring.tracker.assets.objects import (
     MIME_PICKLE,
     MIME_PICKLE_ZLIB,
     SUFFIX,
     is_asset_path,
     read_pickle,
 )
-from mooring.tracker.tracker import table_project
+from mooring.tracker.opening import table_project
 from mooring.tracker.xetrack.tables import NEW_TABLE
 
 _FILES = frozenset({AttributeType.FILE})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Mapping
 
+from mooring.tracker.calls.unpacking import safe_text
 from mooring.tracker.frames import RESERVED
-from mooring.tracker.unpacking import safe_text
 from mooring.tracker.values import PLAIN_TYPES, Cell, to_cell
 
 __all__ = ["error_columns", "join_columns", "result_columns"]

@@ -36,7 +36,7 @@ from mooring.errors import (
 from mooring.model import now_micros
 from mooring.store.sqlite.filesystem import network_filesystem
 from mooring.store.sqlite.translation import is_busy, translate_error
-from mooring.tracker.trust import check_trust
+from mooring.tracker.cache.trust import check_trust
 
 __all__ = [
     "Cache",

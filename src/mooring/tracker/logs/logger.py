@@ -16,9 +16,9 @@ from typing import Any
 
 from mooring.errors import InvalidInput, LogNotWritten
 from mooring.model import now_micros
-from mooring.tracker import log_reading
 from mooring.tracker.failures import Failures
-from mooring.tracker.log_lines import (
+from mooring.tracker.logs import reading as log_reading
+from mooring.tracker.logs.lines import (
     EXPERIMENT,
     MONITOR,
     TRACKING,
@@ -34,8 +34,8 @@ from mooring.tracker.log_lines import (
     serialized,
     to_part,
 )
-from mooring.tracker.log_names import DEFAULT_TEMPLATE, FileNames
-from mooring.tracker.log_sinks import AppendedFile, LogFolder, Sink, Stdout
+from mooring.tracker.logs.names import DEFAULT_TEMPLATE, FileNames
+from mooring.tracker.logs.sinks import AppendedFile, LogFolder, Sink, Stdout
 from mooring.tracker.session import OnError, Session, check_on_error
 from mooring.tracker.times import local_text
 from mooring.tracker.values import PLAIN_TYPES, Cell, convert

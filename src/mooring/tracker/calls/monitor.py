@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from mooring.errors import InvalidInput
-
-__all__ = ["Monitor", "Sampler", "check_interval", "to_mb"]
+__all__ = ["Monitor", "Sampler", "to_mb"]
 
 _BYTES_PER_MB = 1_048_576
 _T = TypeVar("_T")
@@ -30,13 +28,6 @@ def to_mb(bytes: float) -> float:
     0.5
     """
     return bytes / _BYTES_PER_MB
-
-
-def check_interval(interval_s: object) -> float:
-    """Return an interval in seconds, or raise `InvalidInput` unless it is above 0."""
-    if isinstance(interval_s, (int, float)) and 0 < interval_s < threading.TIMEOUT_MAX:
-        return interval_s
-    raise InvalidInput(f"measurement_interval is a number of seconds above 0, not {interval_s!r}")
 
 
 class Sampler:

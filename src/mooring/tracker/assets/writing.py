@@ -20,7 +20,7 @@ from uuid import UUID
 
 from mooring.errors import InvalidValue
 from mooring.model import FileRef, validate_path
-from mooring.tracker.assets import (
+from mooring.tracker.assets.objects import (
     MIME_PICKLE,
     MIME_PICKLE_ZLIB,
     SUFFIX,

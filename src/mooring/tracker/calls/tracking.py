@@ -18,11 +18,16 @@ from types import FunctionType, GeneratorType, MethodType
 from typing import Any, Protocol, Self, TypeVar
 
 from mooring.errors import InvalidInput
-from mooring.tracker.cache import Cache, Hit
-from mooring.tracker.cachekeys import TRACKED_MARK, call_key
-from mooring.tracker.monitor import Sampler
-from mooring.tracker.outcomes import error_columns, join_columns, result_columns
-from mooring.tracker.unpacking import arguments_text, has_fields, keywords_text, unpack_arguments
+from mooring.tracker.cache.folder import Cache, Hit
+from mooring.tracker.cache.keys import TRACKED_MARK, call_key
+from mooring.tracker.calls.monitor import Sampler
+from mooring.tracker.calls.outcomes import error_columns, join_columns, result_columns
+from mooring.tracker.calls.unpacking import (
+    arguments_text,
+    has_fields,
+    keywords_text,
+    unpack_arguments,
+)
 from mooring.tracker.values import PLAIN_TYPES, Cell
 
 __all__ = ["CallTracker", "track_call", "wrap_function"]

@@ -22,7 +22,7 @@ import orjson
 
 from mooring.errors import InvalidInput
 from mooring.tracker.constants import LOGURU_PARAMS
-from mooring.tracker.log_lines import (
+from mooring.tracker.logs.lines import (
     DEFAULT_DELIMITER,
     EXPERIMENT,
     MONITOR,

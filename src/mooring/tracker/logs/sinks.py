@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mooring.model import now_micros
-from mooring.tracker.log_names import FileNames
+from mooring.tracker.logs.names import FileNames
 
 _SECOND = 1_000_000
 _MINUTE = 60 * _SECOND

@@ -28,7 +28,7 @@ from mooring.query import Exists, Field
 from mooring.store.contract import PathSelector, RunQuery, Store
 
 if TYPE_CHECKING:
-    from mooring.tracker.asset_writer import AssetWriter
+    from mooring.tracker.assets.writing import AssetWriter
 
 MIME_PICKLE = "application/x-cloudpickle"
 """Media type of an asset whose content is the cloudpickle bytes."""

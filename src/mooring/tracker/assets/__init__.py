@@ -1,0 +1,1 @@
+"""Assets: any Python object, kept with the run that logged it."""

@@ -1,0 +1,1 @@
+"""The result cache: results of calls, kept in a folder."""
