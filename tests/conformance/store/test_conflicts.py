@@ -6,8 +6,16 @@ import pytest
 
 from mooring.errors import AttributeNotFound, TypeConflict
 from mooring.model import AttributeType, RunInfo
-from mooring.store import Store
+from mooring.store import RunWriter, Store
 from tests.conformance.store.reading import FLOATS, STRINGS, attributes, in_every_state, points
+
+
+def two_writers(store: Store, run: RunInfo) -> tuple[RunWriter, RunWriter]:
+    """Return two writers that know of the run what is there now, and nothing of each other."""
+    writers = store.open_writer(run.key), store.open_writer(run.key)
+    for writer in writers:
+        writer.change_set("sys/tags", add=["known"])
+    return writers
 
 
 class TestTwoWriters:
@@ -20,7 +28,7 @@ class TestTwoWriters:
             assert any(each.severity == "note" and word in each.what for each in found.findings)
 
     def test_of_series(self, store: Store, run: RunInfo) -> None:
-        first, second = store.open_writer(run.key), store.open_writer(run.key)
+        first, second = two_writers(store, run)
         first.log({"x": 1.0}, step=1)
         second.log({"x": "text", "y": "fine"}, step=2)
         first.log({"x": 3.0}, step=3)
@@ -35,7 +43,7 @@ class TestTwoWriters:
         in_every_state(store, check)
 
     def test_of_values(self, store: Store, run: RunInfo) -> None:
-        first, second = store.open_writer(run.key), store.open_writer(run.key)
+        first, second = two_writers(store, run)
         first.assign({"x": 1})
         second.assign({"x": "text", "y": 2})
         second.change_set("z", add=["a"])
@@ -49,7 +57,7 @@ class TestTwoWriters:
 
     @pytest.mark.parametrize("read_between", [False, True])
     def test_of_a_value_and_a_series(self, store: Store, run: RunInfo, read_between: bool) -> None:
-        first, second = store.open_writer(run.key), store.open_writer(run.key)
+        first, second = two_writers(store, run)
         first.assign({"x": 1})
         second.log({"y": 1.0}, step=1)
         if read_between:
@@ -76,7 +84,7 @@ class TestTwoWriters:
             store.open_writer(run.key).assign({"sys/name": 1})
 
     def test_an_int_after_a_float_of_another_writer(self, store: Store, run: RunInfo) -> None:
-        first, second = store.open_writer(run.key), store.open_writer(run.key)
+        first, second = two_writers(store, run)
         first.assign({"x": 0.5})
         second.assign({"x": 2})
         assert store.get_value(run.key, "x") == (AttributeType.FLOAT, 2.0)
@@ -149,7 +157,7 @@ class TestDeletion:
         assert points(store, run.key, "never") == [(0, 1.0)]
 
     def test_takes_the_conflicts_along(self, store: Store, run: RunInfo) -> None:
-        first, second = store.open_writer(run.key), store.open_writer(run.key)
+        first, second = two_writers(store, run)
         first.log({"x": 1.0})
         second.log({"x": "text"})
         assert store.check().findings
@@ -192,7 +200,7 @@ def _equal(found: object, expected: object) -> None:
 
 
 def test_points_of_a_second_type_are_not_sealed_away(store: Store, run: RunInfo) -> None:
-    one, other = store.open_writer(run.key), store.open_writer(run.key)
+    one, other = two_writers(store, run)
     one.log({"x": 1.0})
     other.log({"x": "text"})
     one.log_event({"y": 1})

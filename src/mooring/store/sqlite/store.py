@@ -11,6 +11,7 @@ import tempfile
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -109,6 +110,8 @@ class SqliteStore:
         self._appender = Appender(self._database)
         self._blobs = LocalBlobs(self._data / "blobs")
         self._writers: set[SqliteWriter] = set()
+        self._fresh: set[int] = set()
+        """Runs that this object made and nobody has written to yet."""
         self._reading: Reading | None = None
         self._reaped = 0.0
         self._process = os.getpid()
@@ -174,7 +177,9 @@ class SqliteStore:
     def create_run(self, spec: RunSpec) -> RunInfo:
         """Create a run. See `Store.create_run`."""
         if spec.parent is None:
-            return self._runs.create(spec, None)  # type: ignore[arg-type]
+            run = self._runs.create(spec, None)  # type: ignore[arg-type]
+            self._fresh.add(run.key)
+            return run
         self._fold()
         return self._runs.create(spec, self._read_side.series)
 
@@ -214,25 +219,36 @@ class SqliteStore:
     def open_writer(self, key: int) -> RunWriter:
         """Return a writer on a run. See `Store.open_writer`."""
         run = self.get_runs([key])[0]
-        with self._database.read() as connection:
-            touched = connection.execute(
-                "SELECT EXISTS (SELECT 1 FROM run_state WHERE run = ?) OR "
-                "EXISTS (SELECT 1 FROM log WHERE run = ?)",
-                (key, key),
-            ).fetchone()[0]
-        types: dict[str, AttributeType] = {}
-        if touched:
-            with self._snapshot() as connection:
-                rows = connection.execute(
-                    "SELECT path, type FROM attributes WHERE run = ?", (key,)
-                ).fetchall()
-            names = self._catalog.names([path for path, _ in rows])
-            types = {name: TYPES[row[1]] for name, row in zip(names, rows, strict=True)}
+        fresh = key in self._fresh
+        self._fresh.discard(key)
         writer = SqliteWriter(
-            self._appender, self._catalog, self._columns, run, types, self._writers.discard
+            self._appender,
+            self._catalog,
+            self._columns,
+            run,
+            dict if fresh else partial(self._attribute_types, key),
+            self._writers.discard,
         )
         self._writers.add(writer)
         return writer
+
+    def _attribute_types(self, key: int) -> dict[str, AttributeType]:
+        """Return the type of each attribute of a run."""
+        with self._database.read() as connection:
+            touched = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM run_state WHERE run = ?1) OR EXISTS "
+                "(SELECT 1 FROM attributes WHERE run = ?1) OR EXISTS (SELECT 1 FROM log "
+                "WHERE run = ?1 AND seq > (SELECT value FROM meta WHERE key = 'watermark'))",
+                (key,),
+            ).fetchone()[0]
+        if not touched:
+            return {}
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT path, type FROM attributes WHERE run = ?", (key,)
+            ).fetchall()
+        names = self._catalog.names([path for path, _ in rows])
+        return {name: TYPES[row[1]] for name, row in zip(names, rows, strict=True)}
 
     def write_points(
         self,

@@ -14,6 +14,7 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +168,7 @@ class SqliteWriter:
         catalog: Catalog,
         columns: TableColumns,
         run: RunInfo,
-        types: dict[str, AttributeType],
+        load_types: Callable[[], dict[str, AttributeType]],
         closed: Callable[[SqliteWriter], None],
     ) -> None:
         self._appender = appender
@@ -177,7 +178,7 @@ class SqliteWriter:
         self._event_plans: dict[tuple[tuple[str, ...], tuple[type, ...]], _EventPlan] = {}
         self._run = run
         self._key = run.key
-        self._types = WRITABLE_SYSTEM_PATHS | types
+        self._load_types = load_types
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._ids: dict[str, str] = {}
         self._append = appender.append
@@ -192,6 +193,11 @@ class SqliteWriter:
     def run(self) -> RunInfo:
         """The run it writes to."""
         return self._run
+
+    @cached_property
+    def _types(self) -> dict[str, AttributeType]:
+        """Types of the run's attributes; read when the first is needed, which may take a fold."""
+        return WRITABLE_SYSTEM_PATHS | self._load_types()
 
     def log(
         self,
