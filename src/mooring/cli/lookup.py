@@ -14,6 +14,10 @@ from mooring.store.contract import RunQuery, Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mooring.tracker.xetrack import XetrackFile
+
+    RowSource = Store | XetrackFile
+
 OWN_COLUMNS = ("track_id", "timestamp")
 """Columns of every tracker's table, which the tracker fills in."""
 
@@ -30,6 +34,13 @@ def reading(address: str) -> AbstractContextManager[Store]:
         return closing(open_store(address, read_only=True, create=False))
     except StoreReadOnly:
         return closing(open_store(address, create=False))
+
+
+def reading_rows(address: str) -> AbstractContextManager[RowSource]:
+    """Open a store, or a file of xetrack in place, to read rows of tables."""
+    from mooring.tracker.xetrack import XetrackFile, is_xetrack_file
+
+    return XetrackFile(address) if is_xetrack_file(address) else reading(address)
 
 
 def deriving(address: str) -> AbstractContextManager[Store]:
@@ -71,7 +82,7 @@ def find_table(store: Store, name: str) -> str:
 
 
 def read_rows(
-    store: Store,
+    store: RowSource,
     table: str,
     *,
     track_id: str | None = None,
@@ -84,7 +95,14 @@ def read_rows(
     `columns` are those wanted, in this order; None means all.
     """
     from mooring.tracker.frames import RESERVED, run_ids, to_arrow
+    from mooring.tracker.xetrack import XetrackFile
 
+    if isinstance(store, XetrackFile):
+        from mooring.tracker.xetrack.frames import to_arrow as columns_to_arrow
+
+        found = store.read(store.find_table(table), track_id=track_id, first=first, last=last)
+        whole = columns_to_arrow(found)
+        return whole if columns is None else whole.select(list(columns))
     project = find_table(store, table)
     keys = None if track_id is None else [find_run(store, track_id, project).key]
     if columns is None:
@@ -95,10 +113,24 @@ def read_rows(
     return rows.select(list(columns))
 
 
-def list_column_names(store: Store, table: str) -> Sequence[str]:
+def list_columns(store: RowSource, table: str) -> Sequence[tuple[str, str]]:
+    """Return name and type of a table's columns, the tracker's own two first.
+
+    Types are those of SQL; of a file of xetrack those that it declares.
+    """
+    from mooring.tracker.xetrack import XetrackFile
+
+    own = [(name, "VARCHAR") for name in OWN_COLUMNS]
+    if isinstance(store, XetrackFile):
+        declared = store.columns(store.find_table(table))
+        return own + [(c.name, c.declared_type) for c in declared if c.name not in OWN_COLUMNS]
+    known = store.list_columns(find_table(store, table))
+    return own + [(column.name, column.sql_type) for column in known]
+
+
+def list_column_names(store: RowSource, table: str) -> Sequence[str]:
     """Return the names of a table's columns, the tracker's own two first."""
-    project = find_table(store, table)
-    return [*OWN_COLUMNS, *(column.name for column in store.list_columns(project))]
+    return [name for name, _ in list_columns(store, table)]
 
 
 def find_project(store: Store, name: str) -> str:

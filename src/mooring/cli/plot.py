@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import Misuse, command, make_group
-from mooring.cli.lookup import reading
+from mooring.cli.lookup import reading_rows
 from mooring.cli.options import (
     EVENTS,
     ColumnArgument,
@@ -75,7 +75,7 @@ def line(
     """Draw columns as lines over the rows of a run, or over --x; one line a run and column."""
     from mooring.cli.plot_data import read_lines
 
-    with reading(db) as store:
+    with reading_rows(db) as store:
         lines, left_out = read_lines(store, table, columns, x=x, track_id=track_id)
     picture = Picture(
         kind="line",
@@ -107,7 +107,7 @@ def scatter(
     """Draw a point for each row: one column across, another upwards."""
     from mooring.cli.plot_data import read_lines
 
-    with reading(db) as store:
+    with reading_rows(db) as store:
         lines, left_out = read_lines(store, table, [y], x=x, track_id=track_id, by_run=False)
     picture = Picture(
         kind="scatter",
@@ -139,7 +139,7 @@ def hist(
     """Draw how often the values of a column fall into each of --bins equal parts."""
     from mooring.cli.plot_data import read_values
 
-    with reading(db) as store:
+    with reading_rows(db) as store:
         lines, left_out = read_values(store, table, column, track_id=track_id)
     picture = Picture(
         kind="hist",

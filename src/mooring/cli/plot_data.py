@@ -10,10 +10,11 @@ import numpy as np
 
 from mooring.cli.lookup import list_column_names, read_rows
 from mooring.errors import AttributeNotFound, InvalidInput
-from mooring.store.contract import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mooring.cli.lookup import RowSource
 
 _MAX_LINES = 20
 
@@ -28,7 +29,7 @@ class Line:
 
 
 def read_lines(
-    store: Store,
+    store: RowSource,
     table: str,
     columns: Sequence[str],
     *,
@@ -72,13 +73,13 @@ def read_lines(
 
 
 def read_values(
-    store: Store, table: str, column: str, *, track_id: str | None = None
+    store: RowSource, table: str, column: str, *, track_id: str | None = None
 ) -> tuple[Sequence[Line], int]:
     """Return the numbers of one column as the `y` of one line; see `read_lines`."""
     return read_lines(store, table, [column], track_id=track_id, by_run=False)
 
 
-def _read(store: Store, table: str, names: Sequence[str], track_id: str | None) -> pa.Table:
+def _read(store: RowSource, table: str, names: Sequence[str], track_id: str | None) -> pa.Table:
     known = list_column_names(store, table)
     for name in names:
         if name not in known:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import command
-from mooring.cli.lookup import OWN_COLUMNS, find_table, list_column_names, read_rows, reading
+from mooring.cli.lookup import list_column_names, list_columns, read_rows, reading_rows
 from mooring.cli.options import EVENTS, Db, Engine, EngineOption, TableOption, TrackIdOption
 from mooring.cli.output import Output
 from mooring.cli.table import Table
@@ -33,7 +33,7 @@ def head(
     output: Output,
 ) -> None:
     """Show the first rows of a tracker's table."""
-    with reading(db) as store:
+    with reading_rows(db) as store:
         rows = read_rows(store, table, first=None if n < 0 else n)
         output.table(Table.of_arrow(rows))
 
@@ -47,7 +47,7 @@ def tail(
     output: Output,
 ) -> None:
     """Show the newest rows of a tracker's table, the oldest of them first."""
-    with reading(db) as store:
+    with reading_rows(db) as store:
         rows = read_rows(store, table, last=None if n < 0 else n)
         output.table(Table.of_arrow(rows))
 
@@ -60,11 +60,8 @@ def columns(
     output: Output,
 ) -> None:
     """List the columns of a tracker's table, with their types in SQL."""
-    with reading(db) as store:
-        known = store.list_columns(find_table(store, table))
-        own = [(name, "VARCHAR") for name in OWN_COLUMNS]
-        rows = [*own, *((column.name, column.sql_type) for column in known)]
-        output.table(Table(["column", "type"], rows))
+    with reading_rows(db) as store:
+        output.table(Table(["column", "type"], list_columns(store, table)))
 
 
 def ls(
@@ -83,7 +80,7 @@ def ls(
     """Show the values of a column, or without one the names of all columns."""
     if column is None:
         return columns(db, table, engine, output=output)
-    with reading(db) as store:
+    with reading_rows(db) as store:
         known = list_column_names(store, table)
         if column not in known:
             raise AttributeNotFound(column, where=f"table {table!r}", known=known)

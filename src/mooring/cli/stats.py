@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mooring.cli.commands import command, make_group
-from mooring.cli.lookup import OWN_COLUMNS, list_column_names, read_rows, reading
+from mooring.cli.lookup import OWN_COLUMNS, list_column_names, read_rows, reading_rows
 from mooring.cli.options import (
     EVENTS,
     ColumnArgument,
@@ -73,7 +73,7 @@ def describe(
     their finite values; 'not_finite' counts NaN and infinities. Other columns have the number of
     distinct values, and the most frequent one.
     """
-    with reading(db) as store:
+    with reading_rows(db) as store:
         known = list_column_names(store, table)
         wanted = _split(columns, known, table) if columns else known[len(OWN_COLUMNS) :]
         rows = read_rows(store, table, track_id=track_id, columns=wanted)
@@ -121,7 +121,7 @@ def _extreme(
 
     from mooring.store.tables import is_mixed
 
-    with reading(db) as store:
+    with reading_rows(db) as store:
         _split(column, list_column_names(store, table), table, separator=None)
         rows = read_rows(store, table, track_id=track_id)
     field, values = rows.schema.field(column), rows.column(column)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import statistics
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +176,32 @@ def test_missing_extra_names_the_install_line(
         done = mooring("plot", "hist", curves, "loss", *more)
         assert done.exit_code == 1
         assert "pip install 'mooring[plot]'" in done.stderr
+
+
+def test_a_file_of_xetrack_is_read_in_place(mooring: Any, tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute('CREATE TABLE "default" (track_id TEXT, timestamp TEXT, loss REAL, n INTEGER)')
+        rows = [("a-b-1", f"2026-01-01 00:00:0{i}.5", i / 2, i) for i in range(4)]
+        old.executemany('INSERT INTO "default" VALUES (?, ?, ?, ?)', rows)
+        old.commit()
+    before = path.read_bytes()
+
+    def ask(*words: str) -> list[dict[str, object]]:
+        found = mooring(*words, "--format", "json")
+        assert found.exit_code == 0, found.stderr
+        return json.loads(found.stdout)  # type: ignore[no-any-return]
+
+    assert [row["n"] for row in ask("head", str(path), "--n", "2")] == [0, 1]
+    assert [row["n"] for row in ask("tail", str(path), "--n", "2")] == [2, 3]
+    assert ask("columns", str(path))[2:] == [
+        {"column": "loss", "type": "REAL"},
+        {"column": "n", "type": "INTEGER"},
+    ]
+    assert [row["loss"] for row in ask("ls", str(path), "loss")] == [0.0, 0.5, 1.0, 1.5]
+    assert ask("stats", "top", str(path), "loss")[0]["n"] == 3
+    assert ask("sql", str(path), "SELECT sum(n) AS total FROM db.events") == [{"total": 6}]
+    refused = mooring("set", str(path), "loss", "1")
+    assert refused.exit_code == 1
+    assert "mooring import xetrack" in refused.stderr
+    assert path.read_bytes() == before
