@@ -122,6 +122,18 @@ def test_conn_is_current(tracker: Tracker, path: Path) -> None:
         assert reader.conn.execute(question).fetchall() == [(2, 2)]
 
 
+def test_conn_lists_assets(tracker: Tracker) -> None:
+    question = "SELECT hash, key, runs FROM db.assets"
+    assert tracker.conn.execute(question).fetchall() == []
+    found = tracker.log({"model": complex(1, 2)})["model"]
+    assert tracker.conn.execute(question).fetchall() == [(found, "model", ["one"])]
+    joined = "SELECT e.track_id FROM db.events e JOIN db.assets a ON e.model = a.hash"
+    assert tracker.conn.execute(joined).fetchall() == [("one",)]
+    with Tracker(tracker.store, table="assets") as own:
+        own.log({"x": 1})
+        assert tracker.conn.execute("SELECT x FROM db.assets").fetchall() == [(1,)]
+
+
 def test_conn_cannot_change_the_rows(tracker: Tracker) -> None:
     tracker.log({"x": 1})
     with pytest.raises(duckdb.Error):

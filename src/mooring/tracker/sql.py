@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mooring.model import ProjectName
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ARROW = "mooring_arrow"
+_ASSETS = "assets:"
+"""Key of the list of assets; a project has a slash in its name."""
 _LOCAL = "mooring:local"
 """Column of a copied table: its time, in microseconds of the local clock."""
 
@@ -129,7 +132,10 @@ class SqlConnection:
 
 
 class StoreTables:
-    """The tracker's tables of a store: its projects of the workspace `local`."""
+    """The tracker's tables of a store: its projects, those of the workspace `local` by their name.
+
+    `assets` lists the assets, as `Assets.list` does, unless a table is called so.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -142,12 +148,15 @@ class StoreTables:
             found[name.name if name.workspace == "local" else project] = project
         if "events" in found:
             found["default"] = found["events"]
+        found.setdefault("assets", _ASSETS)
         return found
 
     def load(self, key: str, version: str) -> tuple[str, pa.Table, str] | None:
         """Return the rows of a table when they are not those of this version."""
         from mooring.tracker.frames import local_micros, track_ids
 
+        if key == _ASSETS:
+            return self._load_assets(version)
         columns = self._store.list_columns(key)
         table = self._store.read_events(key, columns=[column.name for column in columns])
         if version and table.version == version:
@@ -160,6 +169,22 @@ class StoreTables:
             names=["track_id", _LOCAL, *(f"c{i}" for i in range(len(columns)))],
         )
         return table.version, rows, ", ".join(_expressions(columns, table.cells.schema))
+
+    def _load_assets(self, version: str) -> tuple[str, pa.Table, str] | None:
+        import pyarrow as pa
+
+        from mooring.tracker.assets.objects import Assets
+
+        entries = Assets(self._store, "", lambda: nullcontext(self._store)).list()
+        if version == str(entries):
+            return None
+        names = ("hash", "key", "size_bytes", "compressed", "runs")
+        types = (pa.string(), pa.string(), pa.int64(), pa.bool_(), pa.list_(pa.string()))
+        columns = [
+            pa.array([getattr(entry, name) for entry in entries], type_)
+            for name, type_ in zip(names, types, strict=True)
+        ]
+        return str(entries), pa.table(columns, names=names), "*"
 
 
 def _expressions(columns: Sequence[TableColumn], schema: pa.Schema) -> Iterator[str]:
