@@ -58,6 +58,13 @@ def test_it_holds_what_it_held(path: Path, compacted: bool) -> None:
     assert rows["accuracy"].tolist() == [0.5, 0.75, 1.0]
     assert rows["n"].tolist()[0] == 2**60
     assert rows["model"].tolist()[:2] == ["resnet18", "resnet18"]
+    with mooring.Reader(path) as reader:
+        found = reader.conn.execute("SELECT model, accuracy, n FROM db.events ORDER BY accuracy")
+        assert found.fetchall() == [
+            ("resnet18", 0.5, 2**60),
+            ("resnet18", 0.75, None),
+            (None, 1.0, None),
+        ]
 
 
 def test_it_can_be_gone_on_with(path: Path) -> None:

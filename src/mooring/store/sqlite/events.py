@@ -22,7 +22,7 @@ from mooring.store.sqlite.schema import LOG_EVENT, TYPES
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.table_cache import TableCache, last_row
 from mooring.store.sqlite.views import ViewColumn
-from mooring.store.tables import stack, take
+from mooring.store.tables import stack, take, to_cells
 
 CACHED_ROWS = 50_000
 """Rows of the log that are worth a file of their own, so that nobody need parse them again."""
@@ -112,6 +112,17 @@ class EventRows:
             held = self._all(connection, project, known)
             table = self._select(connection, project, keys, held, first, last)
         return _with_columns(table, known, columns)
+
+    def sealed_kinds(self, connection: sqlite3.Connection, project: int) -> dict[int, int]:
+        """Return what the cells of each column of the sealed rows of a table are."""
+        runs = connection.execute("SELECT id FROM runs WHERE project = ?", (project,)).fetchall()
+        cells = self._sealer.read_sealed_events(connection, [run for (run,) in runs]).cells
+        ids = self._catalog.find_ids(cells.column_names)
+        kinds = {}
+        for field in cells.schema:
+            bits = set(map(cell_kind, to_cells(field, cells[field.name])))
+            kinds[ids[field.name]] = sum(bits)
+        return kinds
 
     def count(
         self, connection: sqlite3.Connection, project: int, keys: Sequence[int] | None
@@ -406,9 +417,6 @@ def _with_columns(
             if not column.kinds
             or (column.name in present and cells[column.name].null_count < len(table))
         ]
-        listed = {column.name for column in known}
-        # Of a file of the first format, whose sealed rows the migration did not read.
-        names += [name for name in cells.column_names if name not in listed]
     else:
         names = list(wanted)
     return replace(table, cells=stack([cells], names))

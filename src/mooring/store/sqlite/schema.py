@@ -162,6 +162,8 @@ _FORMAT_2 = (
         FROM log l JOIN runs r ON r.id = l.run, json_each(l.data) j
         WHERE l.kind = {LOG_EVENT} GROUP BY r.project, j.key""",
     "INSERT INTO meta SELECT DISTINCT 'columns:' || project, 1 FROM table_columns",
+    # Rows that lie in segments are out of SQL's reach: the store lists their columns when opened.
+    "INSERT INTO meta SELECT 'unlisted_columns', 1 FROM segment_series WHERE path = 0 LIMIT 1",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1, _FORMAT_2)

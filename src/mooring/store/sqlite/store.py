@@ -118,6 +118,23 @@ class SqliteStore:
         if not read_only:
             self._catalog.intern(SYSTEM_PATHS)
             self._columns.mend()
+            self._list_sealed_columns()
+
+    def _list_sealed_columns(self) -> None:
+        """List the columns of rows that format 1 had sealed, once."""
+        with self._database.read() as connection:
+            if not connection.execute(
+                "SELECT 1 FROM meta WHERE key = 'unlisted_columns'"
+            ).fetchone():
+                return
+            projects = connection.execute("SELECT id FROM projects").fetchall()
+        for (project,) in projects:
+            with self._database.read() as connection:
+                kinds = self._read_side.events.sealed_kinds(connection, project)
+            if kinds:
+                self._columns.declare(project, kinds)
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM meta WHERE key = 'unlisted_columns'")
 
     def __repr__(self) -> str:
         mode = ", read_only=True" if self.read_only else ""
