@@ -178,12 +178,6 @@ def _is_missing(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT
 
 
-def reverse(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows in reverse."""
-    rows: Any = frame
-    return rows.reverse() if _is_polars(rows) else rows.iloc[::-1]  # type: ignore[no-any-return]
-
-
 def by_time(frame: pd.DataFrame) -> pd.DataFrame:
     """Return rows sorted by their timestamp; equal ones keep their order."""
     if _is_polars(frame):

@@ -32,6 +32,18 @@ def run_ids(store: Store, table: EventTable) -> Mapping[int, str]:
     return {run.key: run.run_id for run in store.get_runs(keys)} if keys else {}
 
 
+def reversed_rows(table: EventTable) -> EventTable:
+    """Return a table's rows, the newest first."""
+    import numpy as np
+
+    from mooring.store.tables import take
+
+    last = np.arange(len(table))[::-1]
+    return EventTable(
+        table.sequence[last], table.runs[last], table.times[last], take(table.cells, last)
+    )
+
+
 def to_arrow(table: EventTable, ids: Mapping[int, str]) -> pa.Table:
     """Return one row for each event: `track_id`, `timestamp`, then the columns of the table.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mooring.errors import InvalidInput
 from mooring.store.contract import EventTable, Store
 from mooring.tracker import backends
-from mooring.tracker.frames import RESERVED, run_ids, to_row
+from mooring.tracker.frames import RESERVED, reversed_rows, run_ids, to_row
 from mooring.tracker.session import Session
 from mooring.tracker.sql import SqlConnection, StoreTables
 
@@ -53,7 +53,7 @@ class RunRows:
 
     def tail(self, n: int = 5) -> pd.DataFrame:
         """Return the last n rows of this run, newest first."""
-        return backends.reverse(self._frame(self._read(last=n)))
+        return self._frame(reversed_rows(self._read(last=n)))
 
     def to_csv(self, path: str | os.PathLike[str], all: bool = False) -> None:
         """Write the rows of this run, or those of every run, as CSV without an index."""

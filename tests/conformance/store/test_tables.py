@@ -142,3 +142,31 @@ def test_thousands_of_columns(store: Store, run: RunInfo) -> None:
 
 def _equal(found: object, expected: object) -> None:
     assert found == expected
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_the_newest_rows_of_a_run_between_those_of_others(
+    store: Store, run: RunInfo, folded: bool
+) -> None:
+    other = store.create_run(RunSpec(project="p", run_id="other"))
+    writers = [store.open_writer(key) for key in (run.key, other.key)]
+    logged: list[int] = []
+    for i in range(60):
+        writers[i % 3 == 0].log_event({"x": i})
+        if i % 3:
+            logged.append(i)
+        if i % 7 == 0:
+            for count in (0, 1, 5, 100):
+                found = store.read_events("p", [run.key], last=count).columns.get("x", [])
+                assert found == logged[len(logged) - min(count, len(logged)) :]
+                found = store.read_events("p", [run.key], first=count).columns.get("x", [])
+                assert found == logged[:count]
+        if folded and i % 11 == 0:
+            store.get_stats(run.key, "x") if logged else None
+    store.set_events(run.key, "x", -1, where=("x", logged[-2]))
+    assert store.read_events("p", [run.key], last=3).columns["x"] == [logged[-3], -1, logged[-1]]
+    store.compact(events=True)
+    writers[0].log_event({"x": 99})
+    assert store.read_events("p", [run.key], last=2).columns["x"] == [logged[-1], 99]
+    store.delete_runs([run.key])
+    assert len(store.read_events("p", [run.key], last=2)) == 0

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mooring.errors import InvalidInput, InvalidStep, InvalidValue, RunNotFound, TypeConflict
 from mooring.model import (
@@ -67,7 +66,7 @@ class BulkWriter:
             return 0
         column = table["path"].combine_chunks()
         if not pa.types.is_dictionary(column.type):
-            column = pc.dictionary_encode(column)
+            column = column.dictionary_encode()
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
         if column.null_count:

@@ -31,6 +31,23 @@ _MAX_CHUNKS = 64
 _FEW = 1_000
 _MAX_HELD_BYTES = 1 << 30
 
+LogRecord = tuple[int, int, int, str]
+"""Sequence, run, time, JSON."""
+
+_FIELDS = "SELECT l.seq, l.run, l.time, l.data FROM"
+_LISTED = (
+    f"{_FIELDS} log_index x JOIN log l ON l.seq = x.seq WHERE x.run = ? "
+    f"AND l.kind = {LOG_EVENT} ORDER BY x.seq {{}} LIMIT ?"
+)
+_UNLISTED = (
+    f"{_FIELDS} log l WHERE l.run = ? AND l.kind = {LOG_EVENT} AND l.seq > "
+    "max(?, (SELECT value FROM meta WHERE key = 'watermark')) ORDER BY l.seq {} LIMIT ?"
+)
+_AT = (
+    f"{_FIELDS} log l WHERE l.seq = ? AND l.run = ? AND l.kind = {LOG_EVENT} AND l.seq > "
+    "(SELECT value FROM meta WHERE key = 'watermark')"
+)
+
 
 @dataclass(frozen=True)
 class _Held:
@@ -84,6 +101,8 @@ class EventRows:
         self._fold = fold
         self._cache = cache
         self._held: dict[int, _Held] = {}
+        self._newest: dict[int, tuple[int, tuple[int, ...]]] = {}
+        """Where the newest rows of a run lie in the log: up to which row it is known, and where."""
         self._lock = threading.Lock()
 
     # reading
@@ -159,7 +178,7 @@ class EventRows:
         else:
             return None
         if keys is not None and len(keys) == 1:
-            rows = _few_of_run(connection, int(keys[0]), count, order)
+            rows = self._few_of_run(connection, int(keys[0]), count, order)
         elif self._sealed(connection, project)[0]:
             return None
         else:
@@ -170,6 +189,49 @@ class EventRows:
                 [*bound, count],
             ).fetchall()
         return None if rows is None else from_records(rows[:: 1 if last is None else -1], known)
+
+    def _few_of_run(
+        self, connection: sqlite3.Connection, run: int, count: int, order: str
+    ) -> list[LogRecord] | None:
+        """Return the first or last rows of a run, in this order; None when segments hold some."""
+        listed = _LISTED.format(order)
+        if order == "ASC":
+            rows: list[LogRecord] = connection.execute(listed, (run, count)).fetchall()
+            if len(rows) < count:
+                rows += connection.execute(
+                    _UNLISTED.format(order), (run, 0, count - len(rows))
+                ).fetchall()
+        else:
+            rows = self._newest_unlisted(connection, run, count)
+            if len(rows) < count:
+                rows += connection.execute(listed, (run, count - len(rows))).fetchall()
+        if (order == "ASC" or len(rows) < count) and connection.execute(
+            "SELECT 1 FROM segment_series WHERE run = ? AND path = ?", (run, EVENTS_PATH)
+        ).fetchone():
+            return None
+        return rows
+
+    def _newest_unlisted(
+        self, connection: sqlite3.Connection, run: int, count: int
+    ) -> list[LogRecord]:
+        """Return the newest rows of a run that no fold has listed yet, newest first.
+
+        The log is not sorted by run: where they lie is remembered, so that only what has come
+        since is looked through.
+        """
+        (seen,) = connection.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()
+        until, places = self._newest.get(run, (0, ()))
+        rows: list[LogRecord] = connection.execute(
+            _UNLISTED.format("DESC"), (run, until, _FEW)
+        ).fetchall()
+        new = tuple(row[0] for row in rows)
+        places = places if len(new) < _FEW else ()  # what lies between is not known
+        self._newest[run] = (seen, (*new, *places)[:_FEW])
+        for place in places:
+            if len(rows) >= count:
+                break
+            rows += connection.execute(_AT, (place, run)).fetchall()
+        return rows[:count]
 
     def _all(
         self, connection: sqlite3.Connection, project: int, known: Sequence[ViewColumn]
@@ -340,33 +402,6 @@ class EventRows:
 def _is_same(cell: object, other: object) -> bool:
     """Return whether cells are equal; true is not 1."""
     return cell == other and (type(cell) is bool) == (type(other) is bool)
-
-
-def _few_of_run(
-    connection: sqlite3.Connection, run: int, count: int, order: str
-) -> list[tuple[int, int, int, str]] | None:
-    """Return the first or last rows of a run, in this order; None when segments hold some."""
-    fields = "SELECT l.seq, l.run, l.time, l.data FROM"
-    # Folded rows are listed by run; the others come after them.
-    parts = [
-        (
-            f"{fields} log_index x JOIN log l ON l.seq = x.seq WHERE x.run = ? "
-            f"AND l.kind = {LOG_EVENT} ORDER BY x.seq {order} LIMIT ?"
-        ),
-        (
-            f"{fields} log l WHERE l.run = ? AND l.kind = {LOG_EVENT} AND l.seq > "
-            f"(SELECT value FROM meta WHERE key = 'watermark') ORDER BY l.seq {order} LIMIT ?"
-        ),
-    ]
-    rows: list[tuple[int, int, int, str]] = []
-    for sql in parts if order == "ASC" else reversed(parts):
-        if len(rows) < count:
-            rows += connection.execute(sql, (run, count - len(rows))).fetchall()
-    if (order == "ASC" or len(rows) < count) and connection.execute(
-        "SELECT 1 FROM segment_series WHERE run = ? AND path = ?", (run, EVENTS_PATH)
-    ).fetchone():
-        return None
-    return rows
 
 
 def _chosen(project: int, keys: Sequence[int] | None) -> tuple[str, list[object]]:
