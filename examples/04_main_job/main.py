@@ -235,17 +235,18 @@ def show_next(store: Path, best: str) -> None:
     python, examples = (
         os.path.relpath(path) for path in (sys.executable, Path(__file__).parents[1])
     )
-    code = (
-        f"import mooring; project = mooring.ReadOnlyProject(store='{store}'); "
-        f"print(project.fetch_runs_df(custom_ids='{best}').T.to_string())"
-    )
+    mooring = Path(python).with_name("mooring")
     sql = (
         "SELECT run_id, min AS test_loss, min_step / 1000000 AS step FROM attributes "
         "JOIN runs ON runs.id = run JOIN paths ON paths.id = attributes.path "
         "WHERE paths.path = 'test/loss' ORDER BY min"
     )
     title("What to try next")
-    print(f'All that the best run holds:\n  {python} -c "{code}"')
+    print(f"All that the best run holds:\n  {mooring} run show {store} {best}")
+    print(
+        "The runs with the least loss:\n"
+        f'  {mooring} runs {store} --query "test/loss < 0.5" --sort-by test/loss --limit 3'
+    )
     if shutil.which("sqlite3"):
         print(f'Best test loss of each run, in plain SQL:\n  sqlite3 -box {store} "{sql}"')
     print(f"Filters, sorting, polars and Arrow:\n  {python} {Path(examples, '05_query/main.py')}")
