@@ -221,6 +221,8 @@ def test_two_writers_that_disagree_are_told_of_in_the_check(tmp_path: Path) -> N
     with open_store(path) as one, open_store(path) as two:
         key = one.create_run(RunSpec(project="faults")).key
         first, second, third = one.open_writer(key), two.open_writer(key), two.open_writer(key)
+        for writer in (first, second, third):  # each knows now what the run has, and no more
+            writer.change_set("sys/tags", add=["known"])
         first.log({"loss": 0.5}, step=1)
         second.log({"loss": "text"}, step=2)
         third.assign({"loss": 3})

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.json as pj
 
 from mooring.model import AttributeType
 from mooring.store.cells import decode_cell, loads, series_type
@@ -85,8 +86,6 @@ def _parse_typed(data: bytes, count: int, columns: Sequence[ViewColumn]) -> pa.T
     types = [_ARROW_TYPES.get(column.kinds) for column in columns]
     if None in types:
         return None
-    import pyarrow.json as pj
-
     schema = pa.schema(
         [(str(column.path), type_) for column, type_ in zip(columns, types, strict=True)]
     )

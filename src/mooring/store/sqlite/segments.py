@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mooring.errors import SegmentMissing, StoreCorrupt, StoreError
 from mooring.model import AttributeType
@@ -29,8 +30,6 @@ from mooring.store.blobs import file_error, sync_folder
 
 if TYPE_CHECKING:
     import sqlite3
-
-    import pyarrow.parquet as pq
 
     from mooring.store.sqlite.series import Series
 
@@ -182,8 +181,6 @@ class SegmentFolder:
         encoding: dict[str, str],
         dictionary: list[str] | None = None,
     ) -> WrittenSegment:
-        import pyarrow.parquet as pq
-
         name = f"{kind}-{uuid.uuid4().hex}.parquet"
         final = self.folder / name
         temporary = self.folder / f".tmp-{name}"
@@ -239,8 +236,6 @@ class OpenSegment:
     """A segment open for reading. Safe to use from several threads one after the other."""
 
     def __init__(self, path: Path) -> None:
-        import pyarrow.parquet as pq
-
         self.path = path
         try:
             self._metadata = pq.read_metadata(path)
@@ -275,8 +270,6 @@ class OpenSegment:
         for a, b in set(zip(low.tolist(), high.tolist(), strict=True)):
             wanted[a : b + 1] = True
         groups = np.flatnonzero(wanted)
-        import pyarrow.parquet as pq
-
         try:
             with pq.ParquetFile(self.path, metadata=self._metadata, memory_map=True) as file:
                 table = file.read_row_groups(groups.tolist(), columns=columns)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mooring.store.contract import EventTable
 from mooring.store.sqlite.schema import LOG_EVENT
@@ -125,8 +126,6 @@ def last_row(connection: sqlite3.Connection, sequence: int) -> str:
 
 
 def _write(path: Path, tables: list[EventTable]) -> None:
-    import pyarrow.parquet as pq
-
     names = list(dict.fromkeys(name for table in tables for name in table.cells.column_names))
     cells = stack([table.cells for table in tables], names)
     fields = [pa.field(name, pa.int64()) for name in _FIXED]
@@ -154,8 +153,6 @@ def _write(path: Path, tables: list[EventTable]) -> None:
 
 def _read(path: Path) -> EventTable | None:
     """Return the rows of a file; None, and the file is removed, when it is damaged."""
-    import pyarrow.parquet as pq
-
     try:
         table = pq.read_table(path, page_checksum_verification=True, memory_map=False)
         sequence, runs, times = (table[name].to_numpy() for name in _FIXED)
