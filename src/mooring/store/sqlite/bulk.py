@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mooring.errors import InvalidInput, InvalidStep, InvalidValue, RunNotFound, TypeConflict
 from mooring.model import (
@@ -66,7 +67,7 @@ class BulkWriter:
             return 0
         column = table["path"].combine_chunks()
         if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
+            column = pc.dictionary_encode(column)
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
         if column.null_count:
