@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mooring.errors import InvalidInput
 from mooring.store.contract import EventTable, Store
 from mooring.tracker import backends
+from mooring.tracker.assets.objects import Assets
+from mooring.tracker.assets.writing import AssetWriter
 from mooring.tracker.frames import RESERVED, reversed_rows, run_ids, to_row
 from mooring.tracker.session import Session
 from mooring.tracker.sql import SqlConnection, StoreTables
@@ -17,13 +20,12 @@ from mooring.tracker.sql import SqlConnection, StoreTables
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mooring.tracker.assets.objects import Assets
-
 
 class RunRows:
     """Reads what the run of a session logged, and the table that it belongs to."""
 
     _session: Session
+    _asset_writer: AssetWriter
 
     @property
     def store(self) -> Store:
@@ -32,8 +34,14 @@ class RunRows:
 
     @property
     def assets(self) -> Assets:
-        """The assets of the store."""
-        raise NotImplementedError
+        """The assets of the store; what is inserted here is an asset of this run."""
+        return Assets(
+            self.store,
+            self._session.run.project,
+            lambda: contextlib.nullcontext(self.store),
+            run=self._session.run,
+            writer=self._asset_writer,
+        )
 
     @cached_property
     def conn(self) -> SqlConnection:

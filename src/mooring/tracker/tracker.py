@@ -17,7 +17,6 @@ from mooring.errors import (
     StoreError,
 )
 from mooring.model import now_micros
-from mooring.tracker.assets.objects import Assets
 from mooring.tracker.assets.writing import AssetWriter
 from mooring.tracker.columns import check_engine, column_types, to_sql_type
 from mooring.tracker.disabled import DiscardingStore
@@ -276,17 +275,6 @@ class Tracker(RunRows):
     def skip_insert(self) -> bool:
         """Whether nothing is stored."""
         return isinstance(self.store, DiscardingStore)
-
-    @property
-    def assets(self) -> Assets:
-        """The assets of the store; what is inserted here is an asset of this run."""
-        return Assets(
-            self.store,
-            self._session.run.project,
-            lambda: contextlib.nullcontext(self.store),
-            run=self._session.run,
-            writer=self._asset_writer,
-        )
 
     @property
     def columns(self) -> set[str]:
