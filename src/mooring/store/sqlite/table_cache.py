@@ -4,7 +4,7 @@ A cache and nothing else: files may be deleted at any time, and one that does no
 not used. The name of a file tells the project, the state of its rows (`meta.rows:<project>`,
 renewed whenever rows are changed in place), from which row to which it goes, and a digest of that
 last row as it stands in the log: a store that was restored from a backup has another one there.
-A SIGKILL while a file is written leaves a file `.tmp-…`, which a later write removes.
+A SIGKILL while a file is written leaves a file `.tmp-…`, which a later compaction removes.
 """
 
 from __future__ import annotations
