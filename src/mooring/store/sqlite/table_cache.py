@@ -57,7 +57,7 @@ class TableCache:
                 return
             file = max(follow, key=lambda file: file.until)
             table = None
-            if last_row(connection, file.until) == file.digest:
+            if file.digest and last_row(connection, file.until) == file.digest:
                 table = _read(file.path)
             if table is None:
                 files.remove(file)
