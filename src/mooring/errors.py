@@ -31,6 +31,12 @@
     │   ├── TypeConflict           an attribute that already has another type
     │   └── QueryError             a filter that cannot be read or compared
     ├── TypeMismatch               (also a TypeError) a call that the attribute's type does not have
+    ├── ExchangeError              what goes out or comes in
+    │   ├── SourceUnreadable       a file of an export, a backup or another tracker
+    │   ├── ExportDamaged          a file that its own manifest contradicts
+    │   ├── ImportConflict         a run of this id is there, with other content
+    │   ├── TargetRefused          another tracker says no
+    │   └── TargetUnreachable      another tracker does not answer        (Transient)
     ├── LogNotWritten              a line of a log file, of JSONL or for stdout
     ├── AssetUnreadable            a pickled object is whole, and cannot be loaded here
     └── MissingExtra               an optional dependency is not installed
@@ -48,6 +54,9 @@ __all__ = [
     "AssetNotFound",
     "AssetUnreadable",
     "AttributeNotFound",
+    "ExchangeError",
+    "ExportDamaged",
+    "ImportConflict",
     "InvalidAddress",
     "InvalidInput",
     "InvalidName",
@@ -63,6 +72,7 @@ __all__ = [
     "QueryError",
     "RunNotFound",
     "SegmentMissing",
+    "SourceUnreadable",
     "StoreClosed",
     "StoreCorrupt",
     "StoreError",
@@ -72,6 +82,8 @@ __all__ = [
     "StoreReadOnly",
     "StoreTooNew",
     "TableNotFound",
+    "TargetRefused",
+    "TargetUnreachable",
     "Transient",
     "TypeConflict",
     "TypeMismatch",
@@ -276,6 +288,38 @@ class TypeMismatch(MooringError, TypeError):
         self.type = type
         self.method = method
         self.instead = tuple(instead)
+
+
+class ExchangeError(MooringError):
+    """Something that goes out or comes in. Attributes: `where`, `run`, `attribute`, as known."""
+
+    def __init__(
+        self, message: str, *, where: str = "", run: str | None = None, attribute: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.where = where
+        self.run = run
+        self.attribute = attribute
+
+
+class SourceUnreadable(ExchangeError):
+    """A file of an export, a backup or another tracker is missing, damaged or foreign."""
+
+
+class ExportDamaged(ExchangeError):
+    """A file of an export or backup is not the one that its manifest tells of."""
+
+
+class ImportConflict(ExchangeError):
+    """A run of this id is in the store already, and its content is another one."""
+
+
+class TargetRefused(ExchangeError):
+    """Another tracker answered that it does not take this."""
+
+
+class TargetUnreachable(Transient, ExchangeError):
+    """Another tracker does not answer, or broke off."""
 
 
 class LogNotWritten(MooringError):

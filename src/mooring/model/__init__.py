@@ -11,7 +11,7 @@ from mooring.model.times import (
     now_micros,
 )
 from mooring.model.types import AttributeType
-from mooring.model.values import FileRef, Histogram, SeriesStats, Value
+from mooring.model.values import FileRef, Histogram, SeriesStats, Typed, Value
 
 __all__ = [
     "MAX_STEP",
@@ -26,6 +26,7 @@ __all__ = [
     "RunKind",
     "RunSpec",
     "SeriesStats",
+    "Typed",
     "Value",
     "datetime_from_micros",
     "micros_from_datetime",

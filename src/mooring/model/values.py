@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mooring.errors import InvalidValue
+from mooring.model.types import AttributeType
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,21 @@ class Histogram:
 
 Value = int | float | str | bool | datetime | frozenset[str] | FileRef
 """What an attribute that is no series holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A value with the type of its attribute, where Python's type does not tell it.
+
+    `file_set` and `artifact` hold a file (a zip; a JSON list of what was tracked), `run_state` a
+    text, `git_ref` and `notebook_ref` a dict.
+
+    >>> Typed(AttributeType.RUN_STATE, "inactive").value
+    'inactive'
+    """
+
+    type: AttributeType
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,198 @@
+"""A store as a source: any back end, an export's folder opened in place included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mooring.errors import InvalidInput, SourceUnreadable, StoreCorrupt
+from mooring.exchange.reports import ProblemList
+from mooring.exchange.source import (
+    RunExtras,
+    SourceFile,
+    SourceRun,
+    SourceSeries,
+    SourceValue,
+)
+from mooring.model import AttributeType, FileRef, RunInfo, RunKind, Typed
+from mooring.store.contract import Lineage, PathSelector, RunQuery, SeriesQuery, Store
+from mooring.store.transfer import SealedFile, TransfersRuns
+
+_VALUES = frozenset(type for type in AttributeType if not type.is_series)
+_TYPED = frozenset(
+    {
+        AttributeType.FILE_SET,
+        AttributeType.ARTIFACT,
+        AttributeType.GIT_REF,
+        AttributeType.RUN_STATE,
+        AttributeType.NOTEBOOK_REF,
+    }
+)
+"""Types that Python's own do not tell."""
+
+
+class StoreSource:
+    """Reads the runs of a store. It is not closed with the source.
+
+    Raises `InvalidInput` for a store that cannot give its runs away whole.
+    """
+
+    def __init__(self, store: Store) -> None:
+        if not isinstance(store, TransfersRuns):
+            raise InvalidInput(f"{store.address} cannot give its runs away whole")
+        self._store: Store = store
+        self._transfer: TransfersRuns = store
+        self._problems = ProblemList()
+
+    @property
+    def store(self) -> Store:
+        """The store that is read."""
+        return self._store
+
+    @property
+    def address(self) -> str:
+        """Where the store is."""
+        return self._store.address
+
+    @property
+    def problems(self) -> ProblemList:
+        """What could not be read so far."""
+        return self._problems
+
+    def list_projects(self) -> Sequence[str]:
+        """Return the full names of all projects, sorted."""
+        return self._store.list_projects()
+
+    def list_runs(self, project: str) -> Sequence[SourceRun]:
+        """Return all runs of a project, oldest first."""
+        query = RunQuery(project=project, trashed=None, kinds=tuple(RunKind))
+        return self.describe(list(reversed(self._store.query_runs(query).runs)))
+
+    def describe(self, runs: Sequence[RunInfo]) -> Sequence[SourceRun]:
+        """Return runs of the store as runs of a source."""
+        if not runs:
+            return []
+        keys = [run.key for run in runs]
+        parents = sorted({run.parent for run in runs if run.parent is not None})
+        ids = {run.key: run.run_id for run in self._store.get_runs(parents)}
+        names: dict[int, str] = {}
+        archived: set[int] = set()
+        select = PathSelector(paths=("sys/name", "sys/archived"))
+        for column in self._store.read_attributes(keys, select):
+            for row, value in zip(column.rows, column.values, strict=True):
+                if column.path == "sys/name":
+                    names[int(row)] = value
+                elif value:
+                    archived.add(int(row))
+        return [
+            SourceRun(
+                project=run.project,
+                run_id=run.run_id,
+                kind=run.kind,
+                sys_id=run.sys_id,
+                name=names.get(row),
+                created=run.created,
+                parent=None if run.parent is None else ids[run.parent],
+                fork_step=run.fork_step,
+                trashed=run.trashed or row in archived,
+                handle=run.key,
+            )
+            for row, run in enumerate(runs)
+        ]
+
+    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
+        """Return all attributes of a run that are no series."""
+        values: dict[str, SourceValue] = {}
+        for column in self._store.read_attributes([_key(run)], PathSelector(types=_VALUES)):
+            for value in column.values:
+                values[column.path] = _source_value(column.type, value)
+        return values
+
+    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
+        """Return the series that a run itself has points of."""
+        return [
+            SourceSeries(path, type, count)
+            for path, type, count in self._transfer.count_points(_key(run))
+        ]
+
+    def read_points(
+        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return the points of a run's own series of one type."""
+        points = self._store.read_series(
+            [_key(run)],
+            PathSelector(paths=None if paths is None else tuple(paths), types=frozenset({type})),
+            SeriesQuery(lineage=Lineage.OWN),
+        ).drop_columns(["run"])
+        if type is not AttributeType.FILE_SERIES:
+            return points
+        value = points["value"].combine_chunks()
+        digest = pc.struct_field(value, "digest")
+        files = pa.StructArray.from_arrays(
+            [
+                digest,
+                *(pc.struct_field(value, name) for name in ("name", "mime_type", "size_bytes")),
+                digest,
+            ],
+            names=["location", "name", "mime_type", "size_bytes", "digest"],
+        )
+        return points.set_column(points.column_names.index("value"), "value", files)
+
+    def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
+        """Open the content of a file."""
+        try:
+            return self._store.open_blob(file.location)
+        except StoreCorrupt as error:
+            raise SourceUnreadable(str(error), where=file.location) from error
+
+    def read_extras(self, run: SourceRun) -> RunExtras:
+        """Return what only our own stores know of a run."""
+        key = _key(run)
+        previews = self._store.read_series(
+            [key],
+            PathSelector(types=frozenset({AttributeType.FLOAT_SERIES})),
+            SeriesQuery(lineage=Lineage.OWN, include_previews=True),
+        )
+        previews = previews.filter(pc.is_valid(previews["completion"])).drop_columns(["run"])
+        return RunExtras(
+            rows=self._transfer.read_rows(key),
+            previews=previews if previews.num_rows else None,
+            not_inherited=self._transfer.list_not_inherited(key),
+        )
+
+    def list_parts(self, run: SourceRun) -> Sequence[SealedFile] | None:
+        """Return the files that hold all points of a run and nothing else."""
+        return self._transfer.list_sealed(_key(run))
+
+    def close(self) -> None:
+        """Do nothing: who opened the store closes it."""
+
+
+def _key(run: SourceRun) -> int:
+    assert isinstance(run.handle, int)
+    return run.handle
+
+
+def _source_value(type: AttributeType, value: object) -> SourceValue:
+    if isinstance(value, FileRef):
+        value = SourceFile(
+            location=value.digest,
+            name=value.name,
+            mime_type=value.mime_type,
+            size_bytes=value.size_bytes,
+            digest=value.digest,
+        )
+    if type in _TYPED:
+        return Typed(type, value)
+    match type:
+        case AttributeType.INT:
+            return int(value)  # type: ignore[call-overload, no-any-return]
+        case AttributeType.FLOAT:
+            return float(value)  # type: ignore[arg-type]
+        case AttributeType.BOOL:
+            return bool(value)
+    return value  # type: ignore[return-value]

@@ -1,0 +1,74 @@
+"""Names of the folders and files of an export."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import re
+
+PART_NAME = re.compile(r"^(?P<run>.*)_part_(?P<number>\d+)\.parquet$", re.DOTALL)
+"""A part of one run; `part_<n>.parquet` alone is a part of the oldest layout."""
+
+_MAX_PART = 255
+_KEPT_OF_LONG = 238
+
+
+def sanitize_id(id: str) -> str:
+    """Return the name that a project, run or model has in an export.
+
+    Each character that is neither a letter, a digit, `_` nor `-` becomes `_`; then comes a digest
+    of the id, which keeps names apart.
+
+    >>> sanitize_id("org/project"), sanitize_id("..")
+    ('org_project-ea8dfac2f8d8c39c', '__-34f0828231260469')
+    """
+    return f"{replace(id)}-{_digest(id)}"
+
+
+def replace(text: str) -> str:
+    """Return a text with every character replaced that names of an export do not have.
+
+    >>> replace("a.b/ü")
+    'a_b_ü'
+    """
+    return "".join(c if c.isalnum() or c in "_-" else "_" for c in text)
+
+
+def part_name(run_id: str, number: int) -> str:
+    """Return the file name of a part of a run.
+
+    >>> part_name("RUN-1", 0)
+    'RUN-1-549fcb30a0f06072_part_0.parquet'
+    """
+    return f"{sanitize_id(run_id)}_part_{number}.parquet"
+
+
+def sanitize_file_path(
+    run_id: str, path: str, *, step_micros: int | None = None, mime_type: str = ""
+) -> str:
+    """Return where a file of a run lies below the files of its project.
+
+    >>> sanitize_file_path("RUN-1", "files/notes.txt", mime_type="text/plain")
+    'RUN-1/files/notes_txt.txt'
+    >>> sanitize_file_path("r", "y", step_micros=-1_250_000, mime_type="text/html")
+    'r/y/step_-1_250000.html'
+    """
+    parts = [*run_id.split("/"), *path.split("/")]
+    if step_micros is not None:
+        sign = "-" if step_micros < 0 else ""
+        whole, rest = divmod(abs(step_micros), 1_000_000)
+        parts.append(f"step_{sign}{whole}.{rest:06d}")
+    cleaned = [_sanitize_part(part) for part in parts if part]
+    suffix = mimetypes.guess_extension(mime_type) if mime_type else None
+    return "/".join(cleaned) + (suffix or "")
+
+
+def _sanitize_part(part: str) -> str:
+    name = replace(part)
+    if len(name) > _MAX_PART:
+        return f"{name[:_KEPT_OF_LONG]}_{_digest(part)}"
+    return name
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
