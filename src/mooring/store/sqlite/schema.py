@@ -108,7 +108,7 @@ DERIVED = {
     "segment_series": """CREATE TABLE {0}segment_series (
         run INTEGER NOT NULL, path INTEGER NOT NULL, segment INTEGER NOT NULL,
         type INTEGER NOT NULL, first_row INTEGER NOT NULL, rows INTEGER NOT NULL,
-        first_step INTEGER, last_step INTEGER,
+        first_step INTEGER, last_step INTEGER, span INTEGER,
         PRIMARY KEY (run, path, segment)) WITHOUT ROWID""",
 }
 """Tables that a fold changes; `{0}` is empty, or `temp.` for readers that may not write."""
@@ -142,7 +142,8 @@ _FORMAT_1 = (
     """CREATE TABLE run_holders (
         id INTEGER PRIMARY KEY, run INTEGER NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
         started TEXT NOT NULL)""",
-    *(table.format("") for table in DERIVED.values()),
+    # Without the column that format 3 brought.
+    *(table.format("").replace(" span INTEGER,", "") for table in DERIVED.values()),
     *(index.format("") for index in DERIVED_INDEXES),
     "CREATE INDEX segment_series_segment ON segment_series (segment)",
     "INSERT INTO meta VALUES ('watermark', 0)",
@@ -166,7 +167,10 @@ _FORMAT_2 = (
     "INSERT INTO meta SELECT 'unlisted_columns', 1 FROM segment_series WHERE path = 0 LIMIT 1",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1, _FORMAT_2)
+# The points of a series lie among other rows of an attached file: in so many from the first row on.
+_FORMAT_3 = ("ALTER TABLE segment_series ADD COLUMN span INTEGER",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
 
 FORMAT = len(MIGRATIONS)
 """The newest format that this code reads and writes."""

@@ -40,6 +40,8 @@ SEGMENT_POINTS = 4_000_000
 """Points after which runs go to the next segment of a joint one."""
 SMALL_SEGMENT_ROWS = 200_000
 """Segments with fewer rows are joined by a compaction."""
+OWN_SEGMENT_POINTS = 50_000
+"""Points from which on a run gets a segment of its own, which an export copies as it is."""
 
 _SERIES_TYPES = (
     AttributeType.FLOAT_SERIES,
@@ -50,8 +52,10 @@ _SERIES_TYPES = (
 _SERIES_CODES = frozenset(TYPE_CODES[type] for type in _SERIES_TYPES)
 
 
-Written = tuple[WrittenSegment, list[tuple[int | None, ...]]]
-"""A segment and its entries of `segment_series`, less the segment."""
+Entry = tuple[int | None, ...]
+"""An entry of `segment_series`, less the segment."""
+Written = tuple[WrittenSegment, list[Entry]]
+"""A segment and its entries."""
 
 
 @dataclass(slots=True)
@@ -105,6 +109,10 @@ class Sealer:
         for run in runs:
             part = self._read_log(run, events)
             if part is None:
+                continue
+            if part.points >= OWN_SEGMENT_POINTS:
+                sealed, written = self._enter_parts([part])
+                points, segments = points + sealed, segments + written
                 continue
             parts.append(part)
             size += part.points
@@ -174,7 +182,7 @@ class Sealer:
                 for part in parts:
                     if not self._still_there(connection, part):
                         raise _Overtaken
-                self._enter(connection, written, {part.run: part.last_seq for part in parts})
+                self.enter(connection, written, {part.run: part.last_seq for part in parts})
                 for part in parts:
                     self._delete_log(connection, part)
                 keep_sequence(connection)
@@ -182,7 +190,7 @@ class Sealer:
                     connection, [p.run for p in parts if p.events], moved=True
                 )
         except BaseException as error:
-            self._drop(written)
+            self.drop(written)
             if isinstance(error, _Overtaken):
                 return 0, 0
             raise
@@ -267,39 +275,36 @@ class Sealer:
                 for run in runs
             }
         written: list[Written] = []
-        if series:
-            ids = list({s.path for s in series})
-            paths = dict(zip(ids, self._catalog.names(ids), strict=True))
-            ordered = sorted(series, key=lambda s: (s.run, TYPE_CODES[s.type], paths[s.path]))
-            # Series of one type make one table: runs with several types take turns otherwise.
-            ordered.sort(key=lambda s: TYPE_CODES[s.type])
-            segment = self._segments.write_points(names, paths, ordered)
-            entries: list[tuple[int | None, ...]] = []
-            at = 0
-            for s in ordered:
-                count = len(s.steps)
-                entries.append(
-                    (
-                        s.run,
-                        s.path,
-                        TYPE_CODES[s.type],
-                        at,
-                        count,
-                        int(s.steps[0]),
-                        int(s.steps[-1]),
-                    )
-                )
-                at += count
-            written.append((segment, entries))
-        if events is not None and len(events):
-            try:
+        try:
+            for part in _by_segment(series):
+                written.append(self.write_series(names, part))
+            if events is not None and len(events):
                 written.append(self._write_events(names, events, columns or {}))
-            except BaseException:
-                self._drop(written)
-                raise
+        except BaseException:
+            self.drop(written)
+            raise
         return written
 
-    def _drop(self, written: Iterable[Written]) -> None:
+    def write_series(
+        self, names: Mapping[int, tuple[str, str]], series: Sequence[Series]
+    ) -> Written:
+        """Write series as one segment; `names` maps a run's key to its project and run id."""
+        ids = list({s.path for s in series})
+        paths = dict(zip(ids, self._catalog.names(ids), strict=True))
+        ordered = sorted(series, key=lambda s: (s.run, TYPE_CODES[s.type], paths[s.path]))
+        # Series of one type make one table: runs with several types take turns otherwise.
+        ordered.sort(key=lambda s: TYPE_CODES[s.type])
+        segment = self._segments.write_points(dict(names), paths, ordered)
+        entries: list[Entry] = []
+        at = 0
+        for s in ordered:
+            count = len(s.steps)
+            steps = (int(s.steps[0]), int(s.steps[-1]))
+            entries.append((s.run, s.path, TYPE_CODES[s.type], at, count, *steps, None))
+            at += count
+        return segment, entries
+
+    def drop(self, written: Iterable[Written]) -> None:
         """Delete segments that were not entered.
 
         An interrupt can come after the commit: what stands in the table is kept, and what cannot
@@ -323,19 +328,19 @@ class Sealer:
         for (run, path), code in columns.items():
             if path in valid:
                 by_run.setdefault(run, []).append((path, code))
-        entries: list[tuple[int | None, ...]] = []
+        entries: list[Entry] = []
         for run, first, count in rows.ranges():
-            entries.append((run, EVENTS_PATH, 0, first, count, None, None))
+            entries.append((run, EVENTS_PATH, 0, first, count, None, None, None))
             steps = rows.steps[first : first + count]
             for path, code in by_run.get(run, ()):
                 shown = steps[valid[path][first : first + count]]
                 if len(shown):
                     low, high = int(shown.min()), int(shown.max())
-                    entries.append((run, path, code, first, count, low, high))
+                    entries.append((run, path, code, first, count, low, high, None))
         return self._segments.write_events(table, metadata(table)), entries
 
     @staticmethod
-    def _enter(
+    def enter(
         connection: sqlite3.Connection,
         written: Iterable[Written],
         sealed_until: dict[int, int],
@@ -364,8 +369,8 @@ class Sealer:
             ).lastrowid
             connection.executemany(
                 "INSERT INTO segment_series "
-                "(segment, run, path, type, first_row, rows, first_step, last_step) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "(segment, run, path, type, first_row, rows, first_step, last_step, span) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 ((id, *entry) for entry in entries if (entry[0], entry[1]) not in erased),
             )
 
@@ -380,10 +385,10 @@ class Sealer:
         try:
             with self._database.write() as connection:
                 after(connection)  # type: ignore[operator]
-                self._enter(connection, written, {})
+                self.enter(connection, written, {})
                 overtake(connection)
         except BaseException:
-            self._drop(written)
+            self.drop(written)
             raise
 
     # joining
@@ -404,7 +409,22 @@ class Sealer:
             known = connection.execute("SELECT id, name, rows, kind FROM segments").fetchall()
             dead = [(id, name) for id, name, _, _ in known if id not in live]
             holey = {id for id, _, rows, _ in known if 0 < live.get(id, 0) < rows}
-            small = {id for id, _, rows, _ in known if id in live and rows < SMALL_SEGMENT_ROWS}
+            alone = {
+                id
+                for (id,) in connection.execute(
+                    "WITH whose AS (SELECT segment, min(run) AS run, max(run) AS last "
+                    "FROM segment_series GROUP BY segment) SELECT segment FROM whose "
+                    "WHERE run = last AND NOT EXISTS (SELECT 1 FROM segment_series o "
+                    "WHERE o.run = whose.run AND o.segment != whose.segment)"
+                )
+            }
+            small = {
+                id
+                for id, _, rows, _ in known
+                if id in live
+                and rows < SMALL_SEGMENT_ROWS
+                and not (id in alone and rows >= OWN_SEGMENT_POINTS)
+            }
             kinds: dict[str, set[int]] = {}
             for id, _, _, kind in known:
                 if id in small:
@@ -495,9 +515,9 @@ class Sealer:
                 for id in chosen:
                     connection.execute("DELETE FROM segment_series WHERE segment = ?", (id,))
                     connection.execute("DELETE FROM segments WHERE id = ?", (id,))
-                self._enter(connection, written, {})
+                self.enter(connection, written, {})
         except BaseException as error:
-            self._drop(written)
+            self.drop(written)
             if isinstance(error, _Overtaken):
                 return 0, 0, 0
             raise
@@ -564,6 +584,18 @@ class Sealer:
             (run,),
         )
         return len(rows)
+
+
+def _by_segment(series: Sequence[Series]) -> list[list[Series]]:
+    """Return what goes to which segment: runs with many points have one of their own."""
+    points: dict[int, int] = {}
+    for one in series:
+        points[one.run] = points.get(one.run, 0) + len(one.steps)
+    parts: dict[int | None, list[Series]] = {}
+    for one in series:
+        own = points[one.run] >= OWN_SEGMENT_POINTS
+        parts.setdefault(one.run if own else None, []).append(one)
+    return list(parts.values())
 
 
 class _Overtaken(Exception):

@@ -253,6 +253,7 @@ class OpenSegment:
             self._metadata.row_group(i).num_rows for i in range(self._metadata.num_row_groups)
         ]
         self._starts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        self._names = frozenset(self._metadata.schema.to_arrow_schema().names)
 
     @property
     def mixed(self) -> list[str]:
@@ -272,6 +273,9 @@ class OpenSegment:
         groups = np.flatnonzero(wanted)
         try:
             with pq.ParquetFile(self.path, metadata=self._metadata, memory_map=True) as file:
+                if columns is not None:
+                    # Files that were attached may lack the columns that only ours have.
+                    columns = [name for name in columns if name in self._names]
                 table = file.read_row_groups(groups.tolist(), columns=columns)
         except FileNotFoundError:
             raise SegmentMissing(
@@ -291,6 +295,17 @@ class SegmentRows:
     def __init__(self, table: pa.Table, starts: np.ndarray) -> None:
         self._table = table
         self.starts = starts.tolist()
+        self._groups: dict[tuple[int, int], dict[str, np.ndarray]] = {}
+
+    def rows_of(self, path: str, start: int, span: int) -> np.ndarray:
+        """Return the rows of an attribute among `span` rows from `start` on, ascending."""
+        groups = self._groups.get((start, span))
+        if groups is None:
+            part = self._table["attribute_path"].slice(start, span)
+            groups = self._groups[start, span] = {
+                name: rows + start for name, rows in group_rows(part).items()
+            }
+        return groups[path]
 
     def steps(self) -> np.ndarray:
         """Steps in millionths."""
@@ -298,9 +313,14 @@ class SegmentRows:
 
     def times(self) -> np.ndarray:
         """Times in microseconds since 1970."""
-        times: np.ndarray = self._table["timestamp"].cast(pa.int64()).to_numpy() * 1000
-        times += self._table["timestamp_us"].to_numpy()
-        return times
+        times = self._table["timestamp"]
+        if times.type.unit == "us":
+            micros: np.ndarray = times.cast(pa.int64()).to_numpy()
+            return micros
+        micros = times.cast(pa.int64()).to_numpy() * 1000
+        if "timestamp_us" in self._table.column_names:
+            micros += self._table["timestamp_us"].to_numpy()
+        return micros
 
     def values(self, type: AttributeType) -> np.ndarray:
         """Values: doubles for a float series, else objects."""
@@ -314,6 +334,27 @@ class SegmentRows:
     def table(self) -> pa.Table:
         """All columns that were read, of the row groups that were read."""
         return self._table
+
+
+def group_rows(texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
+    """Return for each distinct text its rows, ascending."""
+    encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    encoded = encoded.unify_dictionaries()
+    if not encoded.num_chunks:
+        return {}
+    names = encoded.chunk(0).dictionary.to_pylist()
+    # Small integers are sorted by radix, ten times as fast.
+    width = np.int16 if len(names) < 2**15 else np.int64
+    codes = np.concatenate(
+        [c.indices.to_numpy(zero_copy_only=False).astype(width) for c in encoded.chunks]
+    )
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    return {
+        name: order[bounds[i] : bounds[i + 1]]
+        for i, name in enumerate(names)
+        if bounds[i] < bounds[i + 1]
+    }
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:

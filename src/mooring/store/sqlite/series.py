@@ -283,7 +283,7 @@ class SeriesReader:
         pieces: dict[Key, list[Series]],
     ) -> None:
         """Add the sealed pieces of series, in the order in which they were sealed."""
-        by_segment: dict[int, list[tuple[int, int, int, int]]] = {}
+        by_segment: dict[int, list[Entry]] = {}
         few = paths is not None and len(paths) <= _IN
         wanted = None if paths is None or few else frozenset(paths)
         condition = f" AND path IN ({','.join('?' * len(paths))})" if few and paths else ""
@@ -292,14 +292,14 @@ class SeriesReader:
         for start in range(0, len(sources), _IN):
             batch = sources[start : start + _IN]
             cursor = connection.execute(
-                "SELECT segment, run, path, first_row, rows FROM segment_series "
+                "SELECT segment, run, path, first_row, rows, span FROM segment_series "
                 f"WHERE run IN ({','.join('?' * len(batch))}){condition} AND type = ? "
                 "ORDER BY segment, first_row",
                 [*batch, *(paths if few and paths else ()), TYPE_CODES[type]],
             )
-            for segment, run, path, first, rows in cursor:
+            for segment, run, path, first, rows, span in cursor:
                 if wanted is None or path in wanted:
-                    by_segment.setdefault(segment, []).append((run, path, first, rows))
+                    by_segment.setdefault(segment, []).append((run, path, first, rows, span))
         columns = ["step", "timestamp", "timestamp_us", value_column(type)]
         for segment in sorted(by_segment):
             entries = by_segment[segment]
@@ -307,12 +307,19 @@ class SeriesReader:
                 "SELECT name, kind FROM segments WHERE id = ?", (segment,)
             ).fetchone()
             if kind == "events":
-                self._from_cells(name, entries, type, pieces)
+                self._from_cells(name, [entry[:4] for entry in entries], type, pieces)
                 continue
-            rows_read = self._segments.open(name).read(columns, [(e[2], e[3]) for e in entries])
+            scattered = [entry[1] for entry in entries if entry[4] is not None]
+            rows_read = self._segments.open(name).read(
+                [*columns, "attribute_path"] if scattered else columns,
+                [(e[2], e[3] if e[4] is None else e[4]) for e in entries],
+            )
+            names = dict(zip(scattered, self._catalog.names(scattered), strict=True))
             steps, times, values = rows_read.steps(), rows_read.times(), rows_read.values(type)
-            for (run, path, _, count), at in zip(entries, rows_read.starts, strict=True):
-                part = slice(at, at + count)
+            for (run, path, _, count, span), at in zip(entries, rows_read.starts, strict=True):
+                part: slice | np.ndarray = slice(at, at + count)
+                if span is not None:
+                    part = rows_read.rows_of(names[path], at, span)
                 pieces.setdefault((run, path), []).append(
                     Series(run, path, type, steps[part], times[part], values[part])
                 )
@@ -333,6 +340,9 @@ class SeriesReader:
         for (run, path, _, _), series in from_columns(segment, entries, names, type):
             pieces.setdefault((run, path), []).append(series)
 
+
+Entry = tuple[int, int, int, int, int | None]
+"""Run, path, first row, number of points, and among how many rows they lie (None: as many)."""
 
 LogRow = tuple[int, int, int, int, int | None, Any]
 """seq, resolved step, time, kind, shape, data"""
