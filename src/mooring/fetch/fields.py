@@ -226,6 +226,8 @@ _CLASSES: dict[AttributeType, type[Field[Any]]] = {
     AttributeType.RUN_STATE: ObjectState,
     AttributeType.STRING_SET: StringSet,
     AttributeType.FILE: File,
+    AttributeType.FILE_SET: File,
+    AttributeType.ARTIFACT: File,
     AttributeType.FLOAT_SERIES: FloatSeries,
     AttributeType.STRING_SERIES: StringSeries,
     AttributeType.HISTOGRAM_SERIES: HistogramSeries,

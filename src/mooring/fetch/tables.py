@@ -39,6 +39,8 @@ _ARROW_TYPES: dict[AttributeType, pa.DataType] = {
     AttributeType.BOOL: pa.bool_(),
     AttributeType.DATETIME: _MICROS,
     AttributeType.FILE: _FILE,
+    AttributeType.FILE_SET: _FILE,
+    AttributeType.ARTIFACT: _FILE,
     AttributeType.FILE_SERIES: _FILE,
     AttributeType.HISTOGRAM_SERIES: _HISTOGRAM,
 }

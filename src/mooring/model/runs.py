@@ -23,6 +23,7 @@ class RunSpec:
     ----------
     project : full name, `workspace/name`; created when it is missing
     run_id : the user's own id (`sys/custom_run_id`); the store makes one when it is None
+    sys_id : the short id to give it, such as `DIG-12`, if that is free in the project
     name : the experiment (`sys/name`), whose head this run becomes
     parent, fork_step : the `key` of the run to fork from, and the last step inherited,
         in millionths (None: the parent's last step at this time)
@@ -32,6 +33,7 @@ class RunSpec:
 
     project: str
     run_id: str | None = None
+    sys_id: str | None = None
     name: str | None = None
     kind: RunKind = RunKind.RUN
     parent: int | None = None

@@ -20,7 +20,7 @@ from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.columns import EVENTS_PATH, rows_states
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.runs import RunTable
-from mooring.store.sqlite.schema import LOG_MARK, TYPE_CODES, TYPES
+from mooring.store.sqlite.schema import FILE_TYPES, LOG_MARK, TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer, keep_sequence
 from mooring.store.sqlite.segments import SegmentFolder
 from mooring.store.sqlite.series import Series, SeriesReader
@@ -195,8 +195,9 @@ class Care:
     def _used_blobs(self) -> Iterator[str]:
         """Yield the hash of every file that an attribute, point or update refers to."""
         with self._database.read() as connection:
+            codes = [TYPE_CODES[type] for type in FILE_TYPES]
             for (text,) in connection.execute(
-                "SELECT value FROM attributes WHERE type = ?", (TYPE_CODES[AttributeType.FILE],)
+                "SELECT value FROM attributes WHERE type IN (?, ?, ?)", codes
             ):
                 yield loads(text)[0]
             runs = [

@@ -59,7 +59,7 @@ def store_value(path: str, type: AttributeType, value: Any) -> object:
             return encode_text(path, value)
         case AttributeType.DATETIME:
             return micros_from_datetime(value)
-        case AttributeType.FILE:
+        case AttributeType.FILE | AttributeType.FILE_SET | AttributeType.ARTIFACT:
             return dumps(file_cells(path, value)).decode()
         case AttributeType.STRING_SET:
             if not all(isinstance(text, str) for text in value):
@@ -102,7 +102,7 @@ def load_value(type: AttributeType, stored: Any) -> Any:
             return datetime_from_micros(stored)
         case AttributeType.STRING_SET:
             return frozenset(loads(stored))
-        case AttributeType.FILE:
+        case AttributeType.FILE | AttributeType.FILE_SET | AttributeType.ARTIFACT:
             return FileRef(*loads(stored))
         case AttributeType.HISTOGRAM_SERIES | AttributeType.FILE_SERIES:
             return decode_cell(loads(stored))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mooring.model import AttributeType
+from mooring.model import AttributeType, RunSpec
 from mooring.store.blobs import LocalBlobs
 from mooring.store.cells import decode_cell
 from mooring.store.contract import PathSelector, SeriesQuery
@@ -21,6 +21,8 @@ from mooring.store.sqlite.columns import TableColumns
 from mooring.store.sqlite.database import Database
 from mooring.store.sqlite.events import EventRows
 from mooring.store.sqlite.fold import Fold
+from mooring.store.sqlite.incoming import SqliteRunImport
+from mooring.store.sqlite.outgoing import Outgoing
 from mooring.store.sqlite.runs import RunTable
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.segments import SegmentFolder
@@ -61,7 +63,13 @@ class Reading:
         cache = TableCache(data / "tables")
         self.events = EventRows(database, catalog, columns, self.sealer, self.fold, cache)
         self.bulk = BulkWriter(database, catalog, self.sealer, self.fold)
+        self.outgoing = Outgoing(catalog, columns, segments, self.series, self.sealer)
+        self._parts = (database, catalog, columns, runs, self.series, segments, self.sealer)
         self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series, cache)
+
+    def import_run(self, spec: RunSpec) -> SqliteRunImport:
+        """Begin to import a run."""
+        return SqliteRunImport(*self._parts, spec)
 
     def read_series(
         self,

@@ -143,42 +143,45 @@ class RunTable:
 
     def create(self, spec: RunSpec, reader: SeriesReader) -> RunInfo:
         """Create a run with its system attributes and, of a fork, what it inherits."""
-        run_id = uuid.uuid4().hex if spec.run_id is None else validate_run_id(spec.run_id)
-        created = now_micros() if spec.created is None else spec.created
         with self._database.write() as connection:
-            project = self.add_project(connection, spec.project, ensure=True)
-            if connection.execute(
-                "SELECT 1 FROM runs WHERE project = ? AND run_id = ?", (project, run_id)
-            ).fetchone():
-                raise AlreadyExists(
-                    f"run {run_id!r} exists already in project {spec.project!r}; resume it, or "
-                    "give another run_id"
-                )
-            parent = self._parent(connection, spec)
-            fork_step = self._fork_step(connection, spec, parent)
-            connection.execute(
-                "UPDATE projects SET last_number = last_number + 1 WHERE id = ?", (project,)
-            )
-            name, key, number = connection.execute(
-                "SELECT name, key, last_number FROM projects WHERE id = ?", (project,)
-            ).fetchone()
-            sys_id = f"{key}-{number}"
-            run = int(
-                connection.execute(
-                    "INSERT INTO runs (project, kind, sys_id, run_id, created, parent, fork_step) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (project, str(spec.kind), sys_id, run_id, created, spec.parent, fork_step),
-                ).lastrowid
-                or 0
-            )
-            self._set_system(connection, run, self._system_values(spec, sys_id, run_id, created))
+            run = self.insert(connection, spec, reader)
             if spec.name is not None:
                 name_value = store_value("sys/name", AttributeType.STRING, spec.name)
-                self._set_system(connection, run, {"sys/name": (AttributeType.STRING, name_value)})
-                experiments.enter(connection, self._catalog, run, str(name_value))
-            if parent is not None:
-                self._inherit(connection, run, parent, fork_step or 0, spec, reader)
-                overtake(connection)
+                self.set_system(
+                    connection, run.key, {"sys/name": (AttributeType.STRING, name_value)}
+                )
+                experiments.enter(connection, self._catalog, run.key, str(name_value))
+        return run
+
+    def insert(
+        self, connection: sqlite3.Connection, spec: RunSpec, reader: SeriesReader
+    ) -> RunInfo:
+        """Enter a run, yet without its name, in the transaction of the caller."""
+        run_id = uuid.uuid4().hex if spec.run_id is None else validate_run_id(spec.run_id)
+        created = now_micros() if spec.created is None else spec.created
+        project = self.add_project(connection, spec.project, ensure=True)
+        if connection.execute(
+            "SELECT 1 FROM runs WHERE project = ? AND run_id = ?", (project, run_id)
+        ).fetchone():
+            raise AlreadyExists(
+                f"run {run_id!r} exists already in project {spec.project!r}; resume it, or "
+                "give another run_id"
+            )
+        parent = self._parent(connection, spec)
+        fork_step = self._fork_step(connection, spec, parent)
+        name, sys_id = self._number(connection, project, spec.sys_id)
+        run = int(
+            connection.execute(
+                "INSERT INTO runs (project, kind, sys_id, run_id, created, parent, fork_step) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (project, str(spec.kind), sys_id, run_id, created, spec.parent, fork_step),
+            ).lastrowid
+            or 0
+        )
+        self.set_system(connection, run, self._system_values(spec, sys_id, run_id, created))
+        if parent is not None:
+            self._inherit(connection, run, parent, fork_step or 0, spec, reader)
+            overtake(connection)
         return RunInfo(
             key=run,
             project=name,
@@ -189,6 +192,37 @@ class RunTable:
             parent=spec.parent,
             fork_step=fork_step,
         )
+
+    @staticmethod
+    def _number(
+        connection: sqlite3.Connection, project: int, wanted: str | None
+    ) -> tuple[str, str]:
+        """Return the project's name and a short id that is free in it: `wanted` if it is."""
+        name, key, last = connection.execute(
+            "SELECT name, key, last_number FROM projects WHERE id = ?", (project,)
+        ).fetchone()
+        taken = "SELECT 1 FROM runs WHERE project = ? AND sys_id = ?"
+        if wanted is not None and not connection.execute(taken, (project, wanted)).fetchone():
+            prefix, _, digits = wanted.rpartition("-")
+            number = int(digits) if digits.isascii() and digits.isdigit() else 0
+            if prefix and not last and number and prefix != key:
+                # The first run brings the key that the project had where it comes from.
+                connection.execute(
+                    "UPDATE OR IGNORE projects SET key = ? WHERE id = ? AND NOT EXISTS "
+                    "(SELECT 1 FROM projects WHERE key = ?)",
+                    (prefix, project, prefix),
+                )
+            if 0 < number < 2**62:
+                connection.execute(
+                    "UPDATE projects SET last_number = max(last_number, ?) WHERE id = ?",
+                    (number, project),
+                )
+            return name, wanted
+        number = last + 1
+        while connection.execute(taken, (project, f"{key}-{number}")).fetchone():
+            number += 1
+        connection.execute("UPDATE projects SET last_number = ? WHERE id = ?", (number, project))
+        return name, f"{key}-{number}"
 
     def _parent(self, connection: sqlite3.Connection, spec: RunSpec) -> RunInfo | None:
         if spec.parent is None:
@@ -233,12 +267,13 @@ class RunTable:
             values[path] = (AttributeType.DATETIME, created)
         return values
 
-    def _set_system(
+    def set_system(
         self,
         connection: sqlite3.Connection,
         run: int,
         values: dict[str, tuple[AttributeType, object]],
     ) -> None:
+        """Set attributes below `sys/`, given with their stored forms."""
         connection.executemany(
             "INSERT OR REPLACE INTO attributes (path, run, type, value) VALUES (?, ?, ?, ?)",
             (
@@ -266,7 +301,7 @@ class RunTable:
             ).fetchone()[0]
             for path in ("sys/family", "sys/forking/depth")
         )
-        self._set_system(
+        self.set_system(
             connection,
             run,
             {
@@ -465,10 +500,14 @@ class RunTable:
         """Move runs to the trash or out of it."""
         with self._database.write() as connection:
             self.get(connection, keys)
-            path = self._catalog.system("sys/trashed")
-            for key in keys:
-                connection.execute("UPDATE runs SET trashed = ? WHERE id = ?", (trashed, key))
-                connection.execute(
-                    "UPDATE attributes SET value = ? WHERE path = ? AND run = ?",
-                    (int(trashed), path, key),
-                )
+            self.trash(connection, keys, trashed)
+
+    def trash(self, connection: sqlite3.Connection, keys: Sequence[int], trashed: bool) -> None:
+        """Move runs to the trash or out of it, in the transaction of the caller."""
+        path = self._catalog.system("sys/trashed")
+        for key in keys:
+            connection.execute("UPDATE runs SET trashed = ? WHERE id = ?", (trashed, key))
+            connection.execute(
+                "UPDATE attributes SET value = ? WHERE path = ? AND run = ?",
+                (int(trashed), path, key),
+            )

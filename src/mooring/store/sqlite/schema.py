@@ -58,6 +58,8 @@ TYPE_CODES = {
 }
 """Numbers of the attribute types in the file; never reused."""
 TYPES = {code: type for type, code in TYPE_CODES.items()}
+FILE_TYPES = (AttributeType.FILE, AttributeType.FILE_SET, AttributeType.ARTIFACT)
+"""Types whose value is a file."""
 
 ATTRIBUTE_COLUMNS = (
     "path",

@@ -256,6 +256,11 @@ class OpenSegment:
         self._names = frozenset(self._metadata.schema.to_arrow_schema().names)
 
     @property
+    def rows(self) -> int:
+        """Number of rows of the file."""
+        return int(self._metadata.num_rows)
+
+    @property
     def mixed(self) -> list[str]:
         """Columns that hold JSON cells, of a segment of events."""
         found = (self._metadata.metadata or {}).get(MIXED_KEY.encode(), b"[]")

@@ -56,6 +56,7 @@ from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES, TYPES
 from mooring.store.sqlite.views import cell_types, labels, sql_type
 from mooring.store.sqlite.writer import Appender, SqliteWriter, check_loggable
+from mooring.store.transfer import RunImport, SealedFile
 from mooring.store.usage import DiskUsage, UsageBy
 
 if TYPE_CHECKING:
@@ -296,6 +297,39 @@ class SqliteStore:
         self.get_runs([key])
         self._fold()
         return self._read_side.events.set_cells(key, validate_path(path), value, where)
+
+    # runs as a whole
+
+    def import_run(self, spec: RunSpec) -> RunImport:
+        """Begin to import a run. See `TransfersRuns.import_run`."""
+        self._check_writable()
+        if spec.parent is not None:
+            self._fold()
+        return self._read_side.import_run(spec)
+
+    def count_points(self, key: int) -> Sequence[tuple[str, AttributeType, int]]:
+        """Return a run's own series. See `TransfersRuns.count_points`."""
+        return self._of_run(key, lambda c: self._read_side.outgoing.count_points(c, key))
+
+    def list_sealed(self, key: int) -> Sequence[SealedFile] | None:
+        """Return the files that hold a run alone. See `TransfersRuns.list_sealed`."""
+        return self._of_run(key, lambda c: self._read_side.outgoing.list_sealed(c, key))
+
+    def read_rows(self, key: int) -> pa.Table | None:
+        """Return the rows of a table that a run logged. See `TransfersRuns.read_rows`."""
+        return self._of_run(key, lambda c: self._read_side.outgoing.read_rows(c, key))
+
+    def list_not_inherited(self, key: int) -> Sequence[str]:
+        """Return what a fork deleted. See `TransfersRuns.list_not_inherited`."""
+        return self._of_run(key, lambda c: self._read_side.outgoing.list_not_inherited(c, key))
+
+    def _of_run(self, key: int, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        def action() -> _Result:
+            with self._snapshot() as connection:
+                self._runs.get(connection, [key])
+                return read(connection)
+
+        return self._again(action)
 
     # reading
 

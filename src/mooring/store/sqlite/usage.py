@@ -9,9 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mooring.model import AttributeType
 from mooring.store.sqlite.columns import EVENTS_PATH
-from mooring.store.sqlite.schema import LOG_EVENT, LOG_MARK, TYPE_CODES
+from mooring.store.sqlite.schema import FILE_TYPES, LOG_EVENT, LOG_MARK, TYPE_CODES
 from mooring.store.usage import Usage, UsageBy
 
 if TYPE_CHECKING:
@@ -130,8 +129,8 @@ def _segment_shares(connection: sqlite3.Connection) -> Iterator[Share]:
 
 def _file_shares(connection: sqlite3.Connection) -> Iterator[Share]:
     yield from connection.execute(
-        "SELECT run, path, json_extract(value, '$[1]') FROM attributes WHERE type = ?",
-        (TYPE_CODES[AttributeType.FILE],),
+        "SELECT run, path, json_extract(value, '$[1]') FROM attributes WHERE type IN (?, ?, ?)",
+        [TYPE_CODES[type] for type in FILE_TYPES],
     )
 
 
