@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 MAX_PROBLEMS = 1_000
 """Problems of one kind that a report names; further ones are only counted."""
@@ -142,6 +143,89 @@ class ExportReport:
     def is_complete(self) -> bool:
         """Whether the target holds everything that was asked for."""
         return not self.problems
+
+
+class Outcome(StrEnum):
+    """What became of one run."""
+
+    DONE = "done"
+    """It is in the target, whole."""
+    PRESENT = "present"
+    """It was there before, equal."""
+    PARTLY = "partly"
+    """It is in the target, and something of it is missing there."""
+    CONFLICT = "conflict"
+    """A run of this id is there, with other content; nothing was changed."""
+    FAILED = "failed"
+    """It is not in the target."""
+    PLANNED = "planned"
+    """A dry run tells that it would be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What became of one run.
+
+    Attributes
+    ----------
+    project, run_id : which
+    outcome : what became of it
+    values, series, points, files : how many of each are in the target
+    size_bytes : bytes that were written for it, where that is known
+    missing : attributes that are not in the target as they are in the source, and why
+    note : why it failed, or what else is to be told
+    verified : whether it was read back and compared; None when that was not asked for
+    """
+
+    project: str
+    run_id: str
+    outcome: Outcome
+    values: int = 0
+    series: int = 0
+    points: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    missing: tuple[Problem, ...] = ()
+    note: str = ""
+    verified: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferReport:
+    """What an export, import, backup or restore did.
+
+    Attributes
+    ----------
+    source, target : addresses
+    runs : one entry for each run
+    problems : what could not be read, or is not in the target, beside what the runs tell
+    problems_not_named : how many more problems there are than `problems` names
+    """
+
+    source: str
+    target: str
+    runs: tuple[RunOutcome, ...]
+    problems: tuple[Problem, ...] = ()
+    problems_not_named: int = 0
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many runs ended so."""
+        return sum(run.outcome is outcome for run in self.runs)
+
+    @property
+    def points(self) -> int:
+        """Number of points of runs that were written."""
+        return sum(run.points for run in self.runs if run.outcome is not Outcome.PRESENT)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the target holds everything that was asked for."""
+        good = (Outcome.DONE, Outcome.PRESENT, Outcome.PLANNED)
+        return (
+            not self.problems
+            and not self.problems_not_named
+            and all(run.outcome in good and run.verified is not False for run in self.runs)
+        )
 
 
 class ProblemList:

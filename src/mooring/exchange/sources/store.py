@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from mooring.exchange.source import (
     SourceValue,
 )
 from mooring.model import AttributeType, FileRef, RunInfo, RunKind, Typed
+from mooring.query import Expression
 from mooring.store.contract import Lineage, PathSelector, RunQuery, SeriesQuery, Store
 from mooring.store.transfer import SealedFile, TransfersRuns
 
@@ -104,30 +105,40 @@ class StoreSource:
             for row, run in enumerate(runs)
         ]
 
+    def find_runs(self, project: str, query: Expression) -> frozenset[str]:
+        """Return the ids of the runs that meet a filter."""
+        page = self._store.query_runs(
+            RunQuery(project=project, filter=query, trashed=None, kinds=tuple(RunKind))
+        )
+        return frozenset(run.run_id for run in page.runs)
+
     def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
         """Return all attributes of a run that are no series."""
         values: dict[str, SourceValue] = {}
-        for column in self._store.read_attributes([_key(run)], PathSelector(types=_VALUES)):
+        with _readable(run):
+            columns = self._store.read_attributes([_key(run)], PathSelector(types=_VALUES))
+        for column in columns:
             for value in column.values:
                 values[column.path] = _source_value(column.type, value)
         return values
 
     def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
         """Return the series that a run itself has points of."""
-        return [
-            SourceSeries(path, type, count)
-            for path, type, count in self._transfer.count_points(_key(run))
-        ]
+        with _readable(run):
+            found = self._transfer.count_points(_key(run))
+        return [SourceSeries(path, type, count) for path, type, count in found]
 
     def read_points(
         self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
     ) -> pa.Table:
         """Return the points of a run's own series of one type."""
-        points = self._store.read_series(
-            [_key(run)],
-            PathSelector(paths=None if paths is None else tuple(paths), types=frozenset({type})),
-            SeriesQuery(lineage=Lineage.OWN),
-        ).drop_columns(["run"])
+        chosen = None if paths is None else tuple(paths)
+        with _readable(run):
+            points = self._store.read_series(
+                [_key(run)],
+                PathSelector(paths=chosen, types=frozenset({type})),
+                SeriesQuery(lineage=Lineage.OWN),
+            ).drop_columns(["run"])
         if type is not AttributeType.FILE_SERIES:
             return points
         value = points["value"].combine_chunks()
@@ -170,6 +181,17 @@ class StoreSource:
 
     def close(self) -> None:
         """Do nothing: who opened the store closes it."""
+
+
+@contextmanager
+def _readable(run: SourceRun) -> Iterator[None]:
+    """Tell damage of the store as what it is for others: a run that cannot be read."""
+    try:
+        yield
+    except StoreCorrupt as error:
+        raise SourceUnreadable(
+            f"run {run.run_id!r} of {run.project}: {error}", where=error.address, run=run.run_id
+        ) from error
 
 
 def _key(run: SourceRun) -> int:

@@ -1,0 +1,479 @@
+"""Imports runs of any source into a store, each whole or not at all.
+
+Order of events for a run, and what a SIGKILL after each leaves behind:
+
+1. its files are put among the store's blobs       blobs that nothing names; `compact` removes them
+2. its points are written, or files attached       segments that belong to nothing; `doctor` tells
+3. one transaction enters the run                  the run, whole
+
+The same import again skips what is there and equal, so it also completes one that was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from mooring.errors import (
+    AlreadyExists,
+    ExchangeError,
+    InvalidInput,
+    MooringError,
+    ProjectNotFound,
+    StoreError,
+    StoreReadOnly,
+)
+from mooring.exchange.comparing import Difference, chunks, compare_runs
+from mooring.exchange.reports import Outcome, Problem, ProblemList, RunOutcome, TransferReport
+from mooring.exchange.selection import SelectedSource, Selection, order_by_lineage, select
+from mooring.exchange.source import (
+    Progress,
+    RunExtras,
+    Source,
+    SourceFile,
+    SourceRun,
+    SourceSeries,
+    SourceValue,
+)
+from mooring.exchange.sources.store import StoreSource
+from mooring.model import AttributeType, FileRef, ProjectName, RunInfo, RunSpec, Typed, Value
+from mooring.store.contract import Store
+from mooring.store.transfer import RunImport, TransfersRuns
+
+MISSING = "import/missing"
+"""Attribute of a run that came in with something missing: the paths that are."""
+
+DERIVED = frozenset(
+    {
+        "sys/id",
+        "sys/custom_run_id",
+        "sys/state",
+        "sys/family",
+        "sys/forking/depth",
+        "sys/forking/parent",
+        "sys/forking/step",
+        "sys/experiment/is_head",
+        "sys/experiment/name",
+        "sys/trashed",
+        "sys/running_time_seconds",
+        MISSING,
+    }
+)
+"""Attributes that the store derives from what a run is; they are not compared as values."""
+
+
+def import_runs(
+    source: Source,
+    store: Store,
+    *,
+    selection: Selection | None = None,
+    project: str | None = None,
+    attach: str = "copy",
+    dry_run: bool = False,
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> TransferReport:
+    """Bring runs of a source into a store.
+
+    A run keeps its project, ids, names, times, lineage, steps and files. One that the store has
+    already is compared: an equal one is left alone, another one is reported as a conflict and
+    nothing is changed. A run of which something cannot be read comes in without it, and with the
+    attribute `import/missing` that tells what; it is completed by an import from a whole source.
+
+    Parameters
+    ----------
+    source : where the runs are
+    store : an open store
+    selection : what is taken; default: all living runs, whole
+    project : the project that all runs go to, instead of their own
+    attach : what becomes of Parquet files that can be taken as they are: "copy", "link" (a hard
+        link; then nobody may change the file in place), "refer" (a symbolic link)
+    dry_run : only tell what would come in
+    verify : read everything back and compare it with the source
+    progress : called with the number of runs that are done and that there are
+
+    Raises
+    ------
+    InvalidInput, ProjectNotFound
+        When the selection names what the source does not have.
+    StoreReadOnly, StoreFull
+        When the store cannot take anything.
+    """
+    if store.read_only and not dry_run:
+        raise StoreReadOnly(
+            f"{store.address} is opened for reading only; open it for writing to import into it",
+            address=store.address,
+        )
+    if not isinstance(store, TransfersRuns):
+        raise InvalidInput(f"{store.address} cannot take runs in whole")
+    target = str(ProjectName.parse(project)) if project is not None else None
+    job = _Import(select(source, selection), store, target, attach, dry_run, verify)
+    return job.run(progress or (lambda done, total: None))
+
+
+class _Import:
+    def __init__(
+        self,
+        source: SelectedSource,
+        store: Store,
+        project: str | None,
+        attach: str,
+        dry_run: bool,
+        verify: bool,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._project = project
+        self._attach = attach
+        self._dry_run = dry_run
+        self._verify = verify
+        self._inside = StoreSource(store)
+        self._problems = ProblemList()
+        self._blobs: dict[str, FileRef] = {}
+
+    def run(self, progress: Progress) -> TransferReport:
+        runs: list[SourceRun] = []
+        for project in self._source.list_projects():
+            runs += order_by_lineage(self._source.list_runs(project))
+        outcomes = []
+        told = list(self._source.problems.named)
+        for number, run in enumerate(runs):
+            progress(number, len(runs))
+            outcomes.append(self._import(run))
+        progress(len(runs), len(runs))
+        of_runs = {problem for outcome in outcomes for problem in outcome.missing}
+        told += [p for p in self._source.problems.named[len(told) :] if p not in of_runs]
+        problems = [*told, *self._problems.named]
+        return TransferReport(
+            source=self._source.address,
+            target=self._store.address,
+            runs=tuple(outcomes),
+            problems=tuple(problems),
+            problems_not_named=self._source.problems.not_named + self._problems.not_named,
+        )
+
+    def _project_of(self, run: SourceRun) -> str:
+        return self._project or run.project
+
+    def _import(self, run: SourceRun) -> RunOutcome:
+        project = self._project_of(run)
+        try:
+            present = self._find(project, run.run_id)
+            if present is not None:
+                return self._compare(run, present)
+            if self._dry_run:
+                return self._plan(run)
+            outcome = self._move(run)
+            return self._verified(run, outcome) if self._verify else outcome
+        except StoreError:
+            raise  # the store cannot go on, so nor can the rest
+        except AlreadyExists as error:
+            return _failed(project, run, Outcome.CONFLICT, str(error))
+        except (MooringError, OSError) as error:
+            return _failed(project, run, Outcome.FAILED, str(error))
+
+    def _find(self, project: str, run_id: str) -> RunInfo | None:
+        try:
+            return self._store.find_run(project, run_id=run_id)
+        except ProjectNotFound:
+            return None
+
+    def _plan(self, run: SourceRun) -> RunOutcome:
+        values = self._source.read_values(run)
+        series = self._source.list_series(run)
+        return RunOutcome(
+            project=self._project_of(run),
+            run_id=run.run_id,
+            outcome=Outcome.PLANNED,
+            values=len(values),
+            series=len(series),
+            points=sum(one.count or 0 for one in series),
+            files=sum(_file_of(value) is not None for value in values.values()),
+            note=run.incomplete,
+        )
+
+    # a run that is there
+
+    def _compare(self, run: SourceRun, present: RunInfo) -> RunOutcome:
+        inside = self._inside.describe([present])[0]
+        comparison = compare_runs(self._source, run, self._inside, inside, ignored=DERIVED)
+        base = RunOutcome(
+            project=present.project,
+            run_id=run.run_id,
+            outcome=Outcome.PRESENT,
+            values=comparison.values,
+            series=comparison.series,
+            points=comparison.points,
+            files=comparison.files,
+            verified=True if self._verify else None,
+        )
+        differences = list(comparison.differences)
+        differences += _identity_differences(run, inside)
+        if not differences:
+            return base
+        noted = self._inside.read_values(inside).get(MISSING)
+        if isinstance(noted, frozenset) and all(
+            one.what == "missing" or (one.what == "points" and one.path in noted)
+            for one in differences
+        ):
+            return self._complete(run, present)
+        return replace(
+            base,
+            outcome=Outcome.CONFLICT,
+            missing=_told(differences),
+            note="the store has a run of this id with other content; import it under another "
+            "project, or delete the one that is there",
+            verified=None,
+        )
+
+    def _complete(self, run: SourceRun, present: RunInfo) -> RunOutcome:
+        """Replace a run that came in with something missing, and that nobody changed since."""
+        if self._dry_run:
+            return self._plan(run)
+        self._store.delete_runs([present.key])
+        outcome = self._move(run)
+        return self._verified(run, outcome) if self._verify else outcome
+
+    # a run that is new
+
+    def _move(self, run: SourceRun) -> RunOutcome:
+        missing: list[Problem] = []
+        project = self._project_of(run)
+        self._start_of_run = len(self._source.problems.named)
+        read = self._source.read_values(run)
+        values = self._take_values(read, run, missing)
+        series = self._source.list_series(run)
+        extras = self._source.read_extras(run)
+        parent, why = self._parent(project, run)
+        if why:
+            missing.append(Problem("sys/forking/parent", why))
+        fork_step = run.fork_step if run.fork_step is not None else (0 if parent else None)
+        spec = RunSpec(
+            project=project,
+            run_id=run.run_id,
+            sys_id=run.sys_id,
+            name=run.name,
+            kind=run.kind,
+            parent=None if parent is None else parent.key,
+            fork_step=fork_step if parent else None,
+            created=run.created,
+            owner=_text(values.get("sys/owner")),
+        )
+        assert isinstance(self._store, TransfersRuns)
+        with self._store.import_run(spec) as incoming:
+            incoming.do_not_inherit(extras.not_inherited)
+            points = self._take_points(run, series, extras, incoming, missing)
+            if extras.rows is not None:
+                incoming.write_rows(extras.rows)
+            if extras.previews is not None:
+                incoming.write_previews(extras.previews)
+            missing += self._source.problems.named[self._start_of_run :]
+            if missing:
+                values[MISSING] = frozenset(problem.what for problem in missing)
+            incoming.set_values(values)
+            info = incoming.commit()
+        if run.sys_id is not None and info.sys_id != run.sys_id:
+            self._problems.add(
+                f"{project}, run {run.run_id!r}",
+                f"its short id {run.sys_id!r} is taken; it is {info.sys_id!r} here",
+                kind="short ids",
+            )
+        note = run.incomplete
+        return RunOutcome(
+            project=project,
+            run_id=run.run_id,
+            outcome=Outcome.PARTLY if missing or note else Outcome.DONE,
+            values=len(read),
+            series=len(series),
+            points=points,
+            files=sum(_file_of(value) is not None for value in read.values()),
+            missing=tuple(missing),
+            note=note,
+        )
+
+    def _parent(self, project: str, run: SourceRun) -> tuple[RunInfo | None, str]:
+        if run.parent is None:
+            return None, ""
+        found = self._find(project, run.parent)
+        if found is not None and run.parent != run.run_id:
+            return found, ""
+        return None, (
+            f"run {run.parent!r}, which it was forked from, is not in the store: it came in "
+            "without what it inherits"
+        )
+
+    def _take_values(
+        self, read: Mapping[str, SourceValue], run: SourceRun, missing: list[Problem]
+    ) -> dict[str, Value | Typed]:
+        values: dict[str, Value | Typed] = {}
+        for path, value in read.items():
+            if path == MISSING:
+                continue
+            try:
+                values[path] = self._take_value(value)
+            except ExchangeError as error:
+                missing.append(Problem(path, str(error)))
+        return values
+
+    def _take_value(self, value: SourceValue) -> Value | Typed:
+        if isinstance(value, SourceFile):
+            return self._take_file(value)
+        if isinstance(value, Typed) and isinstance(value.value, SourceFile):
+            return Typed(value.type, self._take_file(value.value))
+        return value
+
+    def _take_file(self, file: SourceFile) -> FileRef:
+        """Put a file among the store's blobs."""
+        known = self._blobs.get(file.location)
+        if known is None:
+            with self._source.open_file(file) as stream:
+                digest, size = self._store.put_blob(stream)
+            if file.digest and digest != file.digest:
+                raise ExchangeError(
+                    f"the content of {file.name or file.location!r} does not have its digest",
+                    where=file.location,
+                )
+            known = self._blobs[file.location] = FileRef(digest, size)
+        return FileRef(
+            known.digest,
+            known.size_bytes,
+            file.mime_type or "application/octet-stream",
+            file.name,
+        )
+
+    def _take_points(
+        self,
+        run: SourceRun,
+        series: Sequence[SourceSeries],
+        extras: RunExtras,
+        incoming: RunImport,
+        missing: list[Problem],
+    ) -> int:
+        wanted = _without_cells(series, extras)
+        files = [one for one in wanted if one.type is AttributeType.FILE_SERIES]
+        others = [one for one in wanted if one.type is not AttributeType.FILE_SERIES]
+        points = 0
+        if extras.rows is None and others and self._same_ids(run):
+            parts = self._source.list_parts(run)
+            if parts is not None:
+                for part in parts:
+                    points += incoming.attach(
+                        part.file, part.series, digest=part.digest, how=self._attach
+                    )
+                attached = {one.path for part in parts for one in part.series}
+                others = [one for one in others if one.path not in attached]
+        for type, paths in chunks(others):
+            points += incoming.write_points(type, self._source.read_points(run, type, paths))
+        for type, paths in chunks(files):
+            found = self._take_files(self._source.read_points(run, type, paths), missing)
+            if found.num_rows:
+                points += incoming.write_points(type, found)
+        return points + sum(one.count or 0 for one in series if one not in wanted)
+
+    def _same_ids(self, run: SourceRun) -> bool:
+        """Return whether files that name project and run would tell the truth in this store."""
+        return self._project_of(run) == run.project
+
+    def _take_files(self, points: pa.Table, missing: list[Problem]) -> pa.Table:
+        """Put the files of points among the blobs; points whose file is missing are left out."""
+        kept: list[bool] = []
+        refs: list[dict[str, object]] = []
+        paths = points["path"].cast(pa.string()).to_pylist()
+        lost: dict[str, str] = {}
+        for path, value in zip(paths, points["value"].to_pylist(), strict=True):
+            try:
+                ref = self._take_file(
+                    SourceFile(
+                        location=value["location"],
+                        name=value["name"] or "",
+                        mime_type=value["mime_type"] or "",
+                        size_bytes=value["size_bytes"],
+                        digest=value["digest"],
+                    )
+                )
+            except ExchangeError as error:
+                kept.append(False)
+                lost.setdefault(path, str(error))
+                continue
+            kept.append(True)
+            refs.append(
+                {
+                    "digest": ref.digest,
+                    "size_bytes": ref.size_bytes,
+                    "mime_type": ref.mime_type,
+                    "name": ref.name,
+                }
+            )
+        missing += [Problem(path, why) for path, why in lost.items()]
+        names = ("digest", "size_bytes", "mime_type", "name")
+        types = (pa.string(), pa.int64(), pa.string(), pa.string())
+        value_type = pa.struct(list(zip(names, types, strict=True)))
+        points = points.filter(pa.array(kept, pa.bool_()))
+        at = points.column_names.index("value")
+        return points.set_column(at, "value", pa.array(refs, value_type))
+
+    def _verified(self, run: SourceRun, outcome: RunOutcome) -> RunOutcome:
+        info = self._find(outcome.project, run.run_id)
+        assert info is not None
+        inside = self._inside.describe([info])[0]
+        known = {problem.what for problem in outcome.missing}
+        comparison = compare_runs(self._source, run, self._inside, inside, ignored=DERIVED | known)
+        differences = [
+            *comparison.differences,
+            *(one for one in _identity_differences(run, inside) if one.path not in known),
+        ]
+        differences = [one for one in differences if one.path not in known]
+        return replace(
+            outcome,
+            outcome=Outcome.PARTLY if differences else outcome.outcome,
+            missing=(*outcome.missing, *_told(differences)),
+            verified=not differences,
+        )
+
+
+def _without_cells(series: Sequence[SourceSeries], extras: RunExtras) -> list[SourceSeries]:
+    """Leave out the series whose points are all cells of the run's rows, and come with them."""
+    if extras.rows is None:
+        return list(series)
+    cells = {
+        name: extras.rows.num_rows - extras.rows[name].null_count
+        for name in extras.rows.column_names
+    }
+    return [one for one in series if cells.get(one.path) != one.count]
+
+
+def _identity_differences(run: SourceRun, inside: SourceRun) -> list[Difference]:
+    found = []
+    if run.kind is not inside.kind:
+        found.append(Difference("kind", "value", f"{run.kind} and {inside.kind}"))
+    if run.parent != inside.parent:
+        found.append(
+            Difference("sys/forking/parent", "value", f"{run.parent!r} and {inside.parent!r}")
+        )
+    elif run.parent is not None and (run.fork_step or 0) != inside.fork_step:
+        found.append(
+            Difference("sys/forking/step", "value", f"{run.fork_step} and {inside.fork_step}")
+        )
+    return found
+
+
+def _told(differences: list[Difference]) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(one.path, f"{one.what}{f' ({one.detail})' if one.detail else ''}")
+        for one in differences
+    )
+
+
+def _failed(project: str, run: SourceRun, outcome: Outcome, why: str) -> RunOutcome:
+    return RunOutcome(project=project, run_id=run.run_id, outcome=outcome, note=why)
+
+
+def _file_of(value: SourceValue) -> SourceFile | None:
+    plain = value.value if isinstance(value, Typed) else value
+    return plain if isinstance(plain, SourceFile) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
