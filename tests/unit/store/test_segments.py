@@ -15,12 +15,9 @@ import pytest
 from mooring.errors import SegmentMissing, StoreCorrupt
 from mooring.model import FileRef, Histogram, RunSpec
 from mooring.store import Store, open_store
-from mooring.store.sqlite.segments import (
-    POINTS_SCHEMA,
-    OpenSegment,
-    decimal_steps,
-    micros_of_decimals,
-)
+from mooring.store.sqlite.segments import OpenSegment
+from mooring.wire.exporter import SCHEMA
+from mooring.wire.exporter.columns import decimal_steps, micros_of_decimals
 from tests.conformance.store.reading import points
 
 EXPORTER = pa.schema(
@@ -81,9 +78,9 @@ def segment_of(folder: Path) -> Path:
 
 
 def test_the_first_columns_are_the_exporters() -> None:
-    assert POINTS_SCHEMA.names[:14] == EXPORTER.names
+    assert SCHEMA.names[:14] == EXPORTER.names
     for name in EXPORTER.names:
-        found, expected = POINTS_SCHEMA.field(name), EXPORTER.field(name)
+        found, expected = SCHEMA.field(name), EXPORTER.field(name)
         assert found.type.equals(expected.type), name
         assert found.nullable
 

@@ -26,9 +26,9 @@ from mooring.store.sqlite.database import Database
 from mooring.store.sqlite.fold import Fold, read_rows
 from mooring.store.sqlite.schema import TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer
-from mooring.store.sqlite.segments import micros_of_decimals
 from mooring.store.sqlite.series import Series, join
 from mooring.store.sqlite.writer import check_loggable
+from mooring.wire.exporter.columns import micros_of_decimals
 
 _FLOAT_SERIES = AttributeType.FLOAT_SERIES
 

@@ -27,6 +27,18 @@ import pyarrow.parquet as pq
 from mooring.errors import SegmentMissing, StoreCorrupt, StoreError
 from mooring.model import AttributeType
 from mooring.store.blobs import file_error, sync_folder
+from mooring.wire.exporter import SCHEMA
+from mooring.wire.exporter.columns import (
+    PARQUET_OPTIONS,
+    POINTS_ENCODING,
+    ROW_GROUP,
+    WRITTEN_SCHEMA,
+    decimal_steps,
+    micros_of_decimals,
+    millis_and_rest,
+    missing,
+    repeated,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,77 +47,11 @@ if TYPE_CHECKING:
 
 MIXED_KEY = "mooring:mixed"
 """Key of a file's metadata: the columns of a segment of events that hold JSON cells."""
-ROW_GROUP = 131_072
-"""Rows of a row group: what reading one short series has to decode at least."""
-
-_HISTOGRAM = pa.struct(
-    [("type", pa.string()), ("edges", pa.list_(pa.float64())), ("values", pa.list_(pa.float64()))]
-)
-_BLOB = pa.struct(
-    [("digest", pa.string()), ("size", pa.int64()), ("mime", pa.string()), ("name", pa.string())]
-)
-
-POINTS_SCHEMA = pa.schema(
-    [
-        ("project_id", pa.string()),
-        ("run_id", pa.string()),
-        ("attribute_path", pa.string()),
-        ("attribute_type", pa.string()),
-        ("step", pa.decimal128(18, 6)),
-        ("timestamp", pa.timestamp("ms", "UTC")),
-        ("int_value", pa.int64()),
-        ("float_value", pa.float64()),
-        ("string_value", pa.string()),
-        ("bool_value", pa.bool_()),
-        ("datetime_value", pa.timestamp("ms", "UTC")),
-        ("string_set_value", pa.list_(pa.string())),
-        ("file_value", pa.struct([("path", pa.string())])),
-        ("histogram_value", _HISTOGRAM),
-        ("timestamp_us", pa.int16()),
-        ("file_blob", _BLOB),
-    ]
-)
-"""The first 14 columns are the Neptune Exporter's."""
-
-_STEP_WRITTEN = pa.decimal64(18, 6)
-_REPEATED = pa.dictionary(pa.int32(), pa.string())
-_WRITTEN_SCHEMA = pa.schema(
-    [
-        field.with_type(
-            _REPEATED
-            if field.name in ("project_id", "run_id", "attribute_path", "attribute_type")
-            else _STEP_WRITTEN
-            if field.name == "step"
-            else field.type
-        )
-        for field in POINTS_SCHEMA
-    ]
-)
-"""The same file, from arrays that are faster to make."""
-
 _VALUE_COLUMNS = {
     AttributeType.FLOAT_SERIES: "float_value",
     AttributeType.STRING_SERIES: "string_value",
     AttributeType.HISTOGRAM_SERIES: "histogram_value",
     AttributeType.FILE_SERIES: "file_blob",
-}
-
-# Measured on 1 M points of 50 series: step and time almost vanish with delta coding, values
-# lose their exponent bytes with split streams; large pages let zstd see that the times of one
-# series are those of the next (9.3 bytes a point with pages of 20,000 rows, 7.4 without).
-_PARQUET_OPTIONS: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 3,
-    "store_schema": False,
-    "store_decimal_as_integer": True,
-    "use_dictionary": ["project_id", "run_id", "attribute_path", "attribute_type", "timestamp_us"],
-    "data_page_size": 4 << 20,
-    "max_rows_per_page": 1 << 20,
-}
-_POINTS_ENCODING = {
-    "step": "DELTA_BINARY_PACKED",
-    "timestamp": "DELTA_BINARY_PACKED",
-    "float_value": "BYTE_STREAM_SPLIT",
 }
 
 
@@ -152,7 +98,7 @@ class SegmentFolder:
                 start = stop
             return rows
 
-        return self._write("points", _WRITTEN_SCHEMA, chunks, _POINTS_ENCODING)
+        return self._write("points", WRITTEN_SCHEMA, chunks, POINTS_ENCODING)
 
     def write_events(self, table: pa.Table, metadata: dict[str, str]) -> WrittenSegment:
         """Write the rows of tracker's tables as one segment."""
@@ -184,7 +130,7 @@ class SegmentFolder:
         name = f"{kind}-{uuid.uuid4().hex}.parquet"
         final = self.folder / name
         temporary = self.folder / f".tmp-{name}"
-        chosen = {**_PARQUET_OPTIONS, "column_encoding": encoding or None}
+        chosen = {**PARQUET_OPTIONS, "column_encoding": encoding or None}
         if dictionary is not None:
             chosen["use_dictionary"] = dictionary or False
         try:
@@ -392,52 +338,6 @@ def _corrupt(path: Path, error: Exception) -> StoreCorrupt:
     )
 
 
-def micros_of_decimals(column: pa.ChunkedArray) -> np.ndarray:
-    """Return decimal128(18, 6) as integers of millionths."""
-    # decimal128 is two little-endian 64-bit words, of which the lower holds all 18 digits.
-    parts = [
-        np.frombuffer(chunk.buffers()[1], np.int64)[
-            2 * chunk.offset : 2 * (chunk.offset + len(chunk)) : 2
-        ]
-        for chunk in column.chunks
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
-
-def decimal_steps(micros: np.ndarray) -> pa.Array:
-    """Return steps in millionths as decimals; a file of them reads as decimal128(18, 6)."""
-    buffer = pa.py_buffer(np.ascontiguousarray(micros, np.int64))
-    return pa.Array.from_buffers(_STEP_WRITTEN, len(micros), [None, buffer])
-
-
-def _repeated(texts: Sequence[str], counts: np.ndarray) -> pa.Array | pa.ChunkedArray:
-    """Return each text as often as its count says."""
-    distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    if len(distinct) == 1:
-        zeros = pa.array(np.zeros(ROW_GROUP, np.int32))
-        return _chunks(
-            pa.DictionaryArray.from_arrays(zeros, pa.array(list(distinct), pa.string())),
-            int(counts.sum()),
-        )
-    codes = np.fromiter((distinct[text] for text in texts), np.int32, len(texts))
-    return pa.DictionaryArray.from_arrays(
-        pa.array(np.repeat(codes, counts)), pa.array(list(distinct), pa.string())
-    )
-
-
-def _missing(type: pa.DataType, count: int) -> pa.ChunkedArray:
-    """Return a column without values that takes no more memory than one row group of it."""
-    return _chunks(pa.nulls(ROW_GROUP, type), count)
-
-
-def _chunks(part: pa.Array, count: int) -> pa.ChunkedArray:
-    """Return `count` values of a constant array of one row group."""
-    whole, rest = divmod(count, len(part))
-    return pa.chunked_array([part] * whole + ([part.slice(0, rest)] if rest else []), part.type)
-
-
 def _points_table(
     names: dict[int, tuple[str, str]],
     paths: dict[int, str],
@@ -454,15 +354,15 @@ def _points_table(
             [s.values for s in series],
         )
     )
-    millis = times // 1000
+    millis, rest = millis_and_rest(times)
     columns: dict[str, pa.Array] = {
-        "project_id": _repeated([names[s.run][0] for s in series], counts),
-        "run_id": _repeated([names[s.run][1] for s in series], counts),
-        "attribute_path": _repeated([paths[s.path] for s in series], counts),
-        "attribute_type": _repeated([str(type)], np.array([total])),
+        "project_id": repeated([names[s.run][0] for s in series], counts),
+        "run_id": repeated([names[s.run][1] for s in series], counts),
+        "attribute_path": repeated([paths[s.path] for s in series], counts),
+        "attribute_type": repeated([str(type)], np.array([total])),
         "step": decimal_steps(steps),
-        "timestamp": pa.array(millis).view(pa.timestamp("ms", "UTC")),
-        "timestamp_us": pa.array((times - millis * 1000).astype(np.int16)),
+        "timestamp": millis,
+        "timestamp_us": rest,
     }
     match type:
         case AttributeType.FLOAT_SERIES:
@@ -479,20 +379,21 @@ def _points_table(
                     }
                     for c in values
                 ],
-                _HISTOGRAM,
+                SCHEMA.field("histogram_value").type,
             )
         case _:
             columns["file_blob"] = pa.array(
-                [{"digest": c[1], "size": c[2], "mime": c[3], "name": c[4]} for c in values], _BLOB
+                [{"digest": c[1], "size": c[2], "mime": c[3], "name": c[4]} for c in values],
+                SCHEMA.field("file_blob").type,
             )
             columns["file_value"] = pa.array(
                 [{"path": f"{c[1][:2]}/{c[1]}"} for c in values],
-                POINTS_SCHEMA.field("file_value").type,
+                SCHEMA.field("file_value").type,
             )
     return pa.table(
         [
-            columns[field.name] if field.name in columns else _missing(field.type, total)
-            for field in _WRITTEN_SCHEMA
+            columns[field.name] if field.name in columns else missing(field.type, total)
+            for field in WRITTEN_SCHEMA
         ],
-        schema=_WRITTEN_SCHEMA,
+        schema=WRITTEN_SCHEMA,
     )

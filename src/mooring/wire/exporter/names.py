@@ -6,10 +6,17 @@ import hashlib
 import mimetypes
 import re
 
+from mooring.model import RunKind
+
 PART_NAME = re.compile(r"^(?P<run>.*)_part_(?P<number>\d+)\.parquet$", re.DOTALL)
 """A part of one run; `part_<n>.parquet` alone is a part of the oldest layout."""
 
+MODEL_FOLDERS = {RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model_versions"}
+"""Folders of a project's model registry."""
+
 _MAX_PART = 255
+_MAX_BYTES = 240
+_MAX_ID_BYTES = 236
 _KEPT_OF_LONG = 238
 
 
@@ -22,7 +29,10 @@ def sanitize_id(id: str) -> str:
     >>> sanitize_id("org/project"), sanitize_id("..")
     ('org_project-ea8dfac2f8d8c39c', '__-34f0828231260469')
     """
-    return f"{replace(id)}-{_digest(id)}"
+    name = f"{replace(id)}-{_digest(id)}"
+    if len(name.encode()) > _MAX_ID_BYTES:  # the other tool cannot write such names at all
+        name = f"{name.encode()[: _MAX_ID_BYTES - 17].decode(errors='ignore')}-{_digest(id)}"
+    return name
 
 
 def replace(text: str) -> str:
@@ -66,8 +76,22 @@ def sanitize_file_path(
 def _sanitize_part(part: str) -> str:
     name = replace(part)
     if len(name) > _MAX_PART:
-        return f"{name[:_KEPT_OF_LONG]}_{_digest(part)}"
+        name = f"{name[:_KEPT_OF_LONG]}_{_digest(part)}"
+    if len(name.encode()) > _MAX_BYTES:  # of letters that take several bytes each
+        cut = name.encode()[: _MAX_BYTES - 17].decode(errors="ignore")
+        name = f"{cut}_{_digest(part)}"
     return name
+
+
+def distinguish(path: str, of: str) -> str:
+    """Return a path with a digest of `of` in its last part, before the suffix.
+
+    >>> distinguish("r/a_b.bin", "a.b")
+    'r/a_b_4eb68d4d2828008e.bin'
+    """
+    folder, slash, leaf = path.rpartition("/")
+    stem, dot, suffix = leaf.partition(".")
+    return f"{folder}{slash}{stem[:200]}_{_digest(of)}{dot}{suffix}"
 
 
 def _digest(text: str) -> str:
