@@ -1,0 +1,1 @@
+"""A folder of exported Parquet, read in place."""

@@ -1,0 +1,181 @@
+"""One Parquet file of an export: opened, checked, read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mooring.errors import SourceUnreadable
+from mooring.model import AttributeType
+from mooring.wire.exporter import SCHEMA
+
+REQUIRED = frozenset({"project_id", "run_id", "attribute_path", "attribute_type"})
+SERIES_TYPES = frozenset(str(type) for type in AttributeType if type.is_series)
+_TEXTS = ("project_id", "run_id", "attribute_path", "attribute_type")
+_TYPES = {field.name: field.type for field in SCHEMA}
+
+
+class Part:
+    """A part. Raises `SourceUnreadable` for a file that is damaged or is no part of an export."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._metadata = pq.read_metadata(path)
+            self._schema = self._metadata.schema.to_arrow_schema()
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(path, error) from error
+        missing = REQUIRED - set(self._schema.names)
+        if missing:
+            raise SourceUnreadable(
+                f"{path} is no part of an export: it lacks the column {sorted(missing)[0]!r}",
+                where=str(path),
+            )
+        self._check_types()
+
+    def _check_types(self) -> None:
+        for field in self._schema:
+            wanted = _TYPES.get(field.name)
+            if wanted is not None and not _fits(field.type, wanted):
+                raise SourceUnreadable(
+                    f"{self.path} is no part of an export: its column {field.name!r} is "
+                    f"{field.type}, not {wanted}",
+                    where=str(self.path),
+                )
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self._metadata.num_rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hex."""
+        try:
+            with self.path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size
+
+    def only(self, column: str) -> str | None:
+        """Return the text that all rows have in a column, or None where they differ."""
+        at = self._schema.names.index(column)
+        found: set[object] = set()
+        for group in range(self._metadata.num_row_groups):
+            chunk = self._metadata.row_group(group).column(at)
+            statistics = chunk.statistics if chunk.is_stats_set else None
+            if statistics is None or not statistics.has_min_max or statistics.null_count:
+                return self._only_by_reading(column)
+            found |= {statistics.min, statistics.max}
+        texts = {one.decode() if isinstance(one, bytes) else one for one in found}
+        return str(texts.pop()) if len(texts) == 1 else None
+
+    def _only_by_reading(self, column: str) -> str | None:
+        texts = self.read([column])[column].unique().to_pylist()
+        return texts[0] if len(texts) == 1 else None
+
+    def has(self, column: str) -> bool:
+        """Return whether the file has a column."""
+        return column in self._schema.names
+
+    def type_of(self, column: str) -> pa.DataType:
+        """Return the type of a column."""
+        return self._schema.field(column).type
+
+    def groups_with_values(self) -> list[tuple[int, int]]:
+        """Return (row group, its first row) of those that can hold single values."""
+        found = []
+        first = 0
+        at = self._schema.names.index("step") if self.has("step") else None
+        for group in range(self._metadata.num_row_groups):
+            rows = self._metadata.row_group(group)
+            full = False
+            if at is not None:
+                chunk = rows.column(at)
+                statistics = chunk.statistics if chunk.is_stats_set else None
+                full = (
+                    statistics is not None
+                    and statistics.has_null_count
+                    and statistics.null_count == 0
+                )
+            if not full:  # a row of a single value has no step
+                found.append((group, first))
+            first += rows.num_rows
+        return found
+
+    @cached_property
+    def value_rows(self) -> pa.Table:
+        """Rows of single values, of all runs in the part."""
+        groups = [group for group, _ in self.groups_with_values()]
+        columns = [name for name in SCHEMA.names if name != "histogram_value"]
+        table = self.read(columns, groups)
+        kinds, types = codes_of(table["attribute_type"])
+        mask = np.array([name not in SERIES_TYPES for name in types] + [True])[kinds]
+        return table.filter(pa.array(mask))
+
+    def read(self, columns: Sequence[str] | None, groups: Sequence[int] | None = None) -> pa.Table:
+        """Return columns of the file, those that it lacks left out."""
+        names = None if columns is None else [name for name in columns if self.has(name)]
+        try:
+            with pq.ParquetFile(
+                self.path, metadata=self._metadata, memory_map=True, read_dictionary=list(_TEXTS)
+            ) as file:
+                if groups is None:
+                    return file.read(columns=names)
+                return file.read_row_groups(list(groups), columns=names)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from error
+
+
+def codes_of(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:
+    """Return a column of texts as numbers into its distinct texts; null is -1."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries()
+    if not column.num_chunks:
+        return np.empty(0, np.int64), []
+    names = column.chunk(0).dictionary.to_pylist()
+    codes = np.concatenate(
+        [c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in column.chunks]
+    )
+    return codes, names
+
+
+def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Return whether a column can be read as what an export has there."""
+    types = pa.types
+    if types.is_dictionary(found):
+        found = found.value_type
+    if types.is_null(found):
+        return True
+    if types.is_string(wanted):
+        return bool(types.is_string(found) or types.is_large_string(found))
+    if types.is_decimal(wanted):
+        return bool(types.is_decimal(found) or types.is_floating(found) or types.is_integer(found))
+    if types.is_timestamp(wanted):
+        return bool(types.is_timestamp(found))
+    if types.is_integer(wanted):
+        return bool(types.is_integer(found))
+    if types.is_floating(wanted):
+        return bool(types.is_floating(found) or types.is_integer(found))
+    if types.is_boolean(wanted):
+        return bool(types.is_boolean(found))
+    if types.is_struct(wanted):
+        return bool(types.is_struct(found))
+    return bool(types.is_list(found) or types.is_large_list(found))
+
+
+def _unreadable(path: Path, error: Exception) -> SourceUnreadable:
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return SourceUnreadable(f"{path} cannot be read ({reason})", where=str(path))

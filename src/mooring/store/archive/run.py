@@ -1,0 +1,581 @@
+"""One run of an export: its values, series and points, read from its parts."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import mimetypes
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mooring.errors import ExportDamaged, MooringError, SourceUnreadable
+from mooring.model import (
+    AttributeType,
+    RunKind,
+    Typed,
+    datetime_from_micros,
+    micros_from_datetime,
+    step_to_micros,
+)
+from mooring.store.archive.part import SERIES_TYPES, Part, codes_of
+from mooring.store.archive.places import RunParts
+from mooring.store.transfer import SealedFile, SealedSeries
+from mooring.wire.exporter import VALUE_COLUMNS
+from mooring.wire.exporter.columns import micros_of_decimals
+from mooring.wire.exporter.manifest import Manifest, PartEntry, decode_manifest
+
+Tell = Callable[[str, str], None]
+"""Called with what could not be read (an attribute, a file), and why."""
+
+_FOLDERS = (AttributeType.FILE_SET, AttributeType.ARTIFACT)
+_KNOWN = frozenset(str(type) for type in AttributeType)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """A file of an export; `digest` and `size_bytes` are known where Mooring wrote the export."""
+
+    path: Path
+    name: str
+    mime_type: str
+    size_bytes: int | None = None
+    digest: str | None = None
+
+
+ArchivedValue = int | float | str | bool | datetime | frozenset[str] | ArchivedFile | Typed
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedSeries:
+    """A series: in which parts it lies, and where in the last of them."""
+
+    path: str
+    type: AttributeType
+    count: int
+    parts: tuple[int, ...]
+    first_row: int
+    span: int
+
+
+class ArchivedRun:
+    """A run of an export.
+
+    Parameters
+    ----------
+    files : its files, as `find_parts` found them
+    project, run_id : its ids, as the columns have them
+    opened : the parts that can be read, by their position in `files.parts`
+    manifest : what Mooring noted when it wrote the export
+    series_zone : time zone that the times of points were noted in, without saying so
+    """
+
+    def __init__(
+        self,
+        files: RunParts,
+        project: str,
+        run_id: str,
+        opened: Mapping[int, Part],
+        manifest: Manifest | None,
+        tell: Tell,
+        series_zone: tzinfo | None = None,
+    ) -> None:
+        self.files = files
+        self.project = project
+        self.run_id = run_id
+        self.manifest = manifest
+        self._parts = dict(opened)
+        self._tell = tell
+        self._zone = series_zone
+        self.incomplete = self._why_incomplete()
+
+    def _why_incomplete(self) -> str:
+        reasons = []
+        if self.files.missing:
+            numbers = ", ".join(map(str, self.files.missing))
+            reasons.append(f"part {numbers} is missing")
+        lost = [p.name for i, p in enumerate(self.files.parts) if i not in self._parts]
+        if lost:
+            reasons.append(f"{', '.join(lost)} cannot be read")
+        if self.manifest is not None:
+            present = {path.name: i for i, path in enumerate(self.files.parts)}
+            for entry in self.manifest.parts:
+                at = present.get(entry.name)
+                if at is None:
+                    reasons.append(f"{entry.name} is missing")
+                elif at in self._parts and not self._is_as_noted(self._parts[at], entry):
+                    del self._parts[at]
+                    reasons.append(
+                        f"{entry.name} is not the file that its manifest tells of; restore it "
+                        "from a backup, or remove the manifest to read it as it is"
+                    )
+            if self.manifest.missing:
+                path, why = self.manifest.missing[0]
+                more = len(self.manifest.missing) - 1
+                told = f" and {more} more" if more else ""
+                reasons.append(f"the export itself lacks {path} ({why}){told}")
+        return "; ".join(reasons)
+
+    @staticmethod
+    def _is_as_noted(part: Part, entry: PartEntry) -> bool:
+        return part.size_bytes == entry.size_bytes and part.digest == entry.digest
+
+    @property
+    def kind(self) -> RunKind:
+        """What the run stands for."""
+        return self.files.kind
+
+    # values
+
+    @cached_property
+    def values(self) -> Mapping[str, ArchivedValue]:
+        """Attributes that hold a single value."""
+        found: dict[str, ArchivedValue] = {}
+        for part in self._parts.values():
+            table = self._of_run(part.value_rows)
+            for row in table.to_pylist():
+                path, kind = row["attribute_path"], row["attribute_type"]
+                if path is None or kind not in _KNOWN:
+                    self._tell(str(path), f"{part.path} has an attribute of type {kind!r}")
+                    continue
+                try:
+                    value = self._value(AttributeType(kind), row)
+                except MooringError as error:
+                    self._tell(path, str(error))
+                    continue
+                if value is not None:  # else the run has no such attribute
+                    found[path] = value
+        for path, kind, value in self.manifest.others if self.manifest else ():
+            found[path] = Typed(AttributeType(kind), value)
+        return found
+
+    def _value(self, type: AttributeType, row: Mapping[str, Any]) -> ArchivedValue | None:
+        if type not in VALUE_COLUMNS:
+            return None
+        cell = row.get(VALUE_COLUMNS[type])
+        if cell is None:
+            return None
+        match type:
+            case AttributeType.DATETIME:
+                micros = micros_from_datetime(cell) + (row.get("timestamp_us") or 0)
+                return datetime_from_micros(micros)
+            case AttributeType.STRING_SET:
+                return frozenset(text for text in cell if text is not None)
+            case AttributeType.FILE | AttributeType.FILE_SET | AttributeType.ARTIFACT:
+                file = self._file(type, cell["path"], row.get("file_blob"))
+                return file if type is AttributeType.FILE else Typed(type, file)
+            case AttributeType.FLOAT:
+                return float(cell)
+        return cell  # type: ignore[no-any-return]
+
+    def _file(
+        self, type: AttributeType, place: str | None, blob: Mapping[str, Any] | None
+    ) -> ArchivedFile:
+        if not place:
+            raise SourceUnreadable(f"run {self.run_id!r}: a file without a path", run=self.run_id)
+        path = self._locate(place)
+        if type in _FOLDERS and path.is_dir():
+            wanted = "files.zip" if type is AttributeType.FILE_SET else "files_list.json"
+            inside = sorted(p for p in path.iterdir() if p.is_file())
+            path = next((p for p in inside if p.name == wanted), inside[0] if inside else path)
+        if blob is None:
+            mime = mimetypes.guess_type(path.name)[0] or ""
+            return ArchivedFile(path, path.name, mime)
+        return ArchivedFile(path, blob["name"], blob["mime"], blob["size"], blob["digest"])
+
+    def _locate(self, place: str) -> Path:
+        """Return where a file lies; it cannot be outside the folder of the project's files."""
+        for root in self.files.files:
+            path = root / place
+            if not path.resolve().is_relative_to(root.resolve()):
+                raise SourceUnreadable(
+                    f"run {self.run_id!r}: the file path {place!r} leads out of {root}",
+                    where=place,
+                    run=self.run_id,
+                )
+            if path.exists():
+                return path
+        root = self.files.files[0] if self.files.files else Path("files")
+        raise SourceUnreadable(
+            f"run {self.run_id!r}: {root / place} is missing", where=place, run=self.run_id
+        )
+
+    def _of_run(self, table: pa.Table) -> pa.Table:
+        if self.files.common:
+            table = table.filter(
+                pc.and_(
+                    pc.equal(table["run_id"].cast(pa.string()), self.run_id),
+                    pc.equal(table["project_id"].cast(pa.string()), self.project),
+                )
+            )
+        return table
+
+    @property
+    def created(self) -> int | None:
+        """Microseconds since 1970, where the run tells."""
+        if self.manifest is not None:
+            return self.manifest.created
+        value = self.values.get("sys/creation_time")
+        return micros_from_datetime(value) if isinstance(value, datetime) else None
+
+    def text(self, path: str) -> str | None:
+        """Return an attribute that is a text, or None."""
+        value = self.values.get(path)
+        return value if isinstance(value, str) else None
+
+    @property
+    def fork_step(self) -> int | None:
+        """The step that it was forked at, in millionths."""
+        if self.manifest is not None:
+            return self.manifest.fork_step
+        value = self.values.get("sys/forking/step")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+            return None
+        return step_to_micros(value)
+
+    @property
+    def trashed(self) -> bool:
+        """Whether it was in the trash, or archived."""
+        return any(self.values.get(path) is True for path in ("sys/trashed", "sys/archived"))
+
+    # series
+
+    @cached_property
+    def series(self) -> Sequence[ArchivedSeries]:
+        """Series that have points, by path."""
+        if self.manifest is not None:
+            return self._noted_series(self.manifest)
+        found: dict[str, ArchivedSeries] = {}
+        for number, part in self._parts.items():
+            for path, kind, first, last, count in self._scan(part):
+                if kind not in _KNOWN:
+                    self._tell(path, f"{part.path} has an attribute of type {kind!r}")
+                    continue
+                old = found.get(path)
+                if old is not None and old.type != kind:
+                    self._tell(path, f"{part.path}: it is a {kind} there and a {old.type} before")
+                    continue
+                found[path] = ArchivedSeries(
+                    path,
+                    AttributeType(kind),
+                    count + (old.count if old else 0),
+                    (*(old.parts if old else ()), number),
+                    first,
+                    last - first + 1,
+                )
+        return sorted(found.values(), key=lambda one: one.path)
+
+    def _noted_series(self, manifest: Manifest) -> Sequence[ArchivedSeries]:
+        at = {path.name: i for i, path in enumerate(self.files.parts)}
+        numbers = [at.get(entry.name, -1) for entry in manifest.parts]
+        found = []
+        for one in manifest.series:
+            number = numbers[one.part] if 0 <= one.part < len(numbers) else -1
+            if number in self._parts:
+                found.append(
+                    ArchivedSeries(
+                        one.path, one.type, one.count, (number,), one.first_row, one.count
+                    )
+                )
+            else:
+                self._tell(one.path, f"its {one.count} points cannot be read: {self.incomplete}")
+        return sorted(found, key=lambda one: one.path)
+
+    def _scan(self, part: Part) -> list[tuple[str, str, int, int, int]]:
+        """Return (path, type, first row, last row, rows) of each series in a part."""
+        table = part.read(["attribute_path", "attribute_type", "run_id", "project_id"])
+        paths, names = codes_of(table["attribute_path"])
+        kinds, types = codes_of(table["attribute_type"])
+        wanted = np.array([name in SERIES_TYPES for name in types] + [False])
+        rows = np.flatnonzero(wanted[kinds] & (paths >= 0))
+        if self.files.common:
+            rows = rows[self._mask(table)[rows]]
+        if not len(rows):
+            return []
+        key = paths[rows].astype(np.int64) * (len(types) + 1) + kinds[rows]
+        distinct, inverse = np.unique(key, return_inverse=True)
+        counts = np.bincount(inverse, minlength=len(distinct))
+        first = np.full(len(distinct), np.iinfo(np.int64).max)
+        last = np.full(len(distinct), -1)
+        np.minimum.at(first, inverse, rows)
+        np.maximum.at(last, inverse, rows)
+        return [
+            (str(names[code // (len(types) + 1)]), str(types[code % (len(types) + 1)]), a, b, n)
+            for code, a, b, n in zip(
+                distinct.tolist(), first.tolist(), last.tolist(), counts.tolist(), strict=True
+            )
+        ]
+
+    def _mask(self, table: pa.Table) -> np.ndarray:
+        result = np.ones(table.num_rows, bool)
+        for column, id in (("run_id", self.run_id), ("project_id", self.project)):
+            codes, names = codes_of(table[column])
+            result &= np.array([name == id for name in names] + [False])[codes]
+        return result
+
+    # points
+
+    def read_points(
+        self, type: AttributeType, paths: Sequence[str] | None = None
+    ) -> tuple[pa.Table, list[ArchivedFile]]:
+        """Return points of series as they lie in the parts, in no order.
+
+        Columns path, step, time, value as `RunImport.write_points` takes them; of a file series
+        the value is the position in the list that is returned too.
+        """
+        chosen = [
+            one
+            for one in self.series
+            if one.type is type and (paths is None or one.path in set(paths))
+        ]
+        wanted = {one.path for one in chosen}
+        numbers = sorted({number for one in chosen for number in one.parts})
+        pieces: list[pa.Table] = []
+        files: list[ArchivedFile] = []
+        for number in numbers:
+            piece, more = self._read_part(self._parts[number], type, wanted, len(files))
+            pieces.append(piece)
+            files += more
+        empty = pa.table(
+            {
+                "path": pa.array([], pa.string()),
+                "step": pa.array([], pa.int64()),
+                "time": pa.array([], pa.int64()),
+                "value": pa.array([], pa.int64()),
+            }
+        )
+        return (pa.concat_tables(pieces) if pieces else empty), files
+
+    def _read_part(
+        self, part: Part, type: AttributeType, wanted: set[str], base: int
+    ) -> tuple[pa.Table, list[ArchivedFile]]:
+        value = VALUE_COLUMNS[type]
+        columns = ["attribute_path", "attribute_type", "step", "timestamp", "timestamp_us", value]
+        if type is AttributeType.FILE_SERIES:
+            columns.append("file_blob")
+        if self.files.common:
+            columns += ["run_id", "project_id"]
+        table = part.read(columns)
+        paths, names = codes_of(table["attribute_path"])
+        kinds, types = codes_of(table["attribute_type"])
+        mask = np.array([name in wanted for name in names] + [False])[paths]
+        mask &= np.array([name == type for name in types] + [False])[kinds]
+        if self.files.common:
+            mask &= self._mask(table)
+        for name in ("step", value):
+            if not part.has(name):
+                self._tell(", ".join(sorted(wanted)[:3]), f"{part.path} has no column {name!r}")
+                mask[:] = False
+        if not mask.all():
+            table = table.filter(pa.array(mask))
+        table = self._without_null(part, table, "step", type)
+        if type is not AttributeType.FLOAT_SERIES and table.num_rows:
+            table = self._without_null(part, table, value, type)
+        if not table.num_rows:
+            return _points(table["attribute_path"], [], [], pa.nulls(0, pa.int64())), []
+        steps, times = self._steps(part, table), self._times(part, table)
+        files: list[ArchivedFile] = []
+        column = table[value]
+        match type:
+            case AttributeType.FLOAT_SERIES:
+                column = pc.fill_null(column.cast(pa.float64()), math.nan)
+            case AttributeType.STRING_SERIES:
+                column = column.cast(pa.string())
+            case AttributeType.HISTOGRAM_SERIES:
+                column = _histograms(column)
+            case _:
+                return self._file_points(part, table, steps, times, base)
+        return _points(table["attribute_path"], steps, times, column), files
+
+    def _file_points(
+        self, part: Part, table: pa.Table, steps: np.ndarray, times: np.ndarray, base: int
+    ) -> tuple[pa.Table, list[ArchivedFile]]:
+        files: list[ArchivedFile] = []
+        kept = []
+        blobs = table["file_blob"].to_pylist() if part.has("file_blob") else [None] * len(steps)
+        rows = zip(
+            table["attribute_path"].to_pylist(), table["file_value"].to_pylist(), blobs, strict=True
+        )
+        for at, (path, place, blob) in enumerate(rows):
+            if place["path"] is None:
+                continue
+            try:
+                files.append(self._file(AttributeType.FILE_SERIES, place["path"], blob))
+                kept.append(at)
+            except SourceUnreadable as error:
+                self._tell(path, str(error))
+        numbers = pa.array(range(base, base + len(files)), pa.int64())
+        column = table["attribute_path"].take(pa.array(kept, pa.int64()))
+        return _points(column, steps[kept], times[kept], numbers), files
+
+    def _without_null(
+        self, part: Part, table: pa.Table, column: str, type: AttributeType
+    ) -> pa.Table:
+        if not table[column].null_count:
+            return table
+        lost = table.filter(pc.is_null(table[column]))
+        # Files that a run lacks have rows all the same; of other series they are lost values.
+        if column == "step" or type is not AttributeType.FILE_SERIES:
+            for path in lost["attribute_path"].unique().to_pylist():
+                count = pc.sum(pc.equal(lost["attribute_path"].cast(pa.string()), path)).as_py()
+                self._tell(str(path), f"{part.path}: {count} points have no {column}")
+        return table.filter(pc.is_valid(table[column]))
+
+    def _steps(self, part: Part, table: pa.Table) -> np.ndarray:
+        column = table["step"]
+        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+            numbers = column.cast(pa.float64()).to_numpy()
+            whole = np.floor(numbers)
+            steps: np.ndarray = np.rint((numbers - whole) * 1e6).astype(np.int64)
+            steps += whole.astype(np.int64) * 1_000_000
+            return steps
+        return micros_of_decimals(column.cast(pa.decimal128(18, 6)))
+
+    def _times(self, part: Part, table: pa.Table) -> np.ndarray:
+        if not part.has("timestamp"):
+            return np.full(table.num_rows, self.created or 0, np.int64)
+        column = table["timestamp"]
+        if self._zone is not None:
+            naive = column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+            column = pc.assume_timezone(
+                naive, str(self._zone), ambiguous="earliest", nonexistent="latest"
+            )
+        micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+        # Of files that other tools exported from Neptune 2: no time is noted.
+        times: np.ndarray = pc.fill_null(micros, self.created or 0).to_numpy()
+        if part.has("timestamp_us"):
+            times = times + pc.fill_null(table["timestamp_us"], 0).to_numpy()
+        return times
+
+    # files as they are
+
+    def list_sealed(self) -> Sequence[SealedFile] | None:
+        """Return the parts as files that a store can take as they are, or None.
+
+        That is possible where each series lies in one part by ascending step, and has no null.
+        """
+        plain = [one for one in self.series if one.type is not AttributeType.FILE_SERIES]
+        if self.files.common or self._zone is not None or not plain:
+            return None
+        if any(len(one.parts) > 1 for one in plain):
+            return None
+        found = []
+        for number in sorted({one.parts[0] for one in plain}):
+            part = self._parts[number]
+            members = [one for one in plain if one.parts[0] == number]
+            if not self._can_attach(part, members):
+                return None
+            found.append(
+                SealedFile(
+                    file=part.path,
+                    rows=part.rows,
+                    size_bytes=part.size_bytes,
+                    digest=part.digest,
+                    series=[
+                        SealedSeries(one.path, one.type, one.first_row, one.count, one.span)
+                        for one in members
+                    ],
+                )
+            )
+        return found
+
+    def _can_attach(self, part: Part, members: Sequence[ArchivedSeries]) -> bool:
+        if part.only("project_id") != self.project or part.only("run_id") != self.run_id:
+            return False
+        if not (part.has("step") and part.has("timestamp")):
+            return False
+        if part.type_of("step") != pa.decimal128(18, 6):
+            return False
+        times = part.type_of("timestamp")
+        if not pa.types.is_timestamp(times) or times.unit not in ("ms", "us") or times.tz is None:
+            return False
+        if times.unit == "us" and part.has("timestamp_us"):
+            return False
+        if self.manifest is not None:
+            return True  # written by us, and the digest is right
+        return self._ascends(part, members)
+
+    def _ascends(self, part: Part, members: Sequence[ArchivedSeries]) -> bool:
+        table = part.read(["attribute_path", "attribute_type", "step", "timestamp"])
+        paths, names = codes_of(table["attribute_path"])
+        kinds, types = codes_of(table["attribute_type"])
+        wanted = {one.path for one in members}
+        mask = np.array([name in wanted for name in names] + [False])[paths]
+        series = np.array([name in SERIES_TYPES for name in types] + [False])[kinds]
+        if bool((mask & ~series).any()):
+            return False  # a path that is a series and a value
+        if not mask.all():
+            table = table.filter(pa.array(mask))
+            paths = paths[mask]
+        if table["step"].null_count or table["timestamp"].null_count:
+            return False
+        steps = micros_of_decimals(table["step"])
+        order = np.argsort(paths, kind="stable")
+        ordered, sorted_steps = paths[order], steps[order]
+        again = (ordered[1:] == ordered[:-1]) & (sorted_steps[1:] <= sorted_steps[:-1])
+        if bool(again.any()):
+            return False
+        others = {one.type for one in members} - {AttributeType.FLOAT_SERIES}
+        return not any(
+            part.read([VALUE_COLUMNS[type]])[VALUE_COLUMNS[type]].null_count
+            != part.rows - sum(one.count for one in members if one.type is type)
+            for type in others
+        )
+
+    # what only our own exports have
+
+    def read_extra(self, entry: PartEntry | None) -> pa.Table | None:
+        """Return rows or previews of the manifest's folder."""
+        if entry is None or self.files.manifest is None:
+            return None
+        path = self.files.manifest.parent / entry.name
+        try:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if digest != entry.digest:
+                raise ExportDamaged(
+                    f"{path} is not the file that its manifest tells of", where=str(path)
+                )
+            return pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceUnreadable(f"{path} cannot be read ({error})", where=str(path)) from error
+
+
+def _points(
+    paths: pa.ChunkedArray, steps: Any, times: Any, values: pa.ChunkedArray | pa.Array
+) -> pa.Table:
+    return pa.table(
+        {
+            "path": paths.cast(pa.string()) if not len(paths) else paths,
+            "step": pa.array(steps, pa.int64()),
+            "time": pa.array(times, pa.int64()),
+            "value": values,
+        }
+    )
+
+
+def _histograms(column: pa.ChunkedArray) -> pa.Array:
+    whole = column.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = pa.concat_arrays(whole.chunks)
+    kind = pc.fill_null(pc.struct_field(whole, "type"), "COUNTING")
+    numbers = pa.list_(pa.float64())
+    return pa.StructArray.from_arrays(
+        [kind, *(pc.struct_field(whole, name).cast(numbers) for name in ("edges", "values"))],
+        names=["kind", "edges", "values"],
+    )
+
+
+def open_manifest(files: RunParts) -> Manifest | None:
+    """Return the manifest of a run, or None where there is none; `ExportDamaged` for a bad one."""
+    if files.manifest is None or not files.manifest.exists():
+        return None
+    return decode_manifest(files.manifest.read_bytes(), where=str(files.manifest))
