@@ -27,7 +27,7 @@ from mooring.errors import (
 )
 from mooring.exchange.comparing import Difference, chunks, compare_runs
 from mooring.exchange.reports import Outcome, Problem, ProblemList, RunOutcome, TransferReport
-from mooring.exchange.selection import SelectedSource, Selection, order_by_lineage, select
+from mooring.exchange.selection import SelectedSource, Selection, select
 from mooring.exchange.source import (
     Progress,
     RunExtras,
@@ -38,7 +38,16 @@ from mooring.exchange.source import (
     SourceValue,
 )
 from mooring.exchange.sources.store import StoreSource
-from mooring.model import AttributeType, FileRef, ProjectName, RunInfo, RunSpec, Typed, Value
+from mooring.model import (
+    AttributeType,
+    FileRef,
+    ProjectName,
+    RunInfo,
+    RunSpec,
+    Typed,
+    Value,
+    order_by_lineage,
+)
 from mooring.store.contract import Store
 from mooring.store.transfer import RunImport, TransfersRuns
 

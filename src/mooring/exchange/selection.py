@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -267,32 +266,3 @@ def select(source: Source, selection: Selection | None) -> SelectedSource:
     expression that cannot be read.
     """
     return SelectedSource(source, selection or Selection())
-
-
-def order_by_lineage(runs: Sequence[SourceRun]) -> list[SourceRun]:
-    """Return runs so that parents come before their forks, else by their time of creation.
-
-    Runs whose lineage is a circle come last.
-    """
-    by_id = {run.run_id: run for run in runs}
-    waiting: dict[str, list[SourceRun]] = {}
-    ready: list[SourceRun] = []
-    for run in runs:
-        if run.parent is not None and run.parent in by_id:
-            waiting.setdefault(run.parent, []).append(run)
-        else:
-            ready.append(run)
-
-    def oldest(run: SourceRun) -> tuple[float, str]:
-        return (float("inf") if run.created is None else run.created, run.run_id)
-
-    heap = [(oldest(run), run.run_id) for run in ready]
-    heapq.heapify(heap)
-    ordered: list[SourceRun] = []
-    while heap:
-        _, id = heapq.heappop(heap)
-        ordered.append(by_id[id])
-        for child in waiting.pop(id, ()):
-            heapq.heappush(heap, (oldest(child), child.run_id))
-    left = {run.run_id for run in runs} - {run.run_id for run in ordered}
-    return ordered + sorted((by_id[id] for id in left), key=oldest)

@@ -1,5 +1,6 @@
 """The vocabulary: attribute types, paths, exact steps, values, points, runs."""
 
+from mooring.model.lineage import order_by_lineage
 from mooring.model.names import ProjectName, validate_path, validate_run_id
 from mooring.model.runs import RunInfo, RunKind, RunSpec
 from mooring.model.steps import MAX_STEP, STEP_SCALE, step_from_micros, step_to_micros
@@ -31,6 +32,7 @@ __all__ = [
     "datetime_from_micros",
     "micros_from_datetime",
     "now_micros",
+    "order_by_lineage",
     "step_from_micros",
     "step_to_micros",
     "validate_path",

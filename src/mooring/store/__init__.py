@@ -56,7 +56,8 @@ def open_store(
     ----------
     address
         A file (`runs.db`, `sqlite:///home/me/runs.db`), or `:memory:` for a store in a temporary
-        folder that disappears with `close()`.
+        folder that disappears with `close()`. A folder of exported Parquet is opened in place,
+        for reading only; see `mooring.store.archive`.
     read_only
         Refuse writes. Works on read-only files and folders.
     create
@@ -88,8 +89,13 @@ def open_store(
         raise InvalidAddress(
             f"durability {durability!r}; write 'process', 'power' or 'relaxed'"
         ) from None
+    file = _file_of(address)
+    if isinstance(file, Path) and file.is_dir():
+        from mooring.store.archive.store import ArchiveStore
+
+        return ArchiveStore(file)
     return SqliteStore(
-        _file_of(address),
+        file,
         read_only=read_only,
         create=create,
         settings=DatabaseSettings(durability=wanted, timeout_s=timeout_s),

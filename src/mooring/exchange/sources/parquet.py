@@ -200,29 +200,14 @@ def _project_name(name: str) -> str:
 
 
 def _describe(run: ArchivedRun) -> SourceRun:
-    manifest = run.manifest
-    if manifest is not None:
-        return SourceRun(
-            project=_project_name(run.project),
-            run_id=run.run_id,
-            kind=run.kind,
-            sys_id=manifest.sys_id,
-            name=manifest.name,
-            created=manifest.created,
-            parent=manifest.parent,
-            fork_step=manifest.fork_step,
-            trashed=manifest.trashed,
-            handle=run,
-            incomplete=run.incomplete,
-        )
     return SourceRun(
         project=_project_name(run.project),
         run_id=run.run_id,
         kind=run.kind,
-        sys_id=run.text("sys/id"),
-        name=run.text("sys/name"),
+        sys_id=run.sys_id,
+        name=run.name,
         created=run.created,
-        parent=run.text("sys/forking/parent"),
+        parent=run.parent,
         fork_step=run.fork_step,
         trashed=run.trashed,
         handle=run,

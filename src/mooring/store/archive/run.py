@@ -232,6 +232,21 @@ class ArchivedRun:
         return value if isinstance(value, str) else None
 
     @property
+    def parent(self) -> str | None:
+        """Id of the run that it was forked from."""
+        return self.text("sys/forking/parent") if self.manifest is None else self.manifest.parent
+
+    @property
+    def sys_id(self) -> str | None:
+        """Its short id."""
+        return self.text("sys/id") if self.manifest is None else self.manifest.sys_id
+
+    @property
+    def name(self) -> str | None:
+        """Its experiment."""
+        return self.text("sys/name") if self.manifest is None else self.manifest.name
+
+    @property
     def fork_step(self) -> int | None:
         """The step that it was forked at, in millionths."""
         if self.manifest is not None:
@@ -244,6 +259,8 @@ class ArchivedRun:
     @property
     def trashed(self) -> bool:
         """Whether it was in the trash, or archived."""
+        if self.manifest is not None:
+            return self.manifest.trashed
         return any(self.values.get(path) is True for path in ("sys/trashed", "sys/archived"))
 
     # series

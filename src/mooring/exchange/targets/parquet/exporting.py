@@ -26,7 +26,6 @@ from mooring.exchange.reports import Outcome, Problem, RunOutcome, TransferRepor
 from mooring.exchange.selection import (
     SelectedSource,
     Selection,
-    order_by_lineage,
     select,
     type_of,
 )
@@ -48,7 +47,7 @@ from mooring.exchange.targets.parquet.places import (
 )
 from mooring.exchange.targets.parquet.tables import describe_files, points_table, values_table
 from mooring.exchange.writing import disk_error, write_stream, write_whole
-from mooring.model import AttributeType, Typed
+from mooring.model import AttributeType, Typed, order_by_lineage
 from mooring.wire.exporter import EXPORTER_TYPES, sanitize_id
 from mooring.wire.exporter.manifest import (
     FileEntry,
