@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli import assets, cache, care, config, edits, exchange, plot, rows, runs, sql, stats
+from mooring.cli import (
+    assets,
+    cache,
+    care,
+    config,
+    edits,
+    exporting,
+    importing,
+    plot,
+    rows,
+    runs,
+    sql,
+    stats,
+    summary,
+)
 from mooring.cli.commands import make_group
 
 app = make_group(
@@ -46,5 +60,7 @@ stats.add_to(app)
 plot.add_to(app)
 runs.add_to(app)
 care.add_to(app)
-exchange.add_to(app)
+exporting.add_to(app)
+importing.add_to(app)
+summary.add_to(app)
 config.add_to(app)

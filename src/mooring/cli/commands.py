@@ -27,6 +27,7 @@ STORE_VARIABLE = "MOORING_STORE"
 DEBUG_VARIABLE = "MOORING_DEBUG"
 
 _STORE_PARAMETERS = ("db", "store")
+_HELP = ("--help", "-h")
 
 _FormatOption = Annotated[
     Format | None,
@@ -59,7 +60,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what follows the command's name."""
-        if self._takes_store() and not {"--help", "-h"}.intersection(args):
+        if self._takes_store() and not set(_HELP).intersection(args):
             given, missing = self._arguments(ctx, list(args))
             if missing and (address := os.environ.get(STORE_VARIABLE)):
                 args = [address, *args]
@@ -104,6 +105,15 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """The outermost edge: our errors, and those of the file system, become one line on stderr."""
+
+    default: str | None = None
+    """The command that is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what follows the group's name."""
+        if self.default and args and args[0] not in self.commands and args[0] not in _HELP:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -175,10 +185,14 @@ def command(
     return enter
 
 
-def make_group(help: str, *, completion: bool = False) -> typer.Typer:
-    """Return an empty group of commands; `completion` adds the options that install it."""
+def make_group(help: str, *, completion: bool = False, default: str | None = None) -> typer.Typer:
+    """Return an empty group of commands.
+
+    `completion` adds the options that install it; `default` is the command that is meant where
+    none is named.
+    """
     return typer.Typer(
-        cls=Group,
+        cls=type("Group", (Group,), {"default": default}),
         help=help,
         no_args_is_help=True,
         add_completion=completion,

@@ -1,1 +1,114 @@
-"""Where data is imported from, one module or folder each."""
+"""Sources: what runs can be read from. Each is made when it is asked for, by kind or by looking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from mooring.errors import InvalidInput, SourceUnreadable, StoreNotFound, closest
+from mooring.exchange.source import Source
+
+__all__ = ["SOURCES", "SourceKind", "SourceOptions", "detect_source", "open_source"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """What a source may be told.
+
+    Attributes
+    ----------
+    files : where the files are, if not where they are looked for
+    project : the project of runs that the source has no project for
+    zone : time zone of times that are noted without one
+    """
+
+    files: Path | None = None
+    project: str | None = None
+    zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """A kind of source: what it is, how it is opened, and how it is known by its looks."""
+
+    title: str
+    open: Callable[[str, SourceOptions], Source]
+    detect: Callable[[Path], bool]
+
+
+def _parquet(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.parquet import ParquetSource
+
+    return ParquetSource(address, files=options.files, series_zone=options.zone)
+
+
+def _is_parquet(path: Path) -> bool:
+    from mooring.store.archive.places import is_export
+
+    return is_export(path)
+
+
+def _store(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.store import OpenedStoreSource
+
+    return OpenedStoreSource(address)
+
+
+def _is_store(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        header = stream.read(100)
+    return header.startswith(b"SQLite format 3\0") and header[68:72] == b"MOOR"
+
+
+SOURCES: Mapping[str, SourceKind] = {
+    "parquet": SourceKind("an export in the layout of Neptune Exporter", _parquet, _is_parquet),
+    "store": SourceKind("a store of Mooring", _store, _is_store),
+}
+"""Kinds by name, in the order in which they are looked for."""
+
+
+def open_source(
+    address: str, kind: str | None = None, options: SourceOptions | None = None
+) -> Source:
+    """Open a source.
+
+    Parameters
+    ----------
+    address : a folder, a file, or where a server is
+    kind : one of `SOURCES`; None looks what it is
+
+    Raises
+    ------
+    InvalidInput
+        For a kind that there is not.
+    StoreNotFound, SourceUnreadable
+        When there is nothing, or nothing that is known.
+    """
+    if kind is None:
+        kind = detect_source(address)
+    elif kind not in SOURCES:
+        near = closest(kind, SOURCES)
+        raise InvalidInput(
+            f"there is no source {kind!r}; write one of {', '.join(SOURCES)}"
+            + (f". Did you mean {near[0]}?" if near else "")
+        )
+    return SOURCES[kind].open(address, options or SourceOptions())
+
+
+def detect_source(address: str) -> str:
+    """Return the kind of source that an address looks like."""
+    path = Path(address).expanduser()
+    if not path.exists():
+        raise StoreNotFound(f"there is nothing at {address}", address=address)
+    for name, kind in SOURCES.items():
+        if kind.detect(path):
+            return name
+    raise SourceUnreadable(
+        f"{address} is nothing that is known by its looks; say what it is (--from "
+        f"{'|'.join(SOURCES)})",
+        where=address,
+    )

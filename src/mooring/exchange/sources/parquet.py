@@ -23,6 +23,7 @@ from mooring.exchange.source import (
 )
 from mooring.model import AttributeType, ProjectName, Typed
 from mooring.store.archive.folder import Archive
+from mooring.store.archive.places import Roots
 from mooring.store.archive.run import ArchivedFile, ArchivedRun, ArchivedValue
 from mooring.store.transfer import SealedFile
 
@@ -34,7 +35,7 @@ class ParquetSource:
 
     Parameters
     ----------
-    folder : the folder that holds `data` and `files`, or the data itself
+    folder : the folder that holds `data` and `files`, or the data itself, or all its roots
     files : where the files are, if not beside the data
     series_zone : time zone of the machine that exported from Neptune 2: the times of points are
         local there and claim to be UTC. None takes them as they are
@@ -60,14 +61,19 @@ class ParquetSource:
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | Roots,
         *,
         files: Path | None = None,
         series_zone: tzinfo | None = None,
     ) -> None:
         self._problems = ProblemList()
         self._told: set[tuple[str, str]] = set()
-        self._archive = Archive(Path(folder), files=files, tell=self._tell, series_zone=series_zone)
+        self._archive = Archive(
+            Path(folder) if isinstance(folder, str) else folder,
+            files=files,
+            tell=self._tell,
+            series_zone=series_zone,
+        )
         self._files: dict[str, ArchivedFile] = {}
 
     def _tell(self, what: str, why: str) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mooring.errors import InvalidInput, SourceUnreadable, StoreCorrupt
+from mooring.errors import InvalidInput, SourceUnreadable, StoreCorrupt, StoreReadOnly
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import (
     RunExtras,
@@ -20,6 +20,7 @@ from mooring.exchange.source import (
 )
 from mooring.model import AttributeType, FileRef, RunInfo, RunKind, Typed
 from mooring.query import Expression
+from mooring.store import open_store
 from mooring.store.contract import Lineage, PathSelector, RunQuery, SeriesQuery, Store
 from mooring.store.transfer import SealedFile, TransfersRuns
 
@@ -218,3 +219,18 @@ def _source_value(type: AttributeType, value: object) -> SourceValue:
         case AttributeType.BOOL:
             return bool(value)
     return value  # type: ignore[return-value]
+
+
+class OpenedStoreSource(StoreSource):
+    """The runs of the store at an address, which is opened here and closed with the source."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            store = open_store(address, create=False)
+        except StoreReadOnly:
+            store = open_store(address, create=False, read_only=True)
+        super().__init__(store)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mooring.errors import ExportDamaged, MooringError, SourceUnreadable
 from mooring.store.archive.part import Part, codes_of
-from mooring.store.archive.places import RunParts, find_parts, find_roots
+from mooring.store.archive.places import Roots, RunParts, find_parts, find_roots
 from mooring.store.archive.run import ArchivedRun, open_manifest
 
 Tell = Callable[[str, str], None]
@@ -19,7 +19,7 @@ class Archive:
 
     Parameters
     ----------
-    folder : the folder of the export, or of its data
+    folder : the folder of the export, or of its data, or all its roots
     files : where its files are, if not beside the data
     tell : called with what cannot be read, and why
     series_zone : time zone of the exporting machine, for exports of Neptune 2, whose times of
@@ -30,14 +30,14 @@ class Archive:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | Roots,
         *,
         files: Path | None = None,
         tell: Tell | None = None,
         series_zone: tzinfo | None = None,
     ) -> None:
-        self.folder = folder
-        self.roots = find_roots(folder, files)
+        self.roots = folder if isinstance(folder, Roots) else find_roots(folder, files)
+        self.folder = self.roots.data if isinstance(folder, Roots) else folder
         self._tell = tell or (lambda what, why: None)
         self._zone = series_zone
         self._runs: dict[str, list[ArchivedRun]] | None = None

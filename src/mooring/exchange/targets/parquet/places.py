@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mooring.exchange.source import SourceRun
 from mooring.model import AttributeType, RunKind
+from mooring.store.archive.places import Roots
 from mooring.wire.exporter import sanitize_file_path, sanitize_id
 from mooring.wire.exporter.manifest import MANIFEST_FOLDER
 from mooring.wire.exporter.names import MODEL_FOLDERS, distinguish, replace
@@ -34,6 +35,20 @@ class ExportPlaces:
             files=folder / "files",
             model_data=folder / "model_data",
             model_files=folder / "model_files",
+        )
+
+    @property
+    def roots(self) -> Roots:
+        """The roots as a reader takes them, those left out that are not there."""
+
+        def there(path: Path) -> Path | None:
+            return path if path.is_dir() else None
+
+        return Roots(
+            data=self.data,
+            files=there(self.files),
+            model_data=there(self.model_data),
+            model_files=there(self.model_files),
         )
 
     def parts_of(self, run: SourceRun) -> Path:

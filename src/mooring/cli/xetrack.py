@@ -1,4 +1,4 @@
-"""The groups `import` and `export`: files of other systems."""
+"""`import xetrack` and `export xetrack`: files of xetrack."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mooring.cli.commands import PARTLY, STORE_VARIABLE, command, make_group
+from mooring.cli.commands import PARTLY, STORE_VARIABLE
 from mooring.cli.lookup import reading
 from mooring.cli.options import DryRunOption, OverwriteOption
 from mooring.cli.output import Output
 from mooring.cli.table import Table
-from mooring.store import open_store
 
 if TYPE_CHECKING:
     from mooring.exchange.reports import Problem, Renamed
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _DEFAULT_STORE = "runs.db"
 _NAMED_PROBLEMS = 20
 
-_StoreOption = Annotated[
+StoreOption = Annotated[
     str | None,
     typer.Option(
         "--store",
@@ -36,28 +35,12 @@ _TablesOption = Annotated[
 ]
 
 
-def add_to(group: typer.Typer) -> None:
-    """Enter the commands of this module."""
-    imports = make_group("Move files of other systems into a store.")
-    command(
-        imports,
-        "xetrack",
-        example="mooring import xetrack old.db --store runs.db --dry-run",
-    )(import_xetrack)
-    group.add_typer(imports, name="import")
-    exports = make_group("Write files that other systems read.")
-    command(exports, "xetrack", example="mooring export xetrack new.db --store runs.db")(
-        export_xetrack
-    )
-    group.add_typer(exports, name="export")
-
-
 def import_xetrack(
     file: Annotated[
         str,
         typer.Argument(metavar="FILE", help="File that xetrack wrote.", show_default=False),
     ],
-    store: _StoreOption = None,
+    store: StoreOption = None,
     table: _TablesOption = None,
     dry_run: DryRunOption = False,
     *,
@@ -73,7 +56,7 @@ def import_xetrack(
 
     with XetrackFile(file):
         pass  # what is no such file is refused before a store is made for it
-    address = _store(store)
+    address = store_address(store)
     # A dry run makes no store, not even an empty one.
     shown = ":memory:" if dry_run and not os.path.exists(address) else address  # noqa: PTH110
     with closing(open_store(shown)) as opened, output.progress("importing") as progress:
@@ -103,7 +86,7 @@ def import_xetrack(
 
 def export_xetrack(
     file: Annotated[str, typer.Argument(metavar="FILE", help="File to write.", show_default=False)],
-    store: _StoreOption = None,
+    store: StoreOption = None,
     table: _TablesOption = None,
     overwrite: OverwriteOption = False,
     *,
@@ -115,7 +98,7 @@ def export_xetrack(
     """
     from mooring.exchange.targets.xetrack import export_xetrack as move_out
 
-    with reading(_store(store)) as opened, output.progress("exporting") as progress:
+    with reading(store_address(store)) as opened, output.progress("exporting") as progress:
         report = move_out(
             opened, file, tables=table or None, overwrite=overwrite, progress=progress
         )
@@ -132,7 +115,8 @@ def export_xetrack(
     return _tell(report.renamed, report.problems, report.problems_not_named, output)
 
 
-def _store(named: str | None) -> str:
+def store_address(named: str | None) -> str:
+    """Return the store that was named, else the default one."""
     return named or os.environ.get(STORE_VARIABLE) or _DEFAULT_STORE
 
 

@@ -1,0 +1,155 @@
+"""`import`: runs of other systems into a store."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mooring.cli.commands import command, make_group
+from mooring.cli.options import DryRunOption
+from mooring.cli.output import Output
+from mooring.cli.reports import show_transfer
+from mooring.cli.selecting import (
+    ArchivedOption,
+    AttributesOption,
+    ClassesOption,
+    ExcludeOption,
+    ModelsOption,
+    ProjectsOption,
+    RunsOption,
+    VerifyOption,
+    ZoneOption,
+    make_selection,
+    read_zone,
+)
+from mooring.cli.xetrack import StoreOption, import_xetrack, store_address
+from mooring.store import open_store
+
+
+class Attach(StrEnum):
+    """What becomes of Parquet files that a store can take as they are."""
+
+    COPY = "copy"
+    LINK = "link"
+
+
+def add_to(group: typer.Typer) -> None:
+    """Enter the commands of this module."""
+    imports = make_group(
+        "Bring runs of other systems into a store. Without a command, 'runs' is meant: "
+        "mooring import exports/ is mooring import runs exports/.",
+        default="runs",
+    )
+    command(
+        imports,
+        "runs",
+        example="mooring import exports/ --store runs.db --verify\n"
+        "mooring import logs/ --from tensorboard --into team/digits --dry-run",
+    )(import_runs)
+    command(
+        imports,
+        "xetrack",
+        example="mooring import xetrack old.db --store runs.db --dry-run",
+    )(import_xetrack)
+    group.add_typer(imports, name="import")
+
+
+def import_runs(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder, a file, or where a server is: an export, a backup, another tracker's.",
+            show_default=False,
+        ),
+    ],
+    store: StoreOption = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="What the source is, if not known by its looks.", show_default=False
+        ),
+    ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            help="The project that runs go to, instead of their own.",
+            show_default=False,
+        ),
+    ] = None,
+    project: ProjectsOption = None,
+    runs: RunsOption = None,
+    attributes: AttributesOption = None,
+    classes: ClassesOption = None,
+    exclude: ExcludeOption = None,
+    include_archived_runs: ArchivedOption = True,
+    models: ModelsOption = True,
+    files_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--files-path",
+            "-f",
+            help="Where the files are, if not beside the data.",
+            show_default=False,
+        ),
+    ] = None,
+    timezone: ZoneOption = None,
+    attach: Annotated[
+        Attach,
+        typer.Option(
+            "--attach",
+            help="Parquet that can be taken as it is: copy it, or make a hard link, after which "
+            "nobody may change the file in place.",
+        ),
+    ] = Attach.COPY,
+    verify: VerifyOption = False,
+    dry_run: DryRunOption = False,
+    *,
+    output: Output,
+) -> int | None:
+    """Bring runs into a store, each whole or not at all; the store is made when it is missing.
+
+    Repeating an import changes nothing. A run that the store has with other content is reported
+    as a conflict and not touched. Exit code 3 when something could not come in; what, is told on
+    standard error.
+    """
+    from mooring.exchange.importing import import_runs as bring_in
+    from mooring.exchange.sources import SourceOptions, open_source
+
+    selection = make_selection(
+        projects=project,
+        runs=runs,
+        attributes=attributes,
+        classes=classes,
+        exclude=exclude,
+        archived=include_archived_runs,
+        models=models,
+    )
+    options = SourceOptions(files=files_path, project=into, zone=read_zone(timezone))
+    opened = open_source(source, kind, options)
+    try:
+        address = store_address(store)
+        # A dry run makes no store, not even an empty one.
+        shown = ":memory:" if dry_run and not os.path.exists(address) else address  # noqa: PTH110
+        with closing(open_store(shown)) as target, output.progress("importing") as progress:
+            report = bring_in(
+                opened,
+                target,
+                selection=selection,
+                project=into,
+                attach=str(attach),
+                dry_run=dry_run,
+                verify=verify,
+                progress=progress,
+            )
+    finally:
+        opened.close()
+    code = show_transfer(report, output, verified=verify)
+    output.say(f"{'would import' if dry_run else 'imported'} into {address}")
+    return code
