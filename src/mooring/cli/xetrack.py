@@ -14,6 +14,7 @@ from mooring.cli.lookup import reading
 from mooring.cli.options import DryRunOption, OverwriteOption
 from mooring.cli.output import Output
 from mooring.cli.table import Table
+from mooring.store import open_store
 
 if TYPE_CHECKING:
     from mooring.exchange.reports import Problem, Renamed

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mooring.errors import ExchangeError, StoreFull
-from mooring.store.blobs import sync_folder
+from mooring.store.blobs import sync_file, sync_folder
 
-__all__ = ["disk_error", "sync_folder", "write_stream", "write_whole"]
+__all__ = ["disk_error", "sync_file", "sync_folder", "write_stream", "write_whole"]
 
 _CHUNK = 1 << 20
 

@@ -124,6 +124,15 @@ def _chunks(source: BinaryIO | bytes) -> Iterator[bytes]:
         yield chunk
 
 
+def sync_file(path: Path) -> None:
+    """Force the content of a file to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Force a folder's entries to the disk, where the platform can."""
     with suppress(OSError):

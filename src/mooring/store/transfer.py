@@ -126,6 +126,10 @@ class TransfersRuns(Protocol):
         """
         ...
 
+    def read_previews(self, key: int) -> pa.Table | None:
+        """Return the provisional points of a run as `RunImport.write_previews` takes them."""
+        ...
+
     def list_not_inherited(self, key: int) -> Sequence[str]:
         """Return the paths that a fork deleted and so does not inherit."""
         ...

@@ -164,17 +164,12 @@ class StoreSource:
     def read_extras(self, run: SourceRun) -> RunExtras:
         """Return what only our own stores know of a run."""
         key = _key(run)
-        previews = self._store.read_series(
-            [key],
-            PathSelector(types=frozenset({AttributeType.FLOAT_SERIES})),
-            SeriesQuery(lineage=Lineage.OWN, include_previews=True),
-        )
-        previews = previews.filter(pc.is_valid(previews["completion"])).drop_columns(["run"])
-        return RunExtras(
-            rows=self._transfer.read_rows(key),
-            previews=previews if previews.num_rows else None,
-            not_inherited=self._transfer.list_not_inherited(key),
-        )
+        with _readable(run):
+            return RunExtras(
+                rows=self._transfer.read_rows(key),
+                previews=self._transfer.read_previews(key),
+                not_inherited=self._transfer.list_not_inherited(key),
+            )
 
     def list_parts(self, run: SourceRun) -> Sequence[SealedFile] | None:
         """Return the files that hold all points of a run and nothing else."""

@@ -18,6 +18,7 @@ from mooring.wire.exporter import SCHEMA
 REQUIRED = frozenset({"project_id", "run_id", "attribute_path", "attribute_type"})
 SERIES_TYPES = frozenset(str(type) for type in AttributeType if type.is_series)
 _TEXTS = ("project_id", "run_id", "attribute_path", "attribute_type")
+_NO_ROWS = pa.table([pa.array([], field.type) for field in SCHEMA], schema=SCHEMA)
 _TYPES = {field.name: field.type for field in SCHEMA}
 
 
@@ -119,6 +120,8 @@ class Part:
         """Rows of single values, of all runs in the part."""
         groups = [group for group, _ in self.groups_with_values()]
         columns = [name for name in SCHEMA.names if name != "histogram_value"]
+        if not groups:
+            return _NO_ROWS
         table = self.read(columns, groups)
         kinds, types = codes_of(table["attribute_type"])
         mask = np.array([name not in SERIES_TYPES for name in types] + [True])[kinds]

@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ from mooring.model import (
     Value,
     validate_path,
 )
-from mooring.store.blobs import file_error, sync_folder
+from mooring.store.blobs import file_error, sync_file, sync_folder
 from mooring.store.cells import dumps
 from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite import experiments
@@ -116,6 +117,8 @@ class SqliteRunImport:
         self._kinds: dict[int, int] = {}
         self._erased: list[str] = []
         self._done = False
+        self._syncing: ThreadPoolExecutor | None = None
+        self._synced: list[Future[None]] = []
 
     # what comes in
 
@@ -222,6 +225,7 @@ class SqliteRunImport:
             self._declare_columns()
         ids = self._catalog.intern([*self._values, *self._erased])
         paths = dict(zip([*self._values, *self._erased], ids, strict=True))
+        self._wait_for_disk()
         spec = replace(self._spec, name=None)
         with self._database.write() as connection:
             run = self._runs.insert(connection, spec, self._reader)
@@ -484,10 +488,29 @@ class SqliteRunImport:
             target.parent.mkdir(parents=True, exist_ok=True)
             place(file, temporary)
             temporary.replace(target)
-            sync_folder(target.parent)
+            if how != "refer":
+                self._sync(target)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise file_error(error, target.parent) from error
+
+    def _sync(self, path: Path) -> None:
+        """Begin to force a file to the disk; `commit` waits for it."""
+        if self._syncing is None:
+            self._syncing = ThreadPoolExecutor(2, thread_name_prefix="mooring-sync")
+        self._synced.append(self._syncing.submit(sync_file, path))
+
+    def _wait_for_disk(self) -> None:
+        if self._syncing is None:
+            return
+        self._syncing.shutdown()
+        self._syncing = None
+        try:
+            for future in self._synced:
+                future.result()
+        except OSError as error:
+            raise file_error(error, self._segments.folder) from error
+        sync_folder(self._segments.folder)
 
     # ending
 
@@ -499,6 +522,8 @@ class SqliteRunImport:
         """Drop what was written. Idempotent; does nothing after `commit`."""
         if not self._done:
             self._done = True
+            if self._syncing is not None:
+                self._syncing.shutdown()
             self._sealer.drop(self._written)
 
     def __enter__(self) -> Self:
@@ -515,9 +540,7 @@ class SqliteRunImport:
 
 def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as reading, target.open("wb") as writing:
-        shutil.copyfileobj(reading, writing, 1 << 20)
-        writing.flush()
-        os.fsync(writing.fileno())
+        shutil.copyfileobj(reading, writing, 4 << 20)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 import pyarrow as pa
@@ -105,6 +106,27 @@ class Outgoing:
             ],
             schema=pa.schema(fields),
         )
+
+    def read_previews(self, connection: sqlite3.Connection, run: int) -> pa.Table | None:
+        """Return the provisional points of a run, or None."""
+        found = connection.execute(
+            "SELECT path, step, time, value, completion FROM previews WHERE run = ? "
+            "ORDER BY path, step",
+            (run,),
+        ).fetchall()
+        if not found:
+            return None
+        ids, steps, times, values, completions = zip(*found, strict=True)
+        numbers = [math.nan if value is None else value for value in values]
+        return pa.table(
+            {
+                "path": pa.array(self._catalog.names(ids), pa.string()),
+                "step": pa.array(steps, pa.int64()),
+                "time": pa.array(times, pa.int64()),
+                "value": pa.array(numbers, pa.float64()),
+                "completion": pa.array(completions, pa.float64()),
+            }
+        ).sort_by([("path", "ascending"), ("step", "ascending")])
 
     def list_not_inherited(self, connection: sqlite3.Connection, run: int) -> list[str]:
         """Return the paths that a fork deleted."""

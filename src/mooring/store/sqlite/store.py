@@ -319,6 +319,10 @@ class SqliteStore:
         """Return the rows of a table that a run logged. See `TransfersRuns.read_rows`."""
         return self._of_run(key, lambda c: self._read_side.outgoing.read_rows(c, key))
 
+    def read_previews(self, key: int) -> pa.Table | None:
+        """Return the provisional points of a run. See `TransfersRuns.read_previews`."""
+        return self._of_run(key, lambda c: self._read_side.outgoing.read_previews(c, key))
+
     def list_not_inherited(self, key: int) -> Sequence[str]:
         """Return what a fork deleted. See `TransfersRuns.list_not_inherited`."""
         return self._of_run(key, lambda c: self._read_side.outgoing.list_not_inherited(c, key))

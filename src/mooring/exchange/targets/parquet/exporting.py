@@ -8,8 +8,9 @@ when they are complete.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -57,6 +58,7 @@ from mooring.wire.exporter.manifest import (
     encode_manifest,
 )
 
+_SYNCED_AT_ONCE = 4
 POINTS_AT_ONCE = 1_000_000
 """Points that are read and written together, of as many series as have so many."""
 
@@ -122,14 +124,16 @@ class _Export:
         source = self._source
         projects = {name: source.list_runs(name) for name in source.list_projects()}
         total, done = sum(map(len, projects.values())), 0
-        outcomes: list[RunOutcome] = []
+        written: list[tuple[SourceRun, RunOutcome, Future[None] | None]] = []
         told = list(source.problems.named)
-        for runs in projects.values():
-            folders = run_folders(runs)
-            for run in order_by_lineage(runs):
-                progress(done, total)
-                outcomes.append(self._export(run, folders[run.run_id]))
-                done += 1
+        with ThreadPoolExecutor(_SYNCED_AT_ONCE, thread_name_prefix="mooring-export") as pool:
+            for runs in projects.values():
+                folders = run_folders(runs)
+                for run in order_by_lineage(runs):
+                    progress(done, total)
+                    written.append((run, *self._export(run, folders[run.run_id], pool)))
+                    done += 1
+        outcomes = [self._settle(*one) for one in written]
         progress(total, total)
         of_runs = {problem for outcome in outcomes for problem in outcome.missing}
         told += [p for p in source.problems.named[len(told) :] if p not in of_runs]
@@ -141,9 +145,30 @@ class _Export:
             problems_not_named=source.problems.not_named,
         )
 
-    def _export(self, run: SourceRun, folder: str) -> RunOutcome:
+    def _export(
+        self, run: SourceRun, folder: str, pool: ThreadPoolExecutor
+    ) -> tuple[RunOutcome, Future[None] | None]:
+        with self._failing(run) as failed:
+            return self._write(run, folder, pool)
+        return failed[0], None
+
+    def _settle(
+        self, run: SourceRun, outcome: RunOutcome, future: Future[None] | None
+    ) -> RunOutcome:
+        """Return what became of a run once its files are on the disk."""
+        if future is None:
+            return outcome
+        with self._failing(run) as failed:
+            future.result()
+            return outcome
+        return failed[0]
+
+    @contextmanager
+    def _failing(self, run: SourceRun) -> Iterator[list[RunOutcome]]:
+        """Turn what ends the export of one run into its outcome; a full disk ends all."""
+        failed: list[RunOutcome] = []
         try:
-            return self._write(run, folder)
+            yield failed
         except OSError as error:
             failure = disk_error(error, self._places.parts_of(run))
             if isinstance(failure, StoreFull):
@@ -153,11 +178,15 @@ class _Export:
             if isinstance(error, StoreFull):
                 raise
             reason = str(error)
-        return RunOutcome(
-            project=run.project, run_id=run.run_id, outcome=Outcome.FAILED, note=reason
+        else:
+            return
+        failed.append(
+            RunOutcome(project=run.project, run_id=run.run_id, outcome=Outcome.FAILED, note=reason)
         )
 
-    def _write(self, run: SourceRun, folder: str) -> RunOutcome:
+    def _write(
+        self, run: SourceRun, folder: str, pool: ThreadPoolExecutor
+    ) -> tuple[RunOutcome, Future[None] | None]:
         source, places = self._source, self._places
         before = len(source.problems.named)
         values = dict(source.read_values(run))
@@ -180,24 +209,24 @@ class _Export:
                 and not self._overwrite
                 and self._is_there(run, known)
             ):
-                return replace(outcome, outcome=Outcome.PRESENT, files=len(known.files))
+                return replace(outcome, outcome=Outcome.PRESENT, files=len(known.files)), None
         elif known is not None:
             raise AlreadyExists(
                 f"the export has another run, {known.run_id!r} of {known.project}, in the place of "
                 f"{run.run_id!r}; export to another folder"
             )
         if self._dry_run:
-            return replace(outcome, outcome=Outcome.PLANNED, note=run.incomplete)
+            return replace(outcome, outcome=Outcome.PLANNED, note=run.incomplete), None
         missing: list[Problem] = []
-        manifest = self._write_run(run, folder, values, series, extras, content, missing)
+        parts, manifest = self._write_run(run, folder, values, series, extras, content, missing)
         missing += source.problems.named[before:]
         if run.incomplete:
             missing.append(Problem(f"run {run.run_id!r}", run.incomplete))
         manifest = replace(manifest, missing=tuple((one.what, one.why) for one in missing))
         path = places.manifests_of(run) / f"{sanitize_id(run.run_id)}.json"
-        write_whole(path, encode_manifest(manifest))
-        self._parts.remove_journal()
-        return replace(
+        # Forcing files to the disk takes longer than writing them: the next run goes on meanwhile.
+        future = pool.submit(_finish, parts, path, manifest)
+        outcome = replace(
             outcome,
             outcome=Outcome.PARTLY if missing else Outcome.DONE,
             points=manifest.points,
@@ -206,6 +235,7 @@ class _Export:
             + sum(file.size_bytes for file in manifest.files),
             missing=tuple(missing),
         )
+        return outcome, future
 
     def _options(self) -> str:
         chosen = self._source.selection
@@ -233,7 +263,7 @@ class _Export:
         extras: RunExtras,
         content: str,
         missing: list[Problem],
-    ) -> Manifest:
+    ) -> tuple[RunParts, Manifest]:
         places = self._places
         others = [
             (path, str(type_of(value)), value.value)
@@ -252,9 +282,7 @@ class _Export:
             for path, value in values.items()
             if (path, None) in written or (path, None) not in paths
         }
-        self._parts = parts = RunParts(
-            places.parts_of(run), places.manifests_of(run), run.run_id, content
-        )
+        parts = RunParts(places.parts_of(run), places.manifests_of(run), run.run_id, content)
         try:
             if not parts.has_values:
                 parts.add(values_table(run, values, paths, written))
@@ -265,11 +293,11 @@ class _Export:
                 if todo and kept.num_rows:
                     rows = points_table(run, AttributeType.FILE_SERIES, kept, paths)
                     parts.add(rows, AttributeType.FILE_SERIES)
-            parts.finish()
+            parts.close_part()
         except BaseException:
             parts.abort()
             raise
-        return Manifest(
+        return parts, Manifest(
             project=run.project,
             run_id=run.run_id,
             kind=run.kind,
@@ -367,6 +395,12 @@ class _Export:
         digest, size = digest_of(temporary), temporary.stat().st_size
         temporary.replace(path)
         return PartEntry(name=path.name, rows=table.num_rows, size_bytes=size, digest=digest)
+
+
+def _finish(parts: RunParts, path: Path, manifest: Manifest) -> None:
+    parts.finish()
+    write_whole(path, encode_manifest(manifest))
+    parts.remove_journal()
 
 
 def _with_files(points: pa.Table, written: Mapping[FileKey, tuple[str, int]]) -> pa.Table:

@@ -2,10 +2,10 @@
 
 Order of events, and what a SIGKILL after each leaves behind:
 
-1. a part is written as `….parquet.tmp` and synced     a file that the next export overwrites
-2. the journal tells that it is whole                  a part that the next export keeps
+1. a part is written as `….parquet.tmp`                a file that the next export overwrites
+2. the journal tells its digest                        a part that the next export keeps
 3. parts of an older export are removed, part 0 first  a run that readers do not see
-4. parts are renamed, part 0 last                      the same; the journal tells which are whole
+4. parts are synced and renamed, part 0 last           the same; the journal tells which are whole
 5. the manifest is written                             the run, whole
 6. the journal is removed                              a journal that the next export removes
 """
@@ -13,7 +13,6 @@ Order of events, and what a SIGKILL after each leaves behind:
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,7 +26,7 @@ import pyarrow.parquet as pq
 
 from mooring.errors import ExportDamaged
 from mooring.exchange.points import rows_by_path
-from mooring.exchange.writing import sync_folder, write_whole
+from mooring.exchange.writing import sync_file, sync_folder, write_whole
 from mooring.model import AttributeType
 from mooring.store.transfer import SealedFile
 from mooring.wire.exporter import part_name, sanitize_id
@@ -192,15 +191,12 @@ class RunParts:
         self._writer.close()
         self._writer = None
         path = self._temporary(self._name())
-        with path.open("rb+") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            os.fsync(stream.fileno())
         self._enter(
             PartEntry(
                 name=self._name(),
                 rows=self._rows,
                 size_bytes=path.stat().st_size,
-                digest=digest,
+                digest=digest_of(path),
             )
         )
 
@@ -213,14 +209,14 @@ class RunParts:
             write_whole(self._journal_path, self._journal.encode(), sync=False)
 
     def finish(self) -> None:
-        """Give the parts their names; older ones of the run go first."""
-        self.close_part()
+        """Force the parts to the disk and give them their names; older ones of the run go first."""
         names = [part.name for part in self._journal.parts]
         if all(self._temporary(name).exists() for name in names):  # none renamed before a kill
             self._remove_old_parts()
         for name in reversed(names):
             temporary = self._temporary(name)
             if temporary.exists():
+                sync_file(temporary)
                 temporary.replace(self._folder / name)
         sync_folder(self._folder)
 
@@ -252,14 +248,12 @@ def digest_of(path: Path) -> str:
 
 
 def copy_file(source: Path, target: Path) -> str:
-    """Copy a file, synced; return the SHA-256 of what was read, in hex."""
+    """Copy a file; return the SHA-256 of what was read, in hex."""
     hasher = hashlib.sha256()
     with source.open("rb") as reading, target.open("wb") as writing:
         while chunk := reading.read(4 << 20):
             hasher.update(chunk)
             writing.write(chunk)
-        writing.flush()
-        os.fsync(writing.fileno())
     with suppress(OSError):
         shutil.copymode(source, target)
     return hasher.hexdigest()
