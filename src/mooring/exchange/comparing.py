@@ -171,7 +171,7 @@ def _short(value: object) -> str:
 def _compare_files(left: Source, a: SourceFile, right: Source, b: SourceFile) -> str:
     if a.name != b.name:
         return f"names {a.name!r} and {b.name!r}"
-    if a.mime_type and b.mime_type and a.mime_type != b.mime_type:
+    if a.mime_type != b.mime_type:
         return f"media types {a.mime_type!r} and {b.mime_type!r}"
     if digest_of(left, a) != digest_of(right, b):
         return "contents differ"

@@ -348,7 +348,7 @@ class _Import:
         return FileRef(
             known.digest,
             known.size_bytes,
-            file.mime_type or "application/octet-stream",
+            file.mime_type,
             file.name,
         )
 
@@ -379,7 +379,8 @@ class _Import:
             found = self._take_files(self._source.read_points(run, type, paths), missing)
             if found.num_rows:
                 points += incoming.write_points(type, found)
-        return points + sum(one.count or 0 for one in series if one not in wanted)
+        chosen = {one.path for one in wanted}
+        return points + sum(one.count or 0 for one in series if one.path not in chosen)
 
     def _same_ids(self, run: SourceRun) -> bool:
         """Return whether files that name project and run would tell the truth in this store."""

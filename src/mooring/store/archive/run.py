@@ -187,7 +187,7 @@ class ArchivedRun:
             inside = sorted(p for p in path.iterdir() if p.is_file())
             path = next((p for p in inside if p.name == wanted), inside[0] if inside else path)
         if blob is None:
-            mime = mimetypes.guess_type(path.name)[0] or ""
+            mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             return ArchivedFile(path, path.name, mime)
         return ArchivedFile(path, blob["name"], blob["mime"], blob["size"], blob["digest"])
 

@@ -166,7 +166,7 @@ class ArchiveStore(SqliteStore):
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         self._places[digest] = file.path
         size = file.path.stat().st_size if file.size_bytes is None else file.size_bytes
-        return FileRef(digest, size, file.mime_type or "application/octet-stream", file.name)
+        return FileRef(digest, size, file.mime_type, file.name)
 
     def _with_files(self, points: pa.Table, files: Sequence[ArchivedFile]) -> pa.Table:
         kept, refs = [], []
