@@ -82,12 +82,14 @@ class Inventory:
     """What a target tells it holds of a run, read back through its own interface.
 
     `points` counts points by the target's name of a series; `values` are names of single values;
-    `files` are paths of files with their sizes in bytes (None when it does not tell).
+    `files` are paths of files with their sizes in bytes (None when it does not tell). `different`
+    names what is there with other content than was handed over, and tells how it differs.
     """
 
     values: frozenset[str] = frozenset()
     points: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, int | None] = field(default_factory=dict)
+    different: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ Deleting the journal costs time and nothing else where the target finds runs.
 """
 
 from mooring.exchange.loading.attempts import RetrySettings
-from mooring.exchange.loading.engine import LoadSelection, load_runs
+from mooring.exchange.loading.engine import load_runs
 from mooring.exchange.loading.report import LoadReport, RunLoad, RunStatus
 
-__all__ = ["LoadReport", "LoadSelection", "RetrySettings", "RunLoad", "RunStatus", "load_runs"]
+__all__ = ["LoadReport", "RetrySettings", "RunLoad", "RunStatus", "load_runs"]

@@ -35,9 +35,13 @@ def compare(
         there = name in held.values or name in held.files or name in held.points
         if not there and not losses[path]:
             yield path, f"not found when it was read back (as {name!r})"
+        elif name in held.different:
+            yield path, _other(name, held)
     for path, (type, count) in expected.series.items():
         name = name_of(path, type)
-        if name in held.points:
+        if name in held.different:
+            yield path, _other(name, held)
+        elif name in held.points:
             if not count - losses[path] <= held.points[name] <= count:
                 yield path, f"{held.points[name]} points when it was read back, not {count}"
         elif name not in held.files and name not in held.values and losses[path] < count:
@@ -49,3 +53,9 @@ def compare(
                 yield path, f"no file {name!r} when it was read back"
         elif (found := held.files[name]) is not None and found != size and not losses[path]:
             yield path, f"{name!r} has {found} bytes when it was read back, not {size}"
+        elif name in held.different:
+            yield path, _other(name, held)
+
+
+def _other(name: str, held: Inventory) -> str:
+    return f"{name!r} differs when it was read back: {held.different[name]}"

@@ -8,8 +8,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from mooring.exchange.points import rows_by_path
+from mooring.exchange.selection import type_of
 from mooring.exchange.source import SourceFile, SourceValue
-from mooring.model import AttributeType, FileRef, Typed, micros_from_datetime
+from mooring.model import AttributeType, Typed, micros_from_datetime
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,31 +21,6 @@ RECORDS = frozenset(
     | {"sys/size"}
 )
 """What a server notes about a run, and goes on noting: no part of its content."""
-
-
-def type_of(value: SourceValue) -> AttributeType:
-    """Return the type of the attribute that holds a value.
-
-    >>> type_of(True), type_of(3)
-    (<AttributeType.BOOL: 'bool'>, <AttributeType.INT: 'int'>)
-    """
-    match value:
-        case Typed():
-            return value.type
-        case bool():
-            return AttributeType.BOOL
-        case int():
-            return AttributeType.INT
-        case float():
-            return AttributeType.FLOAT
-        case str():
-            return AttributeType.STRING
-        case datetime():
-            return AttributeType.DATETIME
-        case SourceFile() | FileRef():
-            return AttributeType.FILE
-        case _:
-            return AttributeType.STRING_SET
 
 
 def file_of(value: SourceValue) -> SourceFile | None:
@@ -75,29 +52,12 @@ def digest_points(
     type: AttributeType, points: pa.Table, *, seed: str = ""
 ) -> Iterator[tuple[str, int, str]]:
     """Yield path, number of points and digest of each series of a table of points."""
-    for path, series in split_series(points):
+    for path, first, count in rows_by_path(points):
+        series = points.slice(first, count)
         digest = sha256(f"{seed}{type.value}".encode())
         for name in ("step", "time", "value"):
             _feed(digest, series[name])
-        yield path, series.num_rows, digest.hexdigest()[:32]
-
-
-def split_series(points: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Yield each series of a table that is sorted by path, without copying its points."""
-    import numpy as np
-    import pyarrow as pa
-
-    if not points.num_rows:
-        return
-    points = points.combine_chunks()
-    column = points["path"]
-    column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    names, codes = column.dictionary, column.indices.to_numpy(zero_copy_only=False)
-    starts = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1, [len(codes)]])
-    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        yield names[codes[start]].as_py(), points.slice(start, end - start)
+        yield path, count, digest.hexdigest()[:32]
 
 
 def digest_run(parts: Mapping[str, str]) -> str:

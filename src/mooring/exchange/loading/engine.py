@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from mooring.errors import ProjectNotFound, RunNotFound
 from mooring.exchange.loading.attempts import Attempts, Failure, RetrySettings, TargetGone
 from mooring.exchange.loading.journal import Journal, RunId, place_of
-from mooring.exchange.loading.order import order_runs
-from mooring.exchange.loading.outline import AttributeFilter
 from mooring.exchange.loading.report import (
     LoadReport,
     Manifest,
@@ -23,33 +19,16 @@ from mooring.exchange.loading.report import (
 )
 from mooring.exchange.loading.run import Context, RunLoading
 from mooring.exchange.reports import ProblemList
+from mooring.exchange.selection import Selection, order_by_lineage, select
 from mooring.exchange.source import Progress, Source, SourceRun
 from mooring.exchange.target import LoadSettings, Target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSelection:
-    """What is loaded; everything, unless it is told otherwise.
-
-    Attributes
-    ----------
-    projects : full names
-    run_ids : ids of runs (`sys/custom_run_id`) or short ids (`sys/id`), in any of the projects
-    runs : tells of a run whether it is loaded
-    attributes : tells of a path and type whether it is loaded
-    """
-
-    projects: Sequence[str] | None = None
-    run_ids: Sequence[str] | None = None
-    runs: Callable[[SourceRun], bool] | None = None
-    attributes: AttributeFilter | None = None
 
 
 def load_runs(
     source: Source,
     target: Target,
     *,
-    select: LoadSelection | None = None,
+    selection: Selection | None = None,
     settings: LoadSettings | None = None,
     journal: Path | None = None,
     manifest: Path | None = None,
@@ -63,8 +42,8 @@ def load_runs(
     ----------
     source, target
         From where and to where. Neither is closed.
-    select
-        What is loaded.
+    selection
+        What is loaded; by default all living runs, whole.
     settings
         The settings that `target` was made with.
     journal
@@ -83,8 +62,8 @@ def load_runs(
 
     Raises
     ------
-    ProjectNotFound, RunNotFound
-        A name of the selection that the source does not have.
+    ProjectNotFound, QueryError
+        The selection names what the source does not have, or cannot be read.
     InvalidInput
         The journal belongs to another load, or another process writes it.
     ExchangeError
@@ -92,10 +71,13 @@ def load_runs(
 
     What goes wrong with one run or attribute is in the report, and the rest goes on.
     """
-    select, settings = select or LoadSelection(), settings or LoadSettings()
-    retry = retry or RetrySettings()
-    projects = _choose(source, select)
-    runs = [run for chosen in projects for run in chosen.runs]
+    settings, retry = settings or LoadSettings(), retry or RetrySettings()
+    selected = select(source, selection)
+    runs = [
+        run
+        for project in selected.list_projects()
+        for run in order_by_lineage(selected.list_runs(project))
+    ]
     with ExitStack() as stack:
         place = journal or place_of(target.name, source.address, target.address)
         book = list_of_items = None
@@ -111,17 +93,17 @@ def load_runs(
             stack.callback(list_of_items.close)
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mooring-load-"))
         context = Context(
-            source=source,
+            source=selected,
             target=target,
             journal=book,
             attempts=Attempts(retry),
-            keep=select.attributes or (lambda path, type: True),
             work=Path(work),
             seed=f"{settings.step_multiplier};",
         )
         loader = _Loader(context, list_of_items, dry_run=dry_run)
-        for done, loading in enumerate(loader.load_all(projects), 1):
-            if progress is not None and loading:
+        for done, run in enumerate(runs, 1):
+            loader.load(run)
+            if progress is not None:
                 progress(done, len(runs))
         report = LoadReport(
             source=source.address,
@@ -138,42 +120,6 @@ def load_runs(
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """Runs of a project in the order in which they are loaded, and all that it has."""
-
-    runs: Sequence[SourceRun]
-    circle: Sequence[SourceRun]
-    known: dict[str, SourceRun]
-
-
-def _choose(source: Source, select: LoadSelection) -> Sequence[_Chosen]:
-    projects = source.list_projects()
-    if select.projects is not None:
-        for name in select.projects:
-            if name not in projects:
-                raise ProjectNotFound(name, where=source.address, known=projects)
-        projects = [name for name in projects if name in set(select.projects)]
-    chosen, wanted = [], None if select.run_ids is None else set(select.run_ids)
-    unseen = set(wanted or ())
-    for project in projects:
-        runs = source.list_runs(project)
-        picked = []
-        for run in runs:
-            if wanted is not None:
-                names = {run.run_id, run.sys_id} & wanted
-                if not names:
-                    continue
-                unseen -= names
-            if select.runs is None or select.runs(run):
-                picked.append(run)
-        ordered, circle = order_runs(picked)
-        chosen.append(_Chosen(ordered, circle, {run.run_id: run for run in runs}))
-    if unseen:
-        raise RunNotFound(min(unseen), where=source.address)
-    return chosen
-
-
 class _Loader:
     """Loads runs one after the other, and remembers what the target calls them."""
 
@@ -182,67 +128,48 @@ class _Loader:
         self._manifest = manifest
         self._dry_run = dry_run
         self._ids: dict[RunId, str | None] = {}
+        self._all_runs: tuple[str, dict[str, SourceRun]] = ("", {})
+        self._gone = False
         self.loads: list[RunLoad] = []
         self.problems = ProblemList()
         self.named = Named()
 
-    def load_all(self, projects: Sequence[_Chosen]) -> Iterator[bool]:
-        """Load the runs; yield for each whether it was reached."""
-        gone = False
-        for chosen in projects:
-            for run in chosen.circle:
-                self.problems.add(
-                    f"{run.project}/{run.run_id}", "its parents form a circle", kind="circle"
-                )
-            for run in chosen.runs:
-                if not gone:
-                    gone = self._load(run, chosen.known)
-                else:
-                    self._add(
-                        RunLoad(
-                            project=run.project, run_id=run.run_id, status=RunStatus.NOT_REACHED
-                        ),
-                        {},
-                    )
-                yield not gone
-
-    def _load(self, run: SourceRun, known: dict[str, SourceRun]) -> bool:
-        """Load a run; return whether the target is gone."""
+    def load(self, run: SourceRun) -> None:
+        """Load a run, if the target still answers."""
         loading: RunLoading | None = None
-        gone = False
-        try:
-            loading = RunLoading(self._context, run, parent=self._parent_of(run, known))
-            loading.execute(dry_run=self._dry_run)
-        except TargetGone as error:
-            gone = True
-            self.problems.add(
-                self._context.target.address,
-                f"does not answer, and the load broke off: {error}. Load again to go on",
-            )
+        if not self._gone:
+            try:
+                loading = RunLoading(self._context, run, parent=self._parent_of(run))
+                loading.execute(dry_run=self._dry_run)
+            except TargetGone as error:
+                self._gone = True
+                self.problems.add(
+                    self._context.target.address,
+                    f"does not answer, and the load broke off: {error}. Load again to go on",
+                )
         if loading is None:
-            self._add(
-                RunLoad(project=run.project, run_id=run.run_id, status=RunStatus.NOT_REACHED), {}
-            )
+            load = RunLoad(project=run.project, run_id=run.run_id, status=RunStatus.NOT_REACHED)
         else:
             load = loading.load
             self._ids[(run.project, run.run_id)] = load.id or None
-            self._add(load, loading.result.attributes)
-        return gone
+        if self._manifest is not None:
+            self._manifest.add(load, {} if loading is None else loading.result.attributes)
+        self.loads.append(self.named.trim(load))
 
-    def _parent_of(self, run: SourceRun, known: dict[str, SourceRun]) -> str | None:
+    def _parent_of(self, run: SourceRun) -> str | None:
         """Return the target's id of the run's parent, loaded now or earlier."""
         if run.parent is None:
             return None
         key = (run.project, run.parent)
         if key not in self._ids:
-            parent = known.get(run.parent)
-            found = (
-                None if parent is None else RunLoading(self._context, parent, parent=None).find()
-            )
+            parent = self._runs_of(run.project).get(run.parent)
+            found = None if parent is None else RunLoading(self._context, parent).find()
             self._ids[key] = None if found is None or isinstance(found, Failure) else found.id
         return self._ids[key]
 
-    def _add(self, load: RunLoad, attributes: dict[str, dict[str, object]]) -> None:
-        if self._manifest is not None:
-            self._manifest.add(load, attributes)
-        self.loads.append(self.named.trim(load))
+    def _runs_of(self, project: str) -> dict[str, SourceRun]:
+        """Return all runs of a project, also those that are not chosen."""
+        if self._all_runs[0] != project:
+            runs = self._context.source.source.list_runs(project)
+            self._all_runs = (project, {run.run_id: run for run in runs})
+        return self._all_runs[1]

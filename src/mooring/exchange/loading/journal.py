@@ -27,11 +27,13 @@ class RunState:
     ----------
     id : the target's id of it; empty when it was about to be made, and may or may not be there
     content : digest of all that it holds; empty while it is not complete
+    lost : path, reason and count of what the target does not hold of a complete run
     done : what arrived, by attribute: its digest, number of points and losses
     """
 
     id: str = ""
     content: str = ""
+    lost: list[list[Any]] = field(default_factory=list)
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -99,10 +101,10 @@ class Journal:
             for key in keys:
                 del done[key]
 
-    def completed(self, run: RunId, id: str, content: str) -> None:
-        """Note that a run is complete in the target."""
-        self._append({"run": run, "id": id, "complete": content})
-        self.runs[run] = RunState(id=id, content=content)
+    def completed(self, run: RunId, id: str, content: str, lost: list[list[Any]]) -> None:
+        """Note that a run is complete in the target, but for what that cannot hold."""
+        self._append({"run": run, "id": id, "complete": content, "lost": lost})
+        self.runs[run] = RunState(id=id, content=content, lost=lost)
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -166,7 +168,9 @@ class Journal:
         if "opening" in record:
             self.runs[run] = RunState()
         elif "complete" in record:
-            self.runs[run] = RunState(id=record["id"], content=record["complete"])
+            self.runs[run] = RunState(
+                id=record["id"], content=record["complete"], lost=record["lost"]
+            )
         elif "id" in record:
             self.runs[run] = RunState(id=record["id"])
         elif "gone" in record:

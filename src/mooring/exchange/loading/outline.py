@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from mooring.exchange.loading.attempts import Failure, capture
-from mooring.exchange.loading.content import digest_points, file_of, split_series, type_of
+from mooring.exchange.loading.content import digest_points, file_of
+from mooring.exchange.points import rows_by_path
+from mooring.exchange.selection import SelectedSource, type_of
 from mooring.exchange.source import Source, SourceFile, SourceRun, SourceSeries, SourceValue
 from mooring.model import AttributeType
 
@@ -19,8 +21,6 @@ CHUNK_POINTS = 500_000
 
 UNKNOWN_COUNT = CHUNK_POINTS // 4
 """How long a series is thought to be whose length the source does not know."""
-
-AttributeFilter: TypeAlias = Callable[[str, AttributeType], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +73,18 @@ class Series:
     points: pa.Table
 
 
-def outline_run(source: Source, run: SourceRun, keep: AttributeFilter) -> Outline:
+def outline_run(source: SelectedSource, run: SourceRun) -> Outline:
     """Return what a run has of what is chosen."""
-    outline = Outline(dict(source.read_values(run)))
+    outline = Outline(dict(source.source.read_values(run)))
     for path, value in sorted(outline.all_values.items()):
         kind, file = type_of(value), file_of(value)
-        if not keep(path, kind):
+        if not source.takes(path, kind):
             continue
         if file is None:
             outline.values[path] = value
         else:
             outline.files.append(FileItem(path, kind, file))
-    outline.series = sorted(
-        (series for series in source.list_series(run) if keep(series.path, series.type)),
-        key=lambda series: series.path,
-    )
+    outline.series = sorted(source.list_series(run), key=lambda series: series.path)
     return outline
 
 
@@ -119,8 +116,8 @@ def read_chunk(
         points = source.read_points(run, type, paths).combine_chunks()
         told = digest_points(type, points, seed=seed)
         return [
-            Series(path, count, digest, part)
-            for (path, count, digest), (_, part) in zip(told, split_series(points), strict=True)
+            Series(path, count, digest, points.slice(first, count))
+            for (path, count, digest), (_, first, _) in zip(told, rows_by_path(points), strict=True)
         ]
 
     result = capture(read)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mooring.errors import ExportDamaged
+from mooring.exchange.comparing import digest_of
 from mooring.exchange.loading.attempts import Attempts, Failure, TargetGone, capture
 from mooring.exchange.loading.checking import Expected, compare
-from mooring.exchange.loading.content import RECORDS, digest_run, digest_value, type_of
+from mooring.exchange.loading.content import RECORDS, digest_run, digest_value
 from mooring.exchange.loading.journal import Journal, RunId, RunState
 from mooring.exchange.loading.outline import (
-    AttributeFilter,
     FileItem,
     Outline,
     Series,
@@ -27,6 +27,7 @@ from mooring.exchange.loading.outline import (
 )
 from mooring.exchange.loading.report import RunLoad, RunStatus
 from mooring.exchange.reports import Problem
+from mooring.exchange.selection import SelectedSource, type_of
 from mooring.exchange.source import Source, SourceFile, SourceRun
 from mooring.exchange.target import FoundRun, Lost, PlansNames, Target, TargetRun
 from mooring.model import AttributeType
@@ -49,11 +50,10 @@ class Context:
     digests of points.
     """
 
-    source: Source
+    source: SelectedSource
     target: Target
     journal: Journal | None
     attempts: Attempts
-    keep: AttributeFilter
     work: Path
     seed: str
 
@@ -88,7 +88,7 @@ class Result:
 class RunLoading:
     """Loads one run. `result` tells how far it came, also when `TargetGone` is raised."""
 
-    def __init__(self, context: Context, run: SourceRun, *, parent: str | None) -> None:
+    def __init__(self, context: Context, run: SourceRun, *, parent: str | None = None) -> None:
         self._context = context
         self._run = run
         self._parent = parent
@@ -111,7 +111,7 @@ class RunLoading:
             files=counts["files"],
             bytes=counts["bytes"],
             checked=result.checked,
-            lost=tuple(result.lost),
+            lost=_merge(result.lost),
             problems=tuple(result.problems),
         )
 
@@ -119,7 +119,7 @@ class RunLoading:
         """Load the run, or with `dry_run` find out what that would do."""
         result, source = self.result, self._context.source
         known = _count(source)
-        outline = capture(lambda: outline_run(source, self._run, self._context.keep))
+        outline = capture(lambda: outline_run(source, self._run))
         if isinstance(outline, Failure):
             result.problems.append(Problem("run", outline.why))
             return
@@ -163,6 +163,11 @@ class RunLoading:
         result.problems.extend(_new_problems(self._context.source, known))
         if not found.content or found.content == result.content:
             result.status = RunStatus.PRESENT
+            state = self._state
+            if state.content == result.content and state.id == found.id:
+                result.lost = [Lost(path, why, count) for path, why, count in state.lost]
+            else:
+                result.lost = [Lost(None, "what the manifest of the load that made it tells")]
             return
         result.status = RunStatus.CHANGED
         if not result.problems:
@@ -178,26 +183,23 @@ class RunLoading:
     def _digest(self, outline: Outline) -> None:
         for path, value in outline.values.items():
             self.result.parts[path] = digest_value(value)
+        self.result.counts["values"] = len(outline.values)
         for type in POINT_TYPES:
             for series in self._read(outline, type):
                 self.result.parts[series.path] = series.digest
                 self._count_series(series)
         for path, items in self._files(outline):
-            digests = [(item, capture(partial(self._digest_of, item.file))) for item in items]
+            digests = [
+                (item, capture(partial(digest_of, self._context.source, item.file)))
+                for item in items
+            ]
             for _, digest in digests:
                 if isinstance(digest, Failure):
                     self.result.fail(path, items[0].type, digest)
             self._add_files(path, [(item, str(digest)) for item, digest in digests])
+            self.result.counts["files"] += len(items)
+            self.result.counts["bytes"] += sum(item.file.size_bytes or 0 for item in items)
         self._seal_content()
-
-    def _digest_of(self, file: SourceFile) -> str:
-        if file.digest:
-            return file.digest
-        digest = sha256()
-        with self._context.source.open_file(file) as content:
-            while block := content.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
 
     def _add_files(self, path: str, digests: Sequence[tuple[FileItem, str]]) -> None:
         told = [
@@ -353,7 +355,10 @@ class RunLoading:
     def _write_files(self, target: TargetRun, path: str, items: Sequence[FileItem]) -> None:
         result, done = self.result, self._state.done
         if items[0].type not in self._context.target.capabilities.types:
-            digests = [(item, capture(partial(self._digest_of, item.file))) for item in items]
+            digests = [
+                (item, capture(partial(digest_of, self._context.source, item.file)))
+                for item in items
+            ]
             self._add_files(path, [(item, str(digest)) for item, digest in digests])
             self._cannot_hold(path, items[0].type, len(items))
             return
@@ -405,7 +410,8 @@ class RunLoading:
         if not result.problems:
             result.status = RunStatus.LOADED
             if context.journal is not None:
-                context.journal.completed(self._key, result.id, result.content)
+                lost = [[loss.path, loss.why, loss.count] for loss in _merge(result.lost)]
+                context.journal.completed(self._key, result.id, result.content, lost)
 
     def _check(self, target: TargetRun) -> None:
         result, context = self.result, self._context
@@ -509,6 +515,14 @@ def _fetch(source: Source, file: SourceFile, content: Path) -> tuple[str, int]:
             where=file.location,
         )
     return digest.hexdigest(), size
+
+
+def _merge(lost: Sequence[Lost]) -> tuple[Lost, ...]:
+    """Return losses with those of one attribute and reason added up."""
+    counts: Counter[tuple[str | None, str]] = Counter()
+    for loss in lost:
+        counts[(loss.path, loss.why)] += loss.count
+    return tuple(Lost(path, why, count) for (path, why), count in counts.items())
 
 
 def _join(chunk: Sequence[Series]) -> pa.Table:
