@@ -38,6 +38,9 @@ ATTRIBUTES = "mooring.attributes"
 ATTRIBUTES_FILE = "mooring/attributes.json"
 """Artifact that holds what the tag `ATTRIBUTES` would, where that is too long."""
 
+CREATED = "mooring.created"
+"""Microseconds since 1970; MLflow's own start of a run is in milliseconds."""
+
 NOTE = "mlflow.note.content"
 USER = "mlflow.user"
 PARENT_RUN = "mlflow.parentRunId"
@@ -45,6 +48,13 @@ RUN_NAME = "mlflow.runName"
 
 MAX_DOUBLE = 1.7976931348623157e308
 """What MLflow's databases hold in place of infinity."""
+
+QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""What MLflow's client is told while we use it, where the environment does not tell it."""
 
 _SERVERS = ("http", "https", "databricks", "uc")
 
@@ -96,6 +106,20 @@ def shown_uri(uri: str) -> str:
     if not parts.netloc:
         return uri
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
+class QuietClient:
+    """Sets `QUIET` in the environment, which is where MLflow reads it, until it is closed."""
+
+    def __init__(self) -> None:
+        self._set = [name for name in QUIET if name not in os.environ]
+        os.environ.update({name: QUIET[name] for name in self._set})
+
+    def close(self) -> None:
+        """Take back what was set. Idempotent."""
+        for name in self._set:
+            os.environ.pop(name, None)
+        self._set = []
 
 
 def connect(uri: str) -> MlflowClient:

@@ -392,6 +392,8 @@ class RunLoading:
             result.counts["files"] += 1
             result.counts["bytes"] += size
         self._add_files(path, written)
+        if items[0].type is AttributeType.FILE_SERIES and written:
+            result.lost.append(Lost(None, "times of files in series", len(written)))
         if len(written) == len(items):
             result.note(path, items[0].type, "arrived", count=len(items), digest=result.parts[path])
 

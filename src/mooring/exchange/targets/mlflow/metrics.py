@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 MAX_METRICS_A_REQUEST = 1_000
+SENDERS = 2
+"""Threads that talk to a server: it works on one request while the next is made."""
 
 
 class MetricWriter:
@@ -65,8 +67,8 @@ class MetricWriter:
         """Return the number of points of each metric, and which hold others than were sent."""
         counts: dict[str, int] = {}
         different: dict[str, str] = {}
-        for name in names:
-            rows = self._history(name)
+        read = map if self._senders is None else self._senders.map
+        for name, rows in zip(names, read(self._history, names), strict=True):
             counts[name] = len(rows)
             if (sent := self._digests.get(name)) is not None and sent != _digest(rows):
                 different[name] = f"its {len(rows)} points are not those that were sent"
@@ -125,7 +127,7 @@ class MetricWriter:
         running: set[Future[Any]] = set()
         try:
             for batch in batches:
-                if len(running) > self._senders._max_workers:
+                if len(running) > SENDERS:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for future in done:
                         future.result()
@@ -173,27 +175,28 @@ def _row_type() -> Any:
 def _order(rows: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    return np.lexsort((rows["value"].view(np.int64), rows["time"], rows["step"]))
+    return np.asarray(np.lexsort((rows["value"].view(np.int64), rows["time"], rows["step"])))
 
 
 def _distinct(rows: np.ndarray) -> np.ndarray:
     """Return the rows without those that occur a second time, in their order."""
     import numpy as np
 
-    ordered = rows[_order(rows)]
+    ordered = np.asarray(rows[_order(rows)])
     if len(ordered) < 2:
         return ordered
     raw = _raw(ordered)
     keep = np.ones(len(ordered), bool)
     keep[1:] = raw[1:] != raw[:-1]
-    return ordered if keep.all() else ordered[keep]
+    return np.asarray(ordered[keep])
 
 
 def _missing(rows: np.ndarray, held: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    missing: np.ndarray = ~np.isin(_raw(rows), _raw(held))
-    return rows[missing]
+    if not len(held):
+        return rows
+    return np.asarray(rows[~np.isin(_raw(rows), _raw(held))])
 
 
 def _digest(rows: np.ndarray) -> bytes:
@@ -204,7 +207,8 @@ def _digest(rows: np.ndarray) -> bytes:
 
 
 def _raw(rows: np.ndarray) -> np.ndarray:
+    """Return each row as the bytes it is made of."""
     import numpy as np
 
-    raw: np.ndarray = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize)))
-    return raw
+    kind = np.dtype((np.void, rows.dtype.itemsize))
+    return np.asarray(np.ascontiguousarray(rows).view(kind))

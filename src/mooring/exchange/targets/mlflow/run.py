@@ -119,6 +119,8 @@ class MlflowRun:
             self._attributes[path] = entry
             if isinstance(file := getattr(value, "value", value), SourceFile):
                 self._file_names[(path, None)] = file.name
+                entry["file"] = self.name_of(path, type)
+                entry["file_name"] = file.name
         lost, self._lost = self._lost, []
         return lost
 

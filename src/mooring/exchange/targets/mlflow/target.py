@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from mooring.exchange.names import with_suffix
 from mooring.exchange.source import SourceRun, SourceValue
 from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, Lost
+from mooring.exchange.targets.mlflow.metrics import SENDERS
 from mooring.exchange.targets.mlflow.run import MlflowRun, Place
 from mooring.model import AttributeType, RunKind
 
@@ -24,10 +24,6 @@ DEFAULT_EXPERIMENT = "Default"
 MAX_EXPERIMENT_NAME = 500
 MAX_RUN_NAME = 250
 MAX_NOTE = 8_000
-SENDERS = 2
-"""Threads that send to a server: it works on one request while the next is made."""
-
-_OWN_RETRIES = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 
 @dataclass(slots=True)
@@ -62,12 +58,9 @@ class MlflowTarget:
         self._experiments: dict[str, _Experiment] = {}
         self._work = Path(tempfile.mkdtemp(prefix="mooring-mlflow-"))
         self._senders: ThreadPoolExecutor | None = None
-        self._set_retries = False
+        self._quiet = marks.QuietClient()
         if marks.is_server(self._uri):
             self._senders = ThreadPoolExecutor(SENDERS, "mooring-mlflow")
-            if _OWN_RETRIES[0] not in os.environ:
-                os.environ.__setitem__(*_OWN_RETRIES)
-                self._set_retries = True
 
     @property
     def name(self) -> str:
@@ -166,9 +159,7 @@ class MlflowTarget:
         """End all activity."""
         if self._senders is not None:
             self._senders.shutdown()
-        if self._set_retries:
-            os.environ.pop(_OWN_RETRIES[0], None)
-            self._set_retries = False
+        self._quiet.close()
         shutil.rmtree(self._work, ignore_errors=True)
 
     def _experiment_name(self, run: SourceRun) -> tuple[str, Sequence[Lost]]:
@@ -226,6 +217,8 @@ class MlflowTarget:
             marks.COMPLETE: "false",
             marks.MULTIPLIER: str(self._settings.step_multiplier),
         }
+        if run.created is not None:
+            tags[marks.CREATED] = str(run.created)
         if run.sys_id:
             tags[marks.SYS_ID] = run.sys_id
         if run.name:
