@@ -63,7 +63,7 @@ def source_mark(project: str, run_id: str) -> str:
     """Return the digest that a run of a project is found by.
 
     >>> source_mark("team/digits", "run-1")
-    '1d5b4da1ec7bb6f1ec5abb6a47d3a0a3'
+    'a3210de8abc0b250e2353cea5c35a360'
     """
     return sha256(f"{len(project)}:{project}{run_id}".encode()).hexdigest()[:32]
 

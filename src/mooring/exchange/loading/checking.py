@@ -12,11 +12,11 @@ from mooring.model import AttributeType
 
 @dataclass(slots=True)
 class Expected:
-    """What a target should hold of a run: types, numbers of points, sizes of files in bytes."""
+    """What a target should hold of a run: types, numbers of points, names and bytes of files."""
 
     values: dict[str, AttributeType] = field(default_factory=dict)
     series: dict[str, tuple[AttributeType, int]] = field(default_factory=dict)
-    files: dict[tuple[str, int | None], tuple[AttributeType, int]] = field(default_factory=dict)
+    files: dict[tuple[str, int | None], tuple[str, int]] = field(default_factory=dict)
 
 
 def compare(
@@ -46,8 +46,7 @@ def compare(
                 yield path, f"{held.points[name]} points when it was read back, not {count}"
         elif name not in held.files and name not in held.values and losses[path] < count:
             yield path, f"not found when it was read back (as {name!r})"
-    for (path, step), (type, size) in expected.files.items():
-        name = name_of(path, type, step)
+    for (path, _), (name, size) in expected.files.items():
         if name not in held.files:
             if not losses[path]:
                 yield path, f"no file {name!r} when it was read back"

@@ -19,9 +19,10 @@ from mooring.exchange.loading.report import (
 )
 from mooring.exchange.loading.run import Context, RunLoading
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.selection import Selection, order_by_lineage, select
+from mooring.exchange.selection import Selection, select
 from mooring.exchange.source import Progress, Source, SourceRun
 from mooring.exchange.target import LoadSettings, Target
+from mooring.model import order_by_lineage
 
 
 def load_runs(

@@ -368,7 +368,7 @@ class RunLoading:
             known = done.get(item.key)
             if known is not None and item.file.digest and known["digest"] == item.file.digest:
                 self._arrived_before([item.key])
-                digest, size = item.file.digest, known["count"]
+                digest, size, name = item.file.digest, known["count"], known["name"]
             else:
                 content = self._context.work / "content"
                 fetched = capture(partial(_fetch, self._context.source, item.file, content))
@@ -378,6 +378,7 @@ class RunLoading:
                 digest, size = fetched
                 if known is not None and known["digest"] == digest:
                     self._arrived_before([item.key])
+                    name = known["name"]
                 else:
                     write = partial(
                         target.write_file, path, item.type, item.step, item.file, content
@@ -386,9 +387,10 @@ class RunLoading:
                     if isinstance(lost, Failure):
                         result.fail(path, item.type, lost, what=what)
                         continue
-                    self._arrived({item.key: (digest, size)}, lost)
+                    name = target.name_of(path, item.type, item.step)
+                    self._arrived({item.key: (digest, size)}, lost, name=name)
             written.append((item, digest))
-            result.expected.files[(path, item.step)] = (item.type, size)
+            result.expected.files[(path, item.step)] = (name, size)
             result.counts["files"] += 1
             result.counts["bytes"] += size
         self._add_files(path, written)
@@ -484,13 +486,18 @@ class RunLoading:
                 Lost(None, f"the link to {run.parent}, its parent, which is not in the target")
             )
 
-    def _arrived(self, attributes: Mapping[str, tuple[str, int]], lost: Sequence[Lost]) -> None:
+    def _arrived(
+        self, attributes: Mapping[str, tuple[str, int]], lost: Sequence[Lost], *, name: str = ""
+    ) -> None:
         self.result.lost.extend(lost)
         records: dict[str, dict[str, Any]] = {
             key: {"digest": digest, "count": count} for key, (digest, count) in attributes.items()
         }
+        if name:  # of a file: a target may only know it while it writes it
+            for record in records.values():
+                record["name"] = name
         first = next(iter(records))
-        for loss in lost:
+        for loss in _merge(lost):
             path = loss.path if loss.path in records else first
             assert path is not None
             records[path].setdefault("lost", []).append([loss.path, loss.why, loss.count])
