@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.model import AttributeType
@@ -82,12 +82,14 @@ class Inventory:
     """What a target tells it holds of a run, read back through its own interface.
 
     `points` counts points by the target's name of a series; `values` are names of single values;
-    `files` are paths of files with their sizes in bytes (None when it does not tell).
+    `files` are paths of files with their sizes in bytes (None when it does not tell). `different`
+    names what is there with other content than was handed over, and tells how it differs.
     """
 
     values: frozenset[str] = frozenset()
     points: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, int | None] = field(default_factory=dict)
+    different: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +141,27 @@ class TargetRun(Protocol):
         ...
 
     def read_back(self) -> Inventory | None:
-        """Return what the target holds now; None when it cannot be asked."""
+        """Return what the target holds now; None when it cannot be asked.
+
+        Asked before `finish`, so that only what was checked is marked, and once more after it
+        where None was returned before.
+        """
         ...
 
     def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
         """Return the name that an attribute (or file) has in the target, as in `Inventory`."""
+        ...
+
+
+@runtime_checkable
+class PlansNames(Protocol):
+    """A run of a target whose names depend on which others there are.
+
+    `mooring.exchange.names` keeps names apart.
+    """
+
+    def plan_names(self, attributes: Sequence[tuple[str, AttributeType]]) -> Sequence[Lost]:
+        """Take note of all attributes, before any is written or named."""
         ...
 
 

@@ -1,0 +1,190 @@
+"""What the MLflow source and target share: the client, its errors, and the marks of our loads."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from mooring.errors import InvalidInput, MissingExtra, TargetRefused, TargetUnreachable
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+T = TypeVar("T")
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+
+# Tags of a run that a load made. `SOURCE` is a digest, so that no name from outside gets into the
+# text of a search.
+SOURCE = "mooring.source"
+PROJECT = "mooring.project"
+RUN_ID = "mooring.run_id"
+SYS_ID = "mooring.sys_id"
+NAME = "mooring.name"
+KIND = "mooring.kind"
+CONTENT = "mooring.content"
+COMPLETE = "mooring.complete"
+PARENT = "mooring.parent"
+FORK_STEP = "mooring.fork_step"
+MULTIPLIER = "mooring.step_multiplier"
+ATTRIBUTES = "mooring.attributes"
+
+ATTRIBUTES_FILE = "mooring/attributes.json"
+"""Artifact that holds what the tag `ATTRIBUTES` would, where that is too long."""
+
+CREATED = "mooring.created"
+"""Microseconds since 1970; MLflow's own start of a run is in milliseconds."""
+
+NOTE = "mlflow.note.content"
+USER = "mlflow.user"
+PARENT_RUN = "mlflow.parentRunId"
+RUN_NAME = "mlflow.runName"
+
+MAX_DOUBLE = 1.7976931348623157e308
+"""What MLflow's databases hold in place of infinity."""
+
+QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""What MLflow's client is told while we use it, where the environment does not tell it."""
+
+_SERVERS = ("http", "https", "databricks", "uc")
+
+
+def source_mark(project: str, run_id: str) -> str:
+    """Return the digest that a run of a project is found by.
+
+    >>> source_mark("team/digits", "run-1")
+    'a3210de8abc0b250e2353cea5c35a360'
+    """
+    return sha256(f"{len(project)}:{project}{run_id}".encode()).hexdigest()[:32]
+
+
+def resolve_uri(uri: str | None) -> str:
+    """Return the tracking URI that was given, or the one of the environment.
+
+    Raises `InvalidInput` when there is neither.
+    """
+    found = uri or os.environ.get(URI_VARIABLE, "")
+    if not found:
+        raise InvalidInput(
+            "no MLflow tracking URI; give one, such as http://host:5000 or sqlite:///mlflow.db, "
+            f"or set {URI_VARIABLE}"
+        )
+    return found
+
+
+def is_server(uri: str) -> bool:
+    """Return whether a tracking URI is that of a server, and not of a database or folder."""
+    return urlsplit(uri).scheme in _SERVERS or uri.startswith("databricks")
+
+
+def is_folder(uri: str) -> bool:
+    """Return whether a tracking URI is that of a folder (MLflow's file store).
+
+    >>> is_folder("./mlruns"), is_folder("file:///tmp/mlruns"), is_folder("sqlite:///a.db")
+    (True, True, False)
+    """
+    return not is_server(uri) and urlsplit(uri).scheme in ("", "file")
+
+
+def shown_uri(uri: str) -> str:
+    """Return a URI as it may be shown: without a password.
+
+    >>> shown_uri("https://me:secret@host:5000/x?token=1")
+    'https://host:5000/x'
+    """
+    parts = urlsplit(uri)
+    if not parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
+class QuietClient:
+    """Sets `QUIET` in the environment, which is where MLflow reads it, until it is closed."""
+
+    def __init__(self) -> None:
+        self._set = [name for name in QUIET if name not in os.environ]
+        os.environ.update({name: QUIET[name] for name in self._set})
+
+    def close(self) -> None:
+        """Take back what was set. Idempotent."""
+        for name in self._set:
+            os.environ.pop(name, None)
+        self._set = []
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client of a tracking store.
+
+    A folder (MLflow's file store) is refused by newer clients unless `MLFLOW_ALLOW_FILE_STORE` is
+    set: who names one here wants it.
+    """
+    try:
+        from mlflow.tracking import MlflowClient
+    except ImportError as error:
+        raise MissingExtra("mlflow", extra="mlflow") from error
+    with translated(uri):
+        if not is_folder(uri):
+            return MlflowClient(tracking_uri=uri)
+        before = os.environ.get("MLFLOW_ALLOW_FILE_STORE")
+        os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+        try:
+            return MlflowClient(tracking_uri=uri)
+        finally:
+            if before is None:
+                del os.environ["MLFLOW_ALLOW_FILE_STORE"]
+            else:
+                os.environ["MLFLOW_ALLOW_FILE_STORE"] = before
+
+
+@contextmanager
+def translated(address: str, *, run: str | None = None) -> Iterator[None]:
+    """Turn errors of MLflow and of its connection into ours."""
+    mlflow_error: Any = importlib.import_module("mlflow.exceptions").MlflowException
+    request_error: Any = importlib.import_module("requests").exceptions.RequestException
+    try:
+        yield
+    except mlflow_error as error:
+        text = _without_secrets(str(error))
+        if _is_passing(error):
+            raise TargetUnreachable(
+                f"MLflow at {address}: {text}", where=address, run=run
+            ) from error
+        raise TargetRefused(f"MLflow at {address}: {text}", where=address, run=run) from error
+    except (request_error, ConnectionError, TimeoutError) as error:
+        text = _without_secrets(str(error))
+        raise TargetUnreachable(f"MLflow at {address}: {text}", where=address, run=run) from error
+    except ImportError as error:
+        raise MissingExtra(str(error.name), extra="mlflow") from error
+
+
+def all_pages(read: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield the items of all pages that a call of the client returns."""
+    token: str | None = None
+    while True:
+        page = read(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _is_passing(error: Any) -> bool:
+    """Return whether the same request may succeed later."""
+    status = error.get_http_status_code()
+    return bool(status >= 500 or status in (408, 429)) and "NOT_IMPLEMENTED" not in str(
+        error.error_code
+    )
+
+
+def _without_secrets(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://", text)
