@@ -172,6 +172,11 @@ class RunReplay:
         """Return the type of the attribute at a path, None when there is none."""
         return self._types.get(path)
 
+    def highest_step(self, path: str) -> int | None:
+        """Return the highest step of a series, None when there is no point."""
+        found = self._series.get(path)
+        return None if found is None else found.highest
+
     def list_series(self) -> list[SourceSeries]:
         """Return the series that have points, sorted by path."""
         return [

@@ -69,7 +69,7 @@ def expand_file_set(steps: Sequence[FileSetStep], working_folder: Path) -> dict[
 
 def _match(patterns: Sequence[str]) -> Iterator[str]:
     for pattern in patterns:
-        yield from glob.iglob(pattern, recursive=True)  # noqa: PTH207: `Path.glob` has other rules
+        yield from glob.iglob(pattern, recursive=True)  # noqa: PTH207 - its rules are the client's
 
 
 def _walk(path: Path) -> Iterator[Path]:
