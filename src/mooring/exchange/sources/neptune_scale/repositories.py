@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from mooring.errors import InvalidInput, StoreError
+from mooring.errors import InvalidInput, SourceUnreadable
 from mooring.exchange.reports import ProblemList
-from mooring.tracker.xetrack.opening import check_file, foreign_error, open_for_reading
+from mooring.exchange.untouched import open_untouched
 from mooring.wire.neptune3.ingest import CreateRun, decode_create
 
 FILE_NAME = "run_operations.sqlite3"
 _VERSION = "v5"
-_TIMEOUT_S = 10.0
 _UPDATE, _CREATE = 0, 1
+_Ask: TypeAlias = Callable[..., Sequence[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def find_repositories(path: Path, problems: ProblemList) -> list[Repository]:
     for file in files:
         try:
             found.append(_read_repository(file))
-        except (InvalidInput, StoreError) as error:
+        except (InvalidInput, SourceUnreadable) as error:
             problems.add(str(file), f"left out: {error}", kind="files")
     return sorted(found, key=lambda each: (each.started or 0, str(each.file)))
 
@@ -69,7 +69,7 @@ def find_repositories(path: Path, problems: ProblemList) -> list[Repository]:
 def iter_updates(repository: Repository, problems: ProblemList) -> Iterator[tuple[int, int, bytes]]:
     """Yield number, time of writing (microseconds since 1970) and bytes of each update."""
     try:
-        with closing(_open(repository.file)) as connection:
+        with open_untouched(repository.file) as connection:
             yield from (
                 (number, written * 1_000, data)
                 for number, written, data in connection.execute(
@@ -78,7 +78,7 @@ def iter_updates(repository: Repository, problems: ProblemList) -> Iterator[tupl
                     (_UPDATE,),
                 )
             )
-    except sqlite3.Error as error:
+    except SourceUnreadable as error:
         problems.add(
             f"run {repository.run_id} ({repository.file})",
             f"its operations were not read to their end: {error}",
@@ -86,77 +86,85 @@ def iter_updates(repository: Repository, problems: ProblemList) -> Iterator[tupl
         )
 
 
-def _open(file: Path) -> sqlite3.Connection:
-    check_file(file)
-    try:
-        return open_for_reading(file, _TIMEOUT_S)
-    except sqlite3.Error as error:
-        raise foreign_error(error, file, _TIMEOUT_S) from error
-
-
 def _read_repository(file: Path) -> Repository:
-    with closing(_open(file)) as connection:
-        try:
-            known = connection.execute("SELECT version, project, run_id FROM metadata").fetchone()
-            if known is None:
-                raise InvalidInput("it does not tell its project and run")
-            version, project, run_id = known
-            if version != _VERSION:
-                raise InvalidInput(f"its format is {version!r}; {_VERSION!r} can be read")
-            return _read(connection, file, project, run_id)
-        except sqlite3.Error as error:
-            raise foreign_error(error, file, _TIMEOUT_S) from error
+    with open_untouched(file) as connection:
+        known = connection.execute("SELECT version, project, run_id FROM metadata").fetchone()
+        if known is None:
+            raise InvalidInput("it does not tell its project and run")
+        version, project, run_id = known
+        if version != _VERSION:
+            raise InvalidInput(f"its format is {version!r}; {_VERSION!r} can be read")
+        return _read(connection, file, project, run_id)
 
 
 def _read(connection: sqlite3.Connection, file: Path, project: str, run_id: str) -> Repository:
-    first, last, count = connection.execute(
-        "SELECT min(sequence_id), max(sequence_id), count(*) FROM run_operations"
-    ).fetchone()
-    given = connection.execute(
-        "SELECT seq FROM sqlite_sequence WHERE name = 'run_operations'"
-    ).fetchone()
-    missing = []
-    if first is None and given is not None and given[0]:
-        missing.append(f"all {given[0]} operations were sent to the server and removed from {file}")
-    elif first is not None and first > 1:
-        missing.append(
-            f"operations 1 to {first - 1} were sent to the server and removed from {file}"
-        )
-    if first is not None and count < last - first + 1:
-        missing.append(f"{last - first + 1 - count} operations are not in {file}")
-    started = connection.execute(
-        "SELECT timestamp FROM run_operations ORDER BY sequence_id LIMIT 1"
-    ).fetchone()
-    creates = []
-    for number, data in connection.execute(
+    damage: dict[str, None] = {}
+
+    def ask(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return rows as far as they can be read."""
+        rows = []
+        try:
+            for row in connection.execute(sql, parameters):
+                rows.append(row)
+        except sqlite3.DatabaseError as error:
+            damage[f"{file} is damaged ({error})"] = None
+        return rows
+
+    creates, unreadable = [], []
+    for number, data in ask(
         "SELECT sequence_id, operation FROM run_operations WHERE operation_type = ?"
         " ORDER BY sequence_id",
-        (_CREATE,),
+        _CREATE,
     ):
         try:
             creates.append(decode_create(data))
         except InvalidInput as error:
-            missing.append(f"operation {number} of {file} cannot be read ({error})")
-    pages, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
-    )
-    if file.stat().st_size < pages * size and not file.with_name(f"{file.name}-wal").exists():
-        missing.append(f"{file} is cut off: it has {file.stat().st_size} of {pages * size} bytes")
+            unreadable.append(f"operation {number} of {file} cannot be read ({error})")
     uploads = {
         destination: Upload(source=_find_source(file, source, temporary), temporary=bool(temporary))
-        for source, destination, temporary in connection.execute(
+        for source, destination, temporary in ask(
             "SELECT source_path, destination, is_temporary FROM file_upload_requests ORDER BY id"
         )
     }
+    started = ask("SELECT timestamp FROM run_operations ORDER BY sequence_id LIMIT 1")
+    missing = [*_what_is_missing(file, ask), *_what_is_cut(file), *unreadable, *damage]
     return Repository(
         file=file,
         project=project,
         run_id=run_id,
-        started=None if started is None else started[0] * 1_000,
+        started=started[0][0] * 1_000 if started else None,
         creates=tuple(creates),
         uploads=uploads,
         incomplete="; ".join(missing),
     )
+
+
+def _what_is_missing(file: Path, ask: _Ask) -> Iterator[str]:
+    """Tell which operations are gone: the client removes what the server has acknowledged."""
+    given = ask("SELECT seq FROM sqlite_sequence WHERE name = 'run_operations'")
+    for first, last, count in ask(
+        "SELECT min(sequence_id), max(sequence_id), count(*) FROM run_operations"
+    ):
+        if first is None:
+            if given and given[0][0]:
+                yield f"all {given[0][0]} operations were sent to the server and removed: {file}"
+            continue
+        if first > 1:
+            yield f"operations 1 to {first - 1} were sent to the server and removed from {file}"
+        if count < last - first + 1:
+            yield f"{last - first + 1 - count} operations are not in {file}"
+
+
+def _what_is_cut(file: Path) -> Iterator[str]:
+    """Tell whether the file is shorter than its header says."""
+    if file.with_name(f"{file.name}-wal").exists():
+        return  # pages may be there instead
+    with file.open("rb") as stream:
+        header = stream.read(32)
+    size = int.from_bytes(header[16:18], "big")
+    wanted = int.from_bytes(header[28:32], "big") * (65_536 if size == 1 else size)
+    if (there := file.stat().st_size) < wanted:
+        yield f"{file} is cut off: it has {there} of {wanted} bytes"
 
 
 def _find_source(file: Path, source: str, temporary: bool) -> Path:
