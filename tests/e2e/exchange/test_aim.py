@@ -212,6 +212,28 @@ def test_damaged_points(peer: Peer, repository: Path, tmp_path: Path) -> None:
     assert len(told) == len(chunks)
 
 
+def test_import(peer: Peer, repository: Path, tmp_path: Path) -> None:
+    told = peer.run(
+        """
+        import json, sys
+        from mooring.exchange.importing import import_runs
+        from mooring.exchange.sources.aim import open_aim
+        from mooring.store import open_store
+
+        with open_store("runs.db") as store:
+            for _ in range(2):
+                report = import_runs(open_aim(sys.argv[1]), store, verify=True)
+                print(json.dumps([[run.outcome, run.verified] for run in report.runs]))
+        """,
+        repository,
+        cwd=tmp_path,
+        PYTHONPATH=str(ROOT / "src"),
+    )
+    first, again = map(json.loads, told.splitlines())
+    assert first == [["partly", True], ["done", True]]  # the archived one is left out
+    assert again == [["present", True]] * 2
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreadable, match="is no repository of Aim"):
         open_aim(tmp_path)

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from mooring.errors import InvalidInput, SourceUnreadable
+from mooring.exchange.importing import import_runs
+from mooring.exchange.reports import Outcome
 from mooring.exchange.source import SourceFile, SourceRun
 from mooring.exchange.sources.neptune import NeptuneSource, open_neptune
 from mooring.model import AttributeType, RunKind, Typed
+from mooring.store import open_store
 from tests.e2e.exchange.peer import Peer, find_peer
 
 WRITE = """
@@ -311,6 +314,14 @@ def test_data_that_were_not_sent(peer: Peer, tmp_path: Path) -> None:
     left = source.read_points(runs["r2"], AttributeType.FLOAT_SERIES)["value"].to_pylist()
     assert left == [float(i) for i in range(20 - len(left), 20)]
     assert 10 <= len(left) < 20
+
+
+def test_import(source: NeptuneSource, offline: Path, tmp_path: Path) -> None:
+    with open_store(tmp_path / "runs.db") as store:
+        (first,) = import_runs(source, store, verify=True).runs
+        again = import_runs(open_neptune(offline, project="team/digits"), store, verify=True)
+    assert (first.outcome, first.verified, first.points) == (Outcome.PARTLY, True, 311)
+    assert [run.outcome for run in again.runs] == [Outcome.PRESENT]
 
 
 def test_nothing_there(tmp_path: Path) -> None:

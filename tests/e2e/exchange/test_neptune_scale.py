@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import sqlite3
@@ -13,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from mooring.errors import SourceUnreadable
+from mooring.exchange.importing import import_runs
+from mooring.exchange.reports import Outcome
 from mooring.exchange.source import HasExtras, SourceFile, SourceRun
 from mooring.exchange.sources.neptune_scale import NeptuneScaleSource, open_neptune_scale
 from mooring.model import AttributeType
+from mooring.store import open_store
 from tests.e2e.exchange.peer import Peer, find_peer
 
 pytest.importorskip("google.protobuf", reason="protobuf is not installed")
@@ -92,6 +96,13 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+
+NAMES = (
+    *("Timestamp", "Step", "ForkPoint", "StringSet", "FileRef", "Histogram", "Value"),
+    *("ModifyStringSet", "ModifySet", "Run", "Preview", "UpdateRunSnapshot"),
+    *("UpdateRunSnapshots", "RunOperation", "Counts", "Densities"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -327,6 +338,59 @@ def test_truncated_file(peer: Peer, tmp_path: Path) -> None:
     assert "is cut off" in run.incomplete
     source.list_series(run)
     assert "not read to their end" in str(source.problems.named[-1])
+
+
+def test_our_messages_are_those_of_the_client(peer: Peer, tmp_path: Path) -> None:
+    from mooring.wire.neptune3.schema import message
+
+    told = peer.run(
+        """
+        import json
+        from neptune_api.proto.neptune_pb.ingest.v1 import common_pb2
+        from neptune_api.proto.neptune_pb.ingest.v1.pub import ingest_pb2
+        from google.protobuf.timestamp_pb2 import Timestamp
+
+        found = {}
+        def add(descriptor):
+            if descriptor.name in found:
+                return
+            found[descriptor.name] = fields = {}
+            for field in descriptor.fields:
+                group = field.containing_oneof
+                own = group.name if group and not group.name.startswith("_") else None
+                fields[field.name] = [field.number, field.has_presence, own]
+                if field.message_type:
+                    add(field.message_type)
+        for root in (common_pb2.Run, common_pb2.UpdateRunSnapshots, ingest_pb2.RunOperation,
+                     common_pb2.Histogram, Timestamp):
+            add(root.DESCRIPTOR)
+        print(json.dumps(found))
+        """,
+        cwd=tmp_path,
+    )
+    theirs = json.loads(told)
+    for name in NAMES:
+        ours = message(name).DESCRIPTOR
+        for field in ours.fields:
+            group = field.containing_oneof
+            own = group.name if group and not group.name.startswith("_") else None
+            expected = [field.number, field.has_presence, own]
+            assert theirs[name][field.name] == expected, (name, field.name)
+
+
+def test_import(source: NeptuneScaleSource, offline: Path, tmp_path: Path) -> None:
+    with open_store(tmp_path / "runs.db") as store:
+        first = import_runs(source, store, verify=True)
+        again = import_runs(open_neptune_scale(offline), store, verify=True)
+        fork = store.find_run("team/digits", run_id="fork")
+        assert fork is not None
+        assert fork.fork_step == 5_000_000
+    outcomes = {(run.project, run.run_id): run.outcome for run in first.runs}
+    assert outcomes.pop(("team/digits", "orphan")) is not Outcome.DONE
+    assert {*outcomes.values()} == {Outcome.DONE}
+    assert all(run.verified for run in first.runs)
+    there = {run.outcome for run in again.runs if run.run_id != "orphan"}
+    assert there == {Outcome.PRESENT}
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from mooring.errors import SourceUnreadable
+from mooring.exchange.importing import import_runs
+from mooring.exchange.reports import Outcome
 from mooring.exchange.source import SourceFile, SourceRun
 from mooring.exchange.sources.trackio import TrackioSource, open_trackio
 from mooring.model import AttributeType
+from mooring.store import open_store
 from tests.e2e.exchange.peer import find_peer
 
 WRITE = """
@@ -163,6 +166,15 @@ def test_bad_rows_are_told_and_the_rest_goes_on(folder: Path, tmp_path: Path) ->
     assert "attribute 'loss'" in told[3]
     assert "lies outside of" in told[4]
     assert "cannot be read" in told[5]
+
+
+def test_import(source: TrackioSource, folder: Path, tmp_path: Path) -> None:
+    with open_store(tmp_path / "runs.db") as store:
+        first = import_runs(source, store, verify=True)
+        again = import_runs(open_trackio(folder), store, verify=True)
+    assert all(run.verified for run in first.runs)
+    assert {run.outcome for run in first.runs} == {Outcome.DONE, Outcome.PARTLY}
+    assert {run.outcome for run in again.runs} == {Outcome.PRESENT}
 
 
 def test_nothing_there(tmp_path: Path) -> None:

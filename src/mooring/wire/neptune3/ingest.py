@@ -117,10 +117,11 @@ def decode_update(data: bytes) -> Update:
 
 
 def _parse(name: str, data: bytes) -> Any:
+    kind = message(name)
     from google.protobuf.message import DecodeError
 
     try:
-        return message(name).FromString(data)
+        return kind.FromString(data)
     except DecodeError as error:
         raise InvalidValue(f"{len(data)} bytes are no message {name}: {error}") from None
 

@@ -42,10 +42,10 @@ def parse_line(line: bytes) -> Any:
             raise ValueError("nested too deeply") from None
 
 
-def iter_lines(file: Path, problems: ProblemList, *, cut: bool) -> Iterator[Line]:
+def iter_lines(file: Path, problems: ProblemList) -> Iterator[Line]:
     """Yield the operations of a log file; lines that hold none are problems.
 
-    `cut` tells that an unfinished last line is known of already.
+    An unfinished last line is none: `Execution.incomplete` tells of it.
     """
     offset = 0
     try:
@@ -60,7 +60,7 @@ def iter_lines(file: Path, problems: ProblemList, *, cut: bool) -> Iterator[Line
                     if not isinstance(operation, dict) or not isinstance(version, int):
                         raise ValueError("it holds no operation")
                 except (ValueError, KeyError, TypeError) as error:
-                    if not (cut and not line.endswith(b"\n")):
+                    if line.endswith(b"\n"):
                         why = "it holds no operation" if isinstance(error, KeyError) else error
                         problems.add(f"{file}, line {number}", f"left out: {why}", kind="lines")
                     continue

@@ -156,7 +156,7 @@ class NeptuneSource:
                 around = Surroundings(execution.folder, self._contents, find_value)
                 before: int | None = None
                 for log in execution.logs:
-                    for line in iter_lines(log, problems, cut=bool(execution.incomplete)):
+                    for line in iter_lines(log, problems):
                         if before is not None and line.version > before + 1:
                             problems.add(
                                 f"run {id}, {line.where}",
