@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import stat
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -248,6 +250,17 @@ def micros_of_seconds(seconds: object) -> int:
     if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
         raise InvalidInput(f"{seconds!r} is no time in seconds since 1970")
     return round(seconds * 1_000_000)
+
+
+def size_of(file: Path) -> int:
+    """Return the length of a file in bytes; `InvalidInput` when it cannot be read."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise InvalidInput(f"the file {file} cannot be read: {error}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidInput(f"{file} is no file")
+    return status.st_size
 
 
 def _same(left: object, right: object) -> bool:

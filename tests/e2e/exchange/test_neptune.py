@@ -316,6 +316,30 @@ def test_data_that_were_not_sent(peer: Peer, tmp_path: Path) -> None:
     assert 10 <= len(left) < 20
 
 
+def test_killed_process(peer: Peer, tmp_path: Path) -> None:
+    peer.run(
+        """
+        import os
+        import neptune
+        run = neptune.init_run(mode="offline", name="killed", source_files=[],
+            capture_stdout=False, capture_stderr=False, capture_hardware_metrics=False)
+        for i in range(2000):
+            run["loss"].append(float(i))
+        os.kill(os.getpid(), 9)
+        """,
+        cwd=tmp_path,
+        check=False,
+    )
+    source = open_neptune(tmp_path, project="team/digits")
+    run = only_run(source)
+    assert run.name == "killed"
+    assert "tells of" in run.incomplete  # the client's buffer died with it
+    values = source.read_points(run, AttributeType.FLOAT_SERIES)["value"].to_pylist()
+    assert values == [float(i) for i in range(len(values))]
+    assert 1500 < len(values) < 2000
+    assert source.problems.named == []
+
+
 def test_import(source: NeptuneSource, offline: Path, tmp_path: Path) -> None:
     with open_store(tmp_path / "runs.db") as store:
         (first,) = import_runs(source, store, verify=True).runs

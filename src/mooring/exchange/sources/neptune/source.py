@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay
+from mooring.exchange.replay import RunReplay, size_of
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
 from mooring.exchange.sources.neptune.contents import Contents, expand_file_set, list_tracked
@@ -53,7 +53,8 @@ class NeptuneSource:
     Each object (run, model, model version, project) is a run whose id is the client's UUID: the
     id that a user gave (`custom_run_id`) and the state of Git are not in the log. Operations that
     were sent already are read too, as far as they are still there. Files that the log refers to
-    by their path are taken as they are now. Points of one step: the last one counts.
+    by their path are taken as they are now, wherever that is: as with the client's own `neptune
+    sync`, open only data of people you trust. Points of one step: the last one counts.
     """
 
     def __init__(self, path: Path, *, project: str) -> None:
@@ -223,11 +224,9 @@ class NeptuneSource:
                 kind, name, *_ = json.loads(value.location)
                 if kind == "path":
                     try:
-                        value = replace(value, size_bytes=Path(name).stat().st_size)
-                    except OSError as error:
-                        problems.add(
-                            where, f"the file {name} cannot be read: {error}", kind="files"
-                        )
+                        value = replace(value, size_bytes=size_of(Path(name)))
+                    except InvalidInput as error:
+                        problems.add(where, str(error), kind="files")
                         continue
             elif isinstance(value, Typed) and value.type is AttributeType.FILE_SET:
                 files = expand_file_set(value.value, folder)

@@ -60,7 +60,8 @@ class NeptuneScaleSource:
 
     The files of all processes that logged to one run are read as one run. A fork has the
     attributes that its parent had when it was forked, when the parent is among the data. Points of
-    one step: the last one counts.
+    one step: the last one counts. Files that were to be uploaded are taken as they are now,
+    wherever that is: as with the client's own `neptune sync`, open only data of people you trust.
     """
 
     def __init__(self, path: Path, *, only: str | None = None) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mooring.errors import InvalidInput
-from mooring.exchange.replay import ReplayedSeries, RunReplay
+from mooring.exchange.replay import ReplayedSeries, RunReplay, size_of
 from mooring.exchange.source import SourceFile
 from mooring.exchange.sources.neptune_scale.repositories import Repository
 from mooring.model import AttributeType, Histogram
@@ -132,11 +132,10 @@ def _file(value: WireFile, repository: Repository) -> SourceFile:
         raise InvalidInput(
             f"its content was uploaded to {value.path!r}, and is not among these data"
         )
-    try:
-        size = Path(upload.source).stat().st_size
-    except OSError as error:
-        raise InvalidInput(f"the file {upload.source} cannot be read: {error}") from None
     name = PurePosixPath(value.path).name if upload.temporary else upload.source.name
     return SourceFile(
-        location=str(upload.source), name=name, mime_type=value.mime_type, size_bytes=size
+        location=str(upload.source),
+        name=name,
+        mime_type=value.mime_type,
+        size_bytes=size_of(upload.source),
     )

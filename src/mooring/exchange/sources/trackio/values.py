@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from mooring.errors import InvalidInput
+from mooring.exchange.replay import size_of
 from mooring.model import AttributeType, Histogram, micros_from_datetime
 
 Point: TypeAlias = tuple[AttributeType, object]
@@ -97,14 +98,10 @@ def _file(path: Any, media: Path) -> dict[str, object]:
     file = media.joinpath(*PurePosixPath(str(path)).parts)
     if not file.resolve().is_relative_to(media.resolve()):
         raise InvalidInput(f"its file {path!r} lies outside of {media}")
-    try:
-        size = file.stat().st_size
-    except OSError as error:
-        raise InvalidInput(f"its file {file} cannot be read: {error}") from None
     return {
         "location": str(file),
         "name": file.name,
         "mime_type": None,
-        "size_bytes": size,
+        "size_bytes": size_of(file),
         "digest": None,
     }
