@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,9 +23,9 @@ from mooring.exchange.sources.neptune_scale.repositories import (
     find_repositories,
     iter_updates,
 )
-from mooring.exchange.sources.neptune_scale.updates import Updates
+from mooring.exchange.sources.neptune_scale.updates import Refuse, Updates
 from mooring.model import AttributeType, ProjectName
-from mooring.wire.neptune3.ingest import CreateRun, decode_update
+from mooring.wire.neptune3.ingest import CreateRun, Update, decode_update
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +52,6 @@ def open_neptune_scale(path: str | Path, *, project: str | None = None) -> Neptu
 class _Replayed:
     run: RunReplay
     updates: Updates
-    inherited: Mapping[str, SourceValue]
 
 
 class NeptuneScaleSource:
@@ -84,6 +83,7 @@ class NeptuneScaleSource:
                 where=str(path),
             )
         self._latest: tuple[tuple[str, str], _Replayed] | None = None
+        self._changes: dict[tuple[str, str], list[tuple[int, Update, Repository]]] = {}
         self._told: set[tuple[str, str]] = set()
 
     @property
@@ -107,7 +107,7 @@ class NeptuneScaleSource:
     def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
         """Return all attributes of a run that are no series, inherited ones included."""
         replayed = self._replay((run.project, run.run_id))
-        return {**replayed.inherited, **replayed.run.values}
+        return dict(replayed.run.values)
 
     def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
         """Return the series that a run itself has points of."""
@@ -193,47 +193,47 @@ class NeptuneScaleSource:
         # What is read again is not told of again.
         problems = ProblemList() if key in self._told else self._problems
         self._told.add(key)
-        run, updates = self._apply_all(key, problems)
+        inherited = self._inherit(key, problems, seen={key})
+        run = RunReplay()
+        for path, value in inherited.items():
+            run.assign(path, value)
+        updates = Updates(run)
+        for repository in self._runs[key]:
+            updates.begin()
+            for update, written, refuse in self._iter_decoded(repository, problems):
+                updates.apply(update, written, repository, refuse)
         for path, count in run.iter_replaced():
             problems.add(
                 f"run {key[1]}, series {path!r}",
                 f"{count} points were left out: a later one has the same step",
                 kind="replaced",
             )
-        inherited = self._inherit(key, problems, seen={key})
-        replayed = _Replayed(run, updates, inherited)
+        replayed = _Replayed(run, updates)
         self._latest = (key, replayed)
         return replayed
 
-    def _apply_all(
-        self, key: tuple[str, str], problems: ProblemList, until: int | None = None
-    ) -> tuple[RunReplay, Updates]:
-        run = RunReplay()
-        updates = Updates(run)
-        for repository in self._runs[key]:
-            updates.begin()
-            for number, written, data in iter_updates(repository, problems):
+    def _iter_decoded(
+        self, repository: Repository, problems: ProblemList
+    ) -> Iterator[tuple[Update, int, Refuse]]:
+        """Yield each update, when it was written, and what to call for what it cannot change."""
+        for number, written, data in iter_updates(repository, problems):
+            where = f"operation {number} of {repository.file}"
 
-                def refuse(path: str, why: str, number: int = number) -> None:
-                    problems.add(
-                        f"run {key[1]}, attribute {path!r} (operation {number} of "
-                        f"{repository.file})",  # noqa: B023 - called in this turn only
-                        f"left out: {why}",
-                        kind="values",
-                    )
+            def refuse(path: str, why: str, where: str = where) -> None:
+                problems.add(
+                    f"run {repository.run_id}, attribute {path!r} ({where})",
+                    f"left out: {why}",
+                    kind="values",
+                )
 
-                try:
-                    update = decode_update(data)
-                except InvalidInput as error:
-                    problems.add(
-                        f"run {key[1]} (operation {number} of {repository.file})",
-                        f"left out: {error}",
-                        kind="operations",
-                    )
-                    continue
-                if until is None or (update.time or written) <= until:
-                    updates.apply(update, written, repository, refuse)
-        return run, updates
+            try:
+                update = decode_update(data)
+            except InvalidInput as error:
+                problems.add(
+                    f"run {repository.run_id} ({where})", f"left out: {error}", kind="operations"
+                )
+                continue
+            yield update, written, refuse
 
     def _inherit(
         self, key: tuple[str, str], problems: ProblemList, seen: set[tuple[str, str]]
@@ -252,10 +252,26 @@ class NeptuneScaleSource:
                 kind="parents",
             )
             return {}
-        run, _ = self._apply_all(above, ProblemList(), until=fork.created)
-        values = {**self._inherit(above, ProblemList(), seen | {above}), **run.values}
+        run = RunReplay()
+        for path, value in self._inherit(above, ProblemList(), seen | {above}).items():
+            run.assign(path, value)
+        updates = Updates(run)
+        for time, update, repository in self._changes_of_values(above):
+            if fork.created is None or time <= fork.created:
+                updates.apply(update, time, repository, lambda path, why: None)
         return {
             path: value
-            for path, value in values.items()
+            for path, value in run.values.items()
             if path in _INHERITED_SYS or (fork.inherit_configs and not path.startswith("sys/"))
         }
+
+    def _changes_of_values(self, key: tuple[str, str]) -> Sequence[tuple[int, Update, Repository]]:
+        """Return the updates of a run without their points, each with its time; they are kept."""
+        if key not in self._changes:
+            self._changes[key] = [
+                (update.time or written, replace(update, append={}), repository)
+                for repository in self._runs[key]
+                for update, written, _ in self._iter_decoded(repository, ProblemList())
+                if update.assign or update.add or update.remove
+            ]
+        return self._changes[key]
