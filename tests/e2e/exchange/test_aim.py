@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mooring.errors import SourceUnreadable
+from mooring.exchange.sources import detect_source
 from mooring.exchange.sources.aim import open_aim
 from tests.e2e.exchange.peer import Peer, find_peer
 
@@ -232,6 +233,10 @@ def test_import(peer: Peer, repository: Path, tmp_path: Path) -> None:
     first, again = map(json.loads, told.splitlines())
     assert first == [["partly", True], ["done", True]]  # the archived one is left out
     assert again == [["present", True]] * 2
+
+
+def test_is_known_by_its_looks(repository: Path) -> None:
+    assert detect_source(str(repository)) == detect_source(str(repository / ".aim")) == "aim"
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mooring.errors import InvalidInput, SourceUnreadable
 from mooring.exchange.importing import import_runs
 from mooring.exchange.reports import Outcome
 from mooring.exchange.source import SourceFile, SourceRun
+from mooring.exchange.sources import SourceOptions, detect_source, open_source
 from mooring.exchange.sources.neptune import NeptuneSource, open_neptune
 from mooring.model import AttributeType, RunKind, Typed
 from mooring.store import open_store
@@ -346,6 +347,13 @@ def test_import(source: NeptuneSource, offline: Path, tmp_path: Path) -> None:
         again = import_runs(open_neptune(offline, project="team/digits"), store, verify=True)
     assert (first.outcome, first.verified, first.points) == (Outcome.PARTLY, True, 311)
     assert [run.outcome for run in again.runs] == [Outcome.PRESENT]
+
+
+def test_is_known_by_its_looks(offline: Path) -> None:
+    assert detect_source(str(offline)) == "neptune"
+    source = open_source(str(offline), options=SourceOptions(project="team/digits"))
+    assert source.list_projects()
+    source.close()
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mooring.errors import SourceUnreadable
 from mooring.exchange.importing import import_runs
 from mooring.exchange.reports import Outcome
 from mooring.exchange.source import HasExtras, SourceFile, SourceRun
+from mooring.exchange.sources import SourceOptions, detect_source, open_source
 from mooring.exchange.sources.neptune_scale import NeptuneScaleSource, open_neptune_scale
 from mooring.model import AttributeType
 from mooring.store import open_store
@@ -393,6 +394,21 @@ def test_import(source: NeptuneScaleSource, offline: Path, tmp_path: Path) -> No
     assert all(run.verified for run in first.runs)
     there = {run.outcome for run in again.runs if run.run_id != "orphan"}
     assert there == {Outcome.PRESENT}
+
+
+def test_data_of_two_clients_are_not_confused(offline: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(offline / ".neptune", tmp_path / ".neptune")
+    (data / "offline" / "run__1__2__3").mkdir(parents=True)
+    (data / "offline" / "run__1__2__3" / "data-1.log").touch()
+    with pytest.raises(SourceUnreadable, match="--from neptune-scale"):
+        detect_source(str(tmp_path))
+
+
+def test_is_known_by_its_looks(offline: Path) -> None:
+    assert detect_source(str(offline)) == "neptune-scale"
+    source = open_source(str(offline), options=SourceOptions(project="team/digits"))
+    assert source.list_projects()
+    source.close()
 
 
 def test_nothing_there(tmp_path: Path) -> None:

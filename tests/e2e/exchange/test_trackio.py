@@ -14,6 +14,7 @@ from mooring.errors import SourceUnreadable
 from mooring.exchange.importing import import_runs
 from mooring.exchange.reports import Outcome
 from mooring.exchange.source import SourceFile, SourceRun
+from mooring.exchange.sources import SourceOptions, detect_source, open_source
 from mooring.exchange.sources.trackio import TrackioSource, open_trackio
 from mooring.model import AttributeType
 from mooring.store import open_store
@@ -175,6 +176,13 @@ def test_import(source: TrackioSource, folder: Path, tmp_path: Path) -> None:
     assert all(run.verified for run in first.runs)
     assert {run.outcome for run in first.runs} == {Outcome.DONE, Outcome.PARTLY}
     assert {run.outcome for run in again.runs} == {Outcome.PRESENT}
+
+
+def test_is_known_by_its_looks(folder: Path) -> None:
+    assert detect_source(str(folder)) == "trackio"
+    source = open_source(str(folder), options=SourceOptions(project="team/digits"))
+    assert source.list_projects()
+    source.close()
 
 
 def test_nothing_there(tmp_path: Path) -> None:

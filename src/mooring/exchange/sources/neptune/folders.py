@@ -54,6 +54,14 @@ class Execution:
         return self.folder.parent
 
 
+def holds_executions(path: Path) -> bool:
+    """Return whether a folder looks like the client's; it is not searched deeply."""
+    root = path / ".neptune" if (path / ".neptune").is_dir() else path
+    return root.is_dir() and any(
+        next(root.glob(f"{above}data-*.log"), None) for above in ("", "*/", "*/*/", "*/*/*/")
+    )
+
+
 def find_executions(path: Path) -> list[Execution]:
     """Return the executions below a folder, oldest first.
 

@@ -36,7 +36,7 @@ def open_neptune(path: str | Path, *, project: str | None = None) -> NeptuneSour
     if project is None:
         raise InvalidInput(
             "offline data of the neptune client do not tell their project; name one "
-            "(project='workspace/name')"
+            "(project='workspace/name', or --into workspace/name)"
         )
     return NeptuneSource(Path(path), project=str(ProjectName.parse(project)))
 

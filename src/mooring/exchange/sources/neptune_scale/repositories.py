@@ -50,6 +50,14 @@ class Repository:
     incomplete: str
 
 
+def holds_repositories(path: Path) -> bool:
+    """Return whether a folder or file looks like the client's; it is not searched deeply."""
+    if path.is_file():
+        return path.name == FILE_NAME
+    root = path / ".neptune" if (path / ".neptune").is_dir() else path
+    return any(next(root.glob(above + FILE_NAME), None) for above in ("", "*/"))
+
+
 def find_repositories(path: Path, problems: ProblemList) -> list[Repository]:
     """Return the files of operations below a folder, oldest first; or of one file alone."""
     if path.is_file():

@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 _NEEDED = frozenset({"run_name", "timestamp", "step", "metrics"})
 
 
+def holds_trackio(path: Path) -> bool:
+    """Return whether a folder or file looks like trackio's."""
+    for file in [path] if path.is_file() else path.glob("*.db"):
+        try:
+            if _key_column(file):
+                return True
+        except SourceUnreadable:
+            continue
+    return False
+
+
 def open_trackio(path: str | Path, *, project: str | None = None) -> TrackioSource:
     """Open trackio's folder (`TRACKIO_DIR`), or the SQLite file of one project.
 
