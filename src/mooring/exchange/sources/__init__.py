@@ -64,9 +64,69 @@ def _is_store(path: Path) -> bool:
     return header.startswith(b"SQLite format 3\0") and header[68:72] == b"MOOR"
 
 
+def _neptune(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.neptune import open_neptune
+
+    return open_neptune(address, project=options.project)
+
+
+def _is_neptune(path: Path) -> bool:
+    from mooring.exchange.sources.neptune.folders import holds_executions
+
+    if not holds_executions(path):
+        return False
+    if _is_neptune_scale(path):
+        raise SourceUnreadable(
+            f"{path} has data of two clients, neptune and neptune-scale; import them one after the "
+            "other (--from neptune, --from neptune-scale)",
+            where=str(path),
+        )
+    return True
+
+
+def _neptune_scale(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.neptune_scale import open_neptune_scale
+
+    return open_neptune_scale(address)
+
+
+def _is_neptune_scale(path: Path) -> bool:
+    from mooring.exchange.sources.neptune_scale.repositories import holds_repositories
+
+    return holds_repositories(path)
+
+
+def _aim(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.aim import open_aim
+
+    return open_aim(address, project=options.project)
+
+
+def _is_aim(path: Path) -> bool:
+    return any((each / "meta" / "chunks").is_dir() for each in (path / ".aim", path))
+
+
+def _trackio(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.trackio import open_trackio
+
+    return open_trackio(address)
+
+
+def _is_trackio(path: Path) -> bool:
+    from mooring.exchange.sources.trackio.source import holds_trackio
+
+    return holds_trackio(path)
+
+
 SOURCES: Mapping[str, SourceKind] = {
     "parquet": SourceKind("an export in the layout of Neptune Exporter", _parquet, _is_parquet),
     "store": SourceKind("a store of Mooring", _store, _is_store),
+    "neptune": SourceKind("offline data of the neptune client", _neptune, _is_neptune),
+    "neptune-scale": SourceKind(
+        "offline data of the neptune-scale client", _neptune_scale, _is_neptune_scale
+    ),
+    "aim": SourceKind("a repository of Aim", _aim, _is_aim),
+    "trackio": SourceKind("projects of trackio", _trackio, _is_trackio),
 }
 """Kinds by name, in the order in which they are looked for."""
 
