@@ -1,4 +1,4 @@
-"""Any store goes out as Parquet, and comes back equal: values, steps, times, NaN, bytes, lineage."""
+"""Any store goes out as Parquet and comes back equal: values, steps, times, NaN, bytes, forks."""
 
 from __future__ import annotations
 

@@ -54,6 +54,8 @@ from mooring.store.transfer import RunImport, TransfersRuns
 MISSING = "import/missing"
 """Attribute of a run that came in with something missing: the paths that are."""
 
+_PARENT = "sys/forking/parent"
+
 DERIVED = frozenset(
     {
         "sys/id",
@@ -219,10 +221,13 @@ class _Import:
             verified=True if self._verify else None,
         )
         differences = list(comparison.differences)
+        noted = self._inside.read_values(inside).get(MISSING)
+        _, why = self._parent(present.project, run)
+        if why and isinstance(noted, frozenset) and _PARENT in noted and not differences:
+            return replace(base, outcome=Outcome.PARTLY, missing=(Problem(_PARENT, why),))
         differences += _identity_differences(run, inside)
         if not differences:
             return base
-        noted = self._inside.read_values(inside).get(MISSING)
         if isinstance(noted, frozenset) and all(
             one.what == "missing" or (one.what == "points" and one.path in noted)
             for one in differences
@@ -257,7 +262,7 @@ class _Import:
         extras = self._source.read_extras(run)
         parent, why = self._parent(project, run)
         if why:
-            missing.append(Problem("sys/forking/parent", why))
+            missing.append(Problem(_PARENT, why))
         fork_step = run.fork_step if run.fork_step is not None else (0 if parent else None)
         spec = RunSpec(
             project=project,
@@ -459,9 +464,8 @@ def _identity_differences(run: SourceRun, inside: SourceRun) -> list[Difference]
     if run.kind is not inside.kind:
         found.append(Difference("kind", "value", f"{run.kind} and {inside.kind}"))
     if run.parent != inside.parent:
-        found.append(
-            Difference("sys/forking/parent", "value", f"{run.parent!r} and {inside.parent!r}")
-        )
+        what = "missing" if inside.parent is None else "value"
+        found.append(Difference(_PARENT, what, f"{run.parent!r} and {inside.parent!r}"))
     elif run.parent is not None and (run.fork_step or 0) != inside.fork_step:
         found.append(
             Difference("sys/forking/step", "value", f"{run.fork_step} and {inside.fork_step}")
