@@ -14,6 +14,7 @@ from mooring.cli import (
     edits,
     exporting,
     importing,
+    loading,
     plot,
     rows,
     runs,
@@ -62,5 +63,6 @@ runs.add_to(app)
 care.add_to(app)
 exporting.add_to(app)
 importing.add_to(app)
+loading.add_to(app)
 summary.add_to(app)
 config.add_to(app)

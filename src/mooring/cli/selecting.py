@@ -126,6 +126,7 @@ def make_selection(
     exclude: list[AttributeClass] | None = None,
     archived: bool = False,
     models: bool = True,
+    run_ids: list[str] | None = None,
 ) -> Selection:
     """Return what options choose; those that contradict each other are a misuse."""
     if projects and (workspace or patterns or excludes):
@@ -144,6 +145,7 @@ def make_selection(
         project_patterns=tuple(patterns or ()),
         project_exclude_patterns=tuple(excludes or ()),
         runs=runs,
+        run_ids=frozenset(run_ids) if run_ids else None,
         query=None if query is None else parse(query),
         attributes=tuple(attributes or ()),
         classes=chosen,

@@ -1,1 +1,76 @@
-"""What data is exported to, one module or folder each."""
+"""Targets: where runs go. Those that `mooring load` fills are made by name when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mooring.errors import InvalidInput, closest
+from mooring.exchange.target import LoadSettings, Target
+
+__all__ = ["TARGETS", "TargetKind", "TargetOptions", "open_target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOptions:
+    """How a target is reached; what is None comes from its own environment variables.
+
+    Attributes
+    ----------
+    uri : address of its server, or of its store
+    folder : where it keeps data without a server
+    project : the one project that all runs go to
+    workspace : workspace, entity, team or owner
+    api_key, user_id : credentials
+    online : whether runs go to a server at once, where the target can do without
+    """
+
+    uri: str | None = None
+    folder: Path | None = None
+    project: str | None = None
+    workspace: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    user_id: str | None = None
+    online: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKind:
+    """A target by name: what it is, and how it is made."""
+
+    title: str
+    open: Callable[[TargetOptions, LoadSettings], Target]
+
+
+def _mlflow(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.mlflow import MlflowTarget
+
+    return MlflowTarget(options.uri, settings)
+
+
+TARGETS: Mapping[str, TargetKind] = {
+    "mlflow": TargetKind("an MLflow server, database or folder", _mlflow),
+}
+"""Targets by the name that `mooring load --to` takes."""
+
+
+def open_target(
+    name: str, options: TargetOptions | None = None, settings: LoadSettings | None = None
+) -> Target:
+    """Return a target that is ready to take runs.
+
+    Raises
+    ------
+    InvalidInput
+        For a name that there is not, and for settings that are missing.
+    MissingExtra
+        When the target's own package is not installed.
+    """
+    if name not in TARGETS:
+        near = closest(name, TARGETS)
+        raise InvalidInput(
+            f"there is no target {name!r}; write one of {', '.join(TARGETS)}"
+            + (f". Did you mean {near[0]}?" if near else "")
+        )
+    return TARGETS[name].open(options or TargetOptions(), settings or LoadSettings())
