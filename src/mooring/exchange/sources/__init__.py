@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -132,14 +133,17 @@ SOURCES: Mapping[str, SourceKind] = {
 
 
 def open_source(
-    address: str, kind: str | None = None, options: SourceOptions | None = None
+    address: str | os.PathLike[str],
+    kind: str | None = None,
+    options: SourceOptions | None = None,
 ) -> Source:
-    """Open a source.
+    """Open a source; whoever opened it closes it.
 
     Parameters
     ----------
     address : a folder, a file, or where a server is
     kind : one of `SOURCES`; None looks what it is
+    options : what the source may be told
 
     Raises
     ------
@@ -148,6 +152,7 @@ def open_source(
     StoreNotFound, SourceUnreadable
         When there is nothing, or nothing that is known.
     """
+    address = os.fspath(address)
     if kind is None:
         kind = detect_source(address)
     elif kind not in SOURCES:

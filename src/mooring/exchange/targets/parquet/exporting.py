@@ -65,7 +65,7 @@ POINTS_AT_ONCE = 1_000_000
 
 def export_runs(
     source: Source,
-    places: ExportPlaces | Path | None = None,
+    places: ExportPlaces | str | Path | None = None,
     *,
     selection: Selection | None = None,
     overwrite: bool = False,
@@ -96,8 +96,8 @@ def export_runs(
     """
     if places is None:
         places = ExportPlaces()
-    elif isinstance(places, Path):
-        places = ExportPlaces.below(places)
+    elif not isinstance(places, ExportPlaces):
+        places = ExportPlaces.below(Path(places))
     job = _Export(select(source, selection), places, overwrite=overwrite, dry_run=dry_run)
     return job.run(progress or (lambda done, total: None))
 
