@@ -1,6 +1,6 @@
 """What a run holds, as digests: equal exactly when type, steps, times, values and files are equal.
 
-Two sources are compared by them, and a backup knows by them what has changed.
+A backup knows by them what has changed since the last one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mooring.exchange.selection import type_of
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.model import (
     AttributeType,
@@ -26,29 +27,6 @@ from mooring.model import (
 
 FILE_TYPES = frozenset({AttributeType.FILE, AttributeType.FILE_SET, AttributeType.ARTIFACT})
 """Types of single values that are a file."""
-
-
-def type_of(value: SourceValue) -> AttributeType:
-    """Return the type of an attribute that holds a value.
-
-    >>> type_of(True).value, type_of(1).value, type_of(frozenset()).value
-    ('bool', 'int', 'string_set')
-    """
-    if isinstance(value, Typed):
-        return value.type
-    if isinstance(value, SourceFile):
-        return AttributeType.FILE
-    if isinstance(value, bool):
-        return AttributeType.BOOL
-    if isinstance(value, int):
-        return AttributeType.INT
-    if isinstance(value, float):
-        return AttributeType.FLOAT
-    if isinstance(value, str):
-        return AttributeType.STRING
-    if isinstance(value, datetime):
-        return AttributeType.DATETIME
-    return AttributeType.STRING_SET
 
 
 def file_of(value: SourceValue) -> SourceFile | None:

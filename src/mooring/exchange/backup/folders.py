@@ -60,11 +60,11 @@ class Folder:
         return Folder(path)
 
     def kind(self, name: str) -> str:
-        """Return "file", "folder", "link" (or anything else that is odd), or "" for nothing."""
+        """Return "file", "folder", "symbolic link" or "special file"; "" for nothing."""
         path = self.path(name)
         try:
             self._look_above(name)
-        except FileNotFoundError:
+        except (FileNotFoundError, SourceUnreadable):
             return ""
         return _kind(path)
 
@@ -74,7 +74,7 @@ class Folder:
         try:
             self._look_above(name)
             found = path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, SourceUnreadable):
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 

@@ -147,9 +147,7 @@ class Layout:
         return "/".join(self._projects[project])
 
     def _choose(self, workspace: str, name: str, project: str) -> tuple[str, str]:
-        owners = {
-            above: known.partition("/")[0] for known, (above, _) in self._projects.items()
-        }
+        owners = {above: known.partition("/")[0] for known, (above, _) in self._projects.items()}
         above = next((folder for folder, owner in owners.items() if owner == workspace), None)
         if above is None:
             plain = escape(workspace)
@@ -194,4 +192,3 @@ def load_index(project: Folder) -> dict[str, RunKey]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         where = str(project.path(INDEX))
         raise ExportDamaged(f"{where} is damaged ({error!r})", where=where) from error
-

@@ -49,9 +49,7 @@ def escape(name: str, *, dot_at_end: bool = False) -> str:
         end = len(name)
     first = name.split(".")[0].rstrip().upper() in _RESERVED or name[0] in ".~ "
     return "".join(
-        _percent(char)
-        if (first and place == 0) or place >= end or not _is_portable(char)
-        else char
+        _percent(char) if (first and place == 0) or place >= end or not _is_portable(char) else char
         for place, char in enumerate(name)
     )
 
@@ -95,7 +93,7 @@ def marked(name: str, digest: str) -> str:
 
 
 def _extension(name: str) -> str:
-    stem, dot, extension = name.rpartition(".")
+    stem, _, extension = name.rpartition(".")
     return f".{extension}" if stem and len(extension.encode()) <= _MAX_EXTENSION_BYTES else ""
 
 

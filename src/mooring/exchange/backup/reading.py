@@ -78,11 +78,11 @@ class RunReader:
         return values
 
     def list_series(self) -> list[SourceSeries]:
-        """Return the series, those without points too."""
+        """Return the series that have points."""
         return [
             SourceSeries(path, kept.type, kept.count)
             for path, kept in self.manifest.attributes.items()
-            if kept.type.is_series
+            if kept.type.is_series and kept.count
         ]
 
     def read_points(self, type: AttributeType, paths: Sequence[str] | None) -> pa.Table:

@@ -70,9 +70,10 @@ def format_floats(values: np.ndarray) -> pa.Array:
     return texts
 
 
-def steps_of(texts: np.ndarray) -> np.ndarray:
+def steps_of(steps: np.ndarray) -> np.ndarray:
     """Return steps in millionths of steps as numbers."""
-    return np.rint(texts * STEP_SCALE).astype(np.int64)
+    micros: np.ndarray = np.rint(steps * STEP_SCALE).astype(np.int64)
+    return micros
 
 
 # times
@@ -159,7 +160,9 @@ def _quoted(texts: pa.Array) -> pa.Array:
 
 
 def _concatenated(*texts: pa.Array | str) -> pa.Array:
-    large = [pa.scalar(text, pa.large_string()) if isinstance(text, str) else text for text in texts]
+    large = [
+        pa.scalar(text, pa.large_string()) if isinstance(text, str) else text for text in texts
+    ]
     return pc.binary_join_element_wise(*large, pa.scalar("", pa.large_string()))
 
 
@@ -174,9 +177,7 @@ def is_exact(steps: np.ndarray, times: np.ndarray, values: pa.Array, zone: str) 
     """Return whether points come back from their CSV file as they are."""
     if not np.array_equal(steps_of(steps / STEP_SCALE), steps):
         return False
-    if len(times) and not (
-        _FIRST_EXACT_TIME <= int(times.min()) and int(times.max()) < _LAST_EXACT_TIME
-    ):
+    if len(times) and (times.min() < _FIRST_EXACT_TIME or times.max() >= _LAST_EXACT_TIME):
         return False
     if zone != UTC and not np.array_equal(_instants(_local(times, zone), zone), times):
         return False

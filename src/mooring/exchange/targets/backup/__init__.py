@@ -2,6 +2,5 @@
 
 from mooring.exchange.targets.backup.asking import Answers, ask_questions
 from mooring.exchange.targets.backup.backing_up import back_up
-from mooring.exchange.targets.backup.reports import BackupReport, ProjectBackup
 
-__all__ = ["Answers", "BackupReport", "ProjectBackup", "ask_questions", "back_up"]
+__all__ = ["Answers", "ask_questions", "back_up"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mimetypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -21,19 +21,20 @@ from mooring.exchange.backup.content import (
     digest_value,
     file_of,
     to_json,
-    type_of,
 )
 from mooring.exchange.backup.folders import CHUNK_BYTES, Folder
 from mooring.exchange.backup.manifest import Form, KeptAttribute, Manifest
 from mooring.exchange.backup.names import METADATA, OWN, VALUES, Wanted, place_files, short_digest
 from mooring.exchange.backup.reading import PREVIEWS, ROWS
-from mooring.exchange.backup.series import chunk_series, split_series
 from mooring.exchange.backup.texts import (
     SHOWN_TYPES,
     format_metadata,
     format_series,
     is_exact,
 )
+from mooring.exchange.comparing import POINTS_AT_ONCE, chunks
+from mooring.exchange.points import rows_by_path
+from mooring.exchange.selection import type_of
 from mooring.exchange.source import (
     HasExtras,
     Source,
@@ -48,8 +49,8 @@ from mooring.model import AttributeType
 
 _ROW_GROUP = 1 << 20
 _CSV_TYPES = (AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES)
-
-Tell = Callable[[str, str], None]
+_WEIGHTS = {AttributeType.STRING_SERIES: 8, AttributeType.HISTOGRAM_SERIES: 64}
+"""How much larger than a float's the points of a type tend to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ class RunBackup:
     ----------
     stage : where its files come together
     old : what an earlier backup holds of it
+    revision : how often the run was written, this time included
     zone : time zone of the times in CSV files
     artifacts : whether to fetch what artifacts track
-    tell : called with what is left out, and why
     """
 
     def __init__(
@@ -79,17 +80,17 @@ class RunBackup:
         stage: Stage,
         old: OldRun | None,
         *,
+        revision: int,
         zone: str,
         artifacts: bool,
-        tell: Tell,
     ) -> None:
+        self._revision = revision
         self._source = source
         self._run = run
         self._stage = stage
         self._old = old
         self._zone = zone
         self._artifacts = artifacts
-        self._tell = tell
         self._missing: list[tuple[str, str]] = []
         self._attributes: dict[str, KeptAttribute] = {}
         self._stored: dict[str, Any] = {}
@@ -104,22 +105,19 @@ class RunBackup:
         places = place_files(self._wanted(values, series))
         self._collect_values(values, places)
         counts = {one.path: one.count for one in series}
-        for type, paths in chunk_series(series):
+        for type, paths in _portions(series):
             self._collect_series(type, paths, counts, places)
         rows, previews, not_inherited = self._collect_extras()
         for one in problems.named[known:]:
             self._missing.append((one.what, one.why))
-            self._tell(one.what, one.why)
         if problems.not_named > unnamed:
             self._missing.append(("more", f"{problems.not_named - unnamed} problems not named"))
         if self._run.incomplete:
             what = f"{self._run.project}, run {self._run.run_id!r}"
             self._missing.append((what, self._run.incomplete))
-            self._tell(what, self._run.incomplete)
-        old = self._old
         return Manifest(
             run=replace(self._run, handle=None),
-            revision=1 if old is None else old.manifest.revision + 1,
+            revision=self._revision,
             zone=self._zone,
             missing=tuple(self._missing),
             files=dict(sorted(self._stage.files.items())),
@@ -155,9 +153,7 @@ class RunBackup:
 
     # values
 
-    def _collect_values(
-        self, values: Mapping[str, SourceValue], places: Mapping[str, str]
-    ) -> None:
+    def _collect_values(self, values: Mapping[str, SourceValue], places: Mapping[str, str]) -> None:
         for path in sorted(values):
             value = values[path]
             file = file_of(value)
@@ -172,9 +168,7 @@ class RunBackup:
             self._attributes[path] = KeptAttribute(
                 type=type_of(value), form=Form.VALUE, content=digest_value(value)
             )
-        shown = {
-            path: value for path, value in values.items() if type_of(value) in SHOWN_TYPES
-        }
+        shown = {path: value for path, value in values.items() if type_of(value) in SHOWN_TYPES}
         self._put(METADATA, format_metadata(shown))
         self._put(VALUES, json.dumps(self._stored, indent=1, sort_keys=True).encode() + b"\n")
 
@@ -182,9 +176,7 @@ class RunBackup:
         if not self._stage.have(name, hashlib.sha256(content).hexdigest(), len(content)):
             self._stage.write(name, [content])
 
-    def _collect_file(
-        self, path: str, type: AttributeType, file: SourceFile, place: str
-    ) -> None:
+    def _collect_file(self, path: str, type: AttributeType, file: SourceFile, place: str) -> None:
         tracked = place
         if type is AttributeType.ARTIFACT:
             place = f"{OWN}/artifacts/{short_digest(path, 32)}.json"
@@ -205,7 +197,7 @@ class RunBackup:
             return file.digest
         try:
             with self._source.open_file(file) as content:
-                kept = self._stage.write(place, _chunks(content))
+                kept = self._stage.write(place, _parts(content))
             if file.digest and kept.sha256 and kept.sha256 != file.digest:
                 raise ExportDamaged(
                     f"the source's file is damaged: its SHA-256 is {kept.sha256[:12]}…, and was "
@@ -269,7 +261,7 @@ class RunBackup:
                 self._miss(path, error)
                 self._keep_former(path, type, places.get(path, ""))
             return
-        found = split_series(points)
+        found = {path: points.slice(first, count) for path, first, count in rows_by_path(points)}
         for path in paths:
             if path in found:
                 self._collect_points(path, type, found[path], places.get(path, ""))
@@ -281,9 +273,7 @@ class RunBackup:
                 empty = points.slice(0, 0)
                 self._collect_points(path, type, empty, places.get(path, ""))
 
-    def _collect_points(
-        self, path: str, type: AttributeType, points: pa.Table, place: str
-    ) -> None:
+    def _collect_points(self, path: str, type: AttributeType, points: pa.Table, place: str) -> None:
         if type is AttributeType.FILE_SERIES:
             self._collect_files(path, points, place)
             return
@@ -366,9 +356,7 @@ class RunBackup:
     def _write_parquet(self, name: str, table: pa.Table) -> None:
         self._stage.write_with(
             name,
-            lambda sink: pq.write_table(
-                table, sink, compression="zstd", row_group_size=_ROW_GROUP
-            ),
+            lambda sink: pq.write_table(table, sink, compression="zstd", row_group_size=_ROW_GROUP),
         )
 
     # what did not change
@@ -434,7 +422,13 @@ class RunBackup:
     def _miss(self, path: str, error: MooringError, more: str = "") -> None:
         what = f"{self._run.project}, run {self._run.run_id!r}, attribute {path!r}{more}"
         self._missing.append((what, str(error)))
-        self._tell(what, str(error))
+
+
+def _portions(series: Sequence[SourceSeries]) -> Iterator[tuple[AttributeType, list[str]]]:
+    """Yield series of one type that are read together without much memory."""
+    for type in dict.fromkeys(one.type for one in series):
+        limit = POINTS_AT_ONCE // _WEIGHTS.get(type, 1)
+        yield from chunks([one for one in series if one.type is type], limit)
 
 
 def _extension(file: SourceFile) -> str:
@@ -453,7 +447,7 @@ def _subtype(file: SourceFile) -> str:
     return escape(subtype or _extension(file) or "bin")
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def _parts(file: BinaryIO) -> Iterator[bytes]:
     while part := file.read(CHUNK_BYTES):
         yield part
 
