@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from mooring.errors import InvalidInput
-from mooring.model import STEP_SCALE, AttributeType
+from mooring.model import STEP_SCALE, AttributeType, datetime_from_micros
 
 HEADER = b"step,value,timestamp\n"
 EMPTY = b"\n"
@@ -28,6 +29,8 @@ _ROWS = 1 << 18
 """Rows that are turned into text at once."""
 _MAX_BLOCK_BYTES = (1 << 31) - 1
 _DAY_S = 86_400
+_QUARTER = 900_000_000
+_MICROSECOND = timedelta(microseconds=1)
 _MICROS = pa.timestamp("us")
 _FIRST_EXACT_TIME, _LAST_EXACT_TIME = -30_610_224_000_000_000, 253_402_214_400_000_000
 """The years 1000 to 9999, less a day."""
@@ -81,26 +84,28 @@ def steps_of(steps: np.ndarray) -> np.ndarray:
 
 def _local(micros: np.ndarray, zone: str) -> np.ndarray:
     """Return instants as local times, both in microseconds."""
-    if zone == UTC:
-        return micros
-    import pandas as pd
-
-    utc = pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize(UTC)
-    local = utc.tz_convert(ZoneInfo(zone)).tz_localize(None)
-    return local.as_unit("us").to_numpy().view(np.int64)
+    return micros if zone == UTC else micros + _offsets(micros, ZoneInfo(zone), local=False)
 
 
 def _instants(micros: np.ndarray, zone: str) -> np.ndarray:
     """Return local times as instants; of an hour that a zone has twice, the earlier."""
-    if zone == UTC:
-        return micros
-    import pandas as pd
+    return micros if zone == UTC else micros - _offsets(micros, ZoneInfo(zone), local=True)
 
-    local = pd.DatetimeIndex(micros.view("datetime64[us]"))
-    placed = local.tz_localize(
-        ZoneInfo(zone), ambiguous=np.ones(len(micros), bool), nonexistent="shift_forward"
-    )
-    return placed.tz_convert(UTC).tz_localize(None).as_unit("us").to_numpy().view(np.int64)
+
+def _offsets(micros: np.ndarray, zone: ZoneInfo, *, local: bool) -> np.ndarray:
+    """Return the offset from UTC at each instant or local time, in microseconds.
+
+    Zones change their offset at whole quarters of an hour, so each quarter is asked for once. Where
+    one did not, as in the 19th century, `is_exact` finds it out.
+    """
+    quarters, places = np.unique(micros // _QUARTER, return_inverse=True)
+    offsets = np.zeros(len(quarters), np.int64)
+    for place, quarter in enumerate(quarters.tolist()):
+        with suppress(OverflowError):  # before the year 1, after 9999
+            instant = datetime_from_micros(quarter * _QUARTER)
+            placed = instant.replace(tzinfo=zone) if local else instant.astimezone(zone)
+            offsets[place] = (placed.utcoffset() or timedelta()) // _MICROSECOND
+    return offsets[places]
 
 
 def _unit(local: np.ndarray) -> str:
