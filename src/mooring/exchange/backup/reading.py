@@ -39,13 +39,13 @@ ROWS = f"{OWN}/rows.parquet"
 PREVIEWS = f"{OWN}/previews.parquet"
 
 Tell = Callable[[str, str], None]
-"""Called with what could not be read, and why."""
+"""Called with the attribute (or file) that could not be read, and with where and why."""
 
 
 class RunReader:
     """Reads one run of a backup.
 
-    What cannot be read of it is told to `tell`, with the file, the run and the attribute, and left
+    What cannot be read of it is told to `tell`, with the attribute, the run and the file, and left
     out. Files are checked as they are read. Locations of files are their names below the folder of
     the run, after `prefix`.
     """
@@ -132,13 +132,14 @@ class RunReader:
             try:
                 found, size = self.folder.digest(name)
             except SourceUnreadable as error:
-                yield self._what(owners.get(name), name), str(error)
+                yield owners.get(name, name), self._why(str(error))
             else:
                 if (found, size) != (kept.sha256, kept.size):
-                    yield self._what(owners.get(name), name), _difference(kept, found, size)
+                    why = _difference(kept, found, size)
+                    yield owners.get(name, name), self._why(why, name)
         for name in self.folder.walk():
             if name not in self.manifest.files and name != MANIFEST:
-                yield self._what(None, name), "is not in the manifest; somebody else put it there"
+                yield name, self._why("is not in the manifest; somebody else put it there", name)
 
     # parts
 
@@ -213,19 +214,17 @@ class RunReader:
         try:
             self._content(name)
         except MooringError as error:
-            self._tell(self._what(None, name), f"{error}; {instead}")
+            self._tell(name, self._why(f"{error}; {instead}"))
 
     # telling
 
     def _told(self, path: str | None, error: MooringError, name: str = "") -> None:
-        self._tell(self._what(path, name), str(error))
+        self._tell(path or name or OWN, self._why(str(error), name))
 
-    def _what(self, path: str | None, name: str = "") -> str:
+    def _why(self, why: str, name: str = "") -> str:
         run = self.manifest.run
-        what = f"{run.project}, run {run.run_id!r}"
-        if path is not None:
-            what += f", attribute {path!r}"
-        return f"{what}, file {self._shown(name)}" if name else what
+        where = f"run {run.run_id!r} of {run.project}"
+        return f"{where}, file {self._shown(name)}: {why}" if name else f"{where}: {why}"
 
     def _shown(self, name: str) -> str:
         return f"{self.folder.root}/{name}"

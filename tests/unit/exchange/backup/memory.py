@@ -98,7 +98,7 @@ class MemorySource:
 
     def _is_broken(self, run: SourceRun, path: str) -> bool:
         if path in self.broken:
-            self.problems.add(f"{run.project}, run {run.run_id!r}, attribute {path!r}", "broken")
+            self.problems.add(path, f"run {run.run_id!r} of {run.project}: broken")
         return path in self.broken
 
     def _cell(self, type: AttributeType, value: Any) -> Any:

@@ -333,10 +333,8 @@ class ScriptRun:
         return start == EMPTY or start.startswith(HEADER)
 
     def _told(self, path: str | None, why: str, name: str) -> None:
-        what = f"{self._project}, run {self._name!r}"
-        if path is not None:
-            what += f", attribute {path!r}"
-        self._tell(f"{what}, file {self._folder.root}/{name}", why)
+        where = f"run {self._name!r} of {self._project}, file {self._folder.root}/{name}"
+        self._tell(path or name, f"{where}: {why}")
 
 
 def parse_set(text: str) -> frozenset[str] | None:

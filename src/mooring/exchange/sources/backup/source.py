@@ -13,8 +13,15 @@ import pyarrow as pa
 
 from mooring.errors import MooringError, SourceUnreadable
 from mooring.exchange.backup.folders import Folder
-from mooring.exchange.backup.layout import find_runs, list_folders, load_index, project_name
+from mooring.exchange.backup.layout import (
+    PROJECT,
+    find_runs,
+    list_folders,
+    load_index,
+    project_name,
+)
 from mooring.exchange.backup.manifest import Manifest
+from mooring.exchange.backup.names import METADATA
 from mooring.exchange.backup.reading import RunReader, find_manifest, open_checked
 from mooring.exchange.backup.texts import check_zone
 from mooring.exchange.backup.zones import local_zone
@@ -196,6 +203,21 @@ class BackupSource:
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
+
+
+def is_backup(path: Path) -> bool:
+    """Return whether a folder looks like a backup tree: some project in it has a run."""
+    root = Folder(path)
+    if not path.is_dir():
+        return False
+    return any(
+        root.kind(f"{above}/{name}/{PROJECT}") == "file"
+        or any(
+            root.kind(f"{above}/{name}/{run}/{METADATA}") == "file"
+            for run in root.folder(f"{above}/{name}").names()
+        )
+        for above, name in list_folders(root)
+    )
 
 
 def _incomplete(manifest: Manifest) -> str:

@@ -260,7 +260,7 @@ def _outcome(manifest: Manifest, done: Outcome) -> RunOutcome:
         series=sum(one.type.is_series for one in kept),
         points=sum(one.count for one in kept),
         files=sum(one.form is Form.FILE for one in kept),
-        size_bytes=sum(file.size for file in manifest.files.values()),
+        size_bytes=sum(file.size for file in manifest.files.values()) * (done is Outcome.DONE),
         missing=tuple(Problem(what, why) for what, why in manifest.missing),
     )
 

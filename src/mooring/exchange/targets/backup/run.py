@@ -113,8 +113,7 @@ class RunBackup:
         if problems.not_named > unnamed:
             self._missing.append(("more", f"{problems.not_named - unnamed} problems not named"))
         if self._run.incomplete:
-            what = f"{self._run.project}, run {self._run.run_id!r}"
-            self._missing.append((what, self._run.incomplete))
+            self._missing.append(("the run", self._run.incomplete))
         return Manifest(
             run=replace(self._run, handle=None),
             revision=self._revision,
@@ -241,7 +240,7 @@ class RunBackup:
                 try:
                     self._stage.write(f"{place}/{name}", read_tracked(one))
                 except SourceUnreadable as error:
-                    self._miss(path, error, f", tracked file {one.path!r}")
+                    self._miss(path, error, f"tracked file {one.path!r}: ")
 
     # series
 
@@ -420,8 +419,7 @@ class RunBackup:
         return digests[0], digests[1], extras.not_inherited
 
     def _miss(self, path: str, error: MooringError, more: str = "") -> None:
-        what = f"{self._run.project}, run {self._run.run_id!r}, attribute {path!r}{more}"
-        self._missing.append((what, str(error)))
+        self._missing.append((path, f"{more}{error}"))
 
 
 def _portions(series: Sequence[SourceSeries]) -> Iterator[tuple[AttributeType, list[str]]]:

@@ -38,10 +38,9 @@ def verify_run(
     ]
     left_out = {what for what, _ in manifest.missing}
     for one in compare_runs(source, run, copy, manifest.run).differences:
-        what = f"{run.project}, run {run.run_id!r}, attribute {one.path!r}"
-        if what not in left_out:
+        if one.path not in left_out:
             why = f"the backup does not hold what the source does now: {one}"
-            found.append(Problem(what, f"{why}. If it has changed, run the backup again"))
+            found.append(Problem(one.path, f"{why}. If it has changed, run the backup again"))
     named = {problem.what for problem in found}
     return [*found, *(one for one in copy.problems.named if one.what not in named)]
 
