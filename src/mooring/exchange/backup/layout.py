@@ -2,7 +2,8 @@
 
 `WORKSPACE/PROJECT/RUN`, where `PROJECT/.mooring/project.json` tells the project's exact name and
 `RUN/.mooring/manifest.json` the run's. A run is written to `.RUN.part` beside its place, an old
-one moved to `.RUN.old` while the two change places; `recover` ends what a killed process began.
+one moved to `.RUN.old` while the two change places, and to `.RUN.gone` when it has none any more;
+`recover` ends what a killed process began.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PROJECT = f"{OWN}/project.json"
 INDEX = f"{OWN}/runs.json"
 """Which runs a project had when a backup of it last ended: one that is gone is told of."""
 
-PART, OLD = ".part", ".old"
+PART, OLD, GONE = ".part", ".old", ".gone"
 
 RunKey = tuple[RunKind, str]
 """Kind and `run_id`, which identify a run in its project."""
@@ -117,12 +118,24 @@ def recover(project: Folder) -> None:
     for home in list_homes(project):
         folder = project.folder(home[:-1]) if home else project
         for name in folder.names():
-            if name.startswith(".") and name.endswith(OLD) and folder.kind(name) == "folder":
+            if not name.startswith(".") or folder.kind(name) != "folder":
+                continue
+            if name.endswith(GONE):
+                folder.remove(name)
+            elif name.endswith(OLD):
                 final = name[1 : -len(OLD)]
                 if folder.kind(final):
                     folder.remove(name)
                 else:
                     folder.path(name).rename(folder.path(final))
+
+
+def remove_run(project: Folder, name: str) -> None:
+    """Remove the folder of a run at once: nobody ever sees a part of it."""
+    above, _, last = name.rpartition("/")
+    gone = f"{above}/.{last}{GONE}" if above else f".{last}{GONE}"
+    project.path(name).rename(project.path(gone))
+    project.remove(gone)
 
 
 class Layout:

@@ -20,6 +20,7 @@ from mooring.exchange.backup.layout import (
     find_runs,
     place_run,
     recover,
+    remove_run,
 )
 from mooring.exchange.backup.manifest import Form, Manifest, home_of
 from mooring.exchange.backup.names import OWN
@@ -154,7 +155,7 @@ class _Backup:
                 outcomes.append(self._back_up_run(folder, run, found.get((run.kind, run.run_id))))
             if not self._settings.dry:
                 for name in superseded:
-                    folder.remove(name)
+                    remove_run(folder, name)
                 self._write_index(folder)
         progress(total, total)
         return outcomes
@@ -222,7 +223,7 @@ class _Backup:
         else:
             stage.commit(manifest)
             if found is not None and at is None:
-                folder.remove(found.name)
+                remove_run(folder, found.name)
         outcome = _outcome(manifest, done)
         if not settings.verify:
             return outcome
