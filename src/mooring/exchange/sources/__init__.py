@@ -51,6 +51,19 @@ def _is_parquet(path: Path) -> bool:
     return is_export(path)
 
 
+def _backup(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.backup import BackupSource, ScriptRules
+
+    zone = None if options.zone is None else str(options.zone)
+    return BackupSource(address, rules=ScriptRules(zone=zone))
+
+
+def _is_backup(path: Path) -> bool:
+    from mooring.exchange.sources.backup.source import is_backup
+
+    return is_backup(path)
+
+
 def _store(address: str, options: SourceOptions) -> Source:
     from mooring.exchange.sources.store import OpenedStoreSource
 
@@ -121,6 +134,9 @@ def _is_trackio(path: Path) -> bool:
 
 SOURCES: Mapping[str, SourceKind] = {
     "parquet": SourceKind("an export in the layout of Neptune Exporter", _parquet, _is_parquet),
+    "backup": SourceKind(
+        "a tree of mooring backup, or of Neptune's bulk backup script", _backup, _is_backup
+    ),
     "store": SourceKind("a store of Mooring", _store, _is_store),
     "neptune": SourceKind("offline data of the neptune client", _neptune, _is_neptune),
     "neptune-scale": SourceKind(
