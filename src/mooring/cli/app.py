@@ -8,6 +8,7 @@ import typer
 
 from mooring.cli import (
     assets,
+    backup,
     cache,
     care,
     config,
@@ -61,6 +62,7 @@ stats.add_to(app)
 plot.add_to(app)
 runs.add_to(app)
 care.add_to(app)
+backup.add_to(app)
 exporting.add_to(app)
 importing.add_to(app)
 loading.add_to(app)

@@ -1,4 +1,4 @@
-"""Commands that change a tracker's table: `set`, `delete`, `restore`, `copy`."""
+"""Commands that change a tracker's table: `set`, `delete`, `undelete`, `copy`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def add_to(group: typer.Typer) -> None:
         numbers=True,
     )(set_)
     command(group, "delete", example="mooring delete runs.db ebony-loon-6720")(delete)
-    command(group, "restore", example="mooring restore runs.db ebony-loon-6720")(restore)
+    command(group, "undelete", example="mooring undelete runs.db ebony-loon-6720")(undelete)
     command(group, "copy", example="mooring copy source.db target.db")(copy)
 
 
@@ -140,7 +140,7 @@ def delete(
             return output.say(f"would delete run {run.run_id} with {rows} {how}")
         if not for_good:
             store.trash_runs([run.key])
-            words = ["mooring", "restore", db, run.run_id]
+            words = ["mooring", "undelete", db, run.run_id]
             words += [] if run.project == table_of(EVENTS) else ["--table", table]
             return output.say(
                 f"moved run {run.run_id} with {rows} to the trash; "
@@ -154,7 +154,7 @@ def delete(
         )
 
 
-def restore(
+def undelete(
     store: StoreArgument,
     run: RunArgument,
     project: ProjectOption = None,

@@ -43,7 +43,7 @@ def add_to(group: typer.Typer) -> None:
         "parquet",
         example="mooring export -p team/digits\n"
         "mooring export -p team/digits -r 'DIG-1.*' --exclude files --verify\n"
-        "mooring export --store runs.db --data-path backup/data --files-path backup/files",
+        "mooring export parquet --store runs.db --data-path backup/data --files-path backup/files",
     )(export_parquet)
     command(exports, "xetrack", example="mooring export xetrack new.db --store runs.db")(
         export_xetrack

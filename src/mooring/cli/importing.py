@@ -49,7 +49,7 @@ def add_to(group: typer.Typer) -> None:
         imports,
         "runs",
         example="mooring import exports/ --store runs.db --verify\n"
-        "mooring import logs/ --from tensorboard --into team/digits --dry-run",
+        "mooring import runs logs/ --from tensorboard --into team/digits --dry-run",
     )(import_runs)
     command(
         imports,

@@ -43,7 +43,7 @@ def sql(
     """Ask the tables of a store in SQL, as db.events, db.default, db.<table>.
 
     Sealed rows and those that are not are there alike. SQL cannot change the tables: set,
-    delete and restore do.
+    delete and undelete do.
     """
     import duckdb
 

@@ -1,4 +1,4 @@
-"""`set`, `delete`, `restore`, `copy`."""
+"""`set`, `delete`, `undelete`, `copy`."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ def test_delete_goes_to_the_trash_and_back(mooring: Any, db: str) -> None:
     assert "4 rows to the trash" in done.stderr
     assert len(json.loads(mooring("head", db, "--json").stdout)) == 1
     told = done.stderr.strip().rpartition("mooring ")[2].split()
-    assert told == ["restore", db, "first-run"]
+    assert told == ["undelete", db, "first-run"]
     assert mooring(*told).exit_code == 0
     assert mooring("head", db, "--json").stdout == before
     assert "not in the trash" in mooring(*told).stderr
 
 
-def test_hint_to_restore_can_be_pasted(mooring: Any) -> None:
+def test_hint_to_undelete_can_be_pasted(mooring: Any) -> None:
     with Tracker("my runs.db", track_id="first run", table="other", on_error="raise") as tracker:
         tracker.log({"accuracy": 0.5})
     done = mooring("delete", "my runs.db", "first run", "--table", "other")
@@ -123,7 +123,7 @@ def test_delete_for_good_asks(mooring: Any, db: str) -> None:
     assert len(Reader(db)) == 5
     assert mooring("delete", db, "first-run", "--for-good", "--yes").exit_code == 0
     assert len(Reader(db)) == 1
-    assert mooring("restore", db, "first-run").exit_code == 1
+    assert mooring("undelete", db, "first-run").exit_code == 1
 
 
 def test_delete_of_an_unknown_run(mooring: Any, db: str) -> None:
@@ -132,7 +132,7 @@ def test_delete_of_an_unknown_run(mooring: Any, db: str) -> None:
     assert "closest: first-run" in done.stderr
 
 
-def test_restore_finds_the_run_of_any_project(mooring: Any, store: str) -> None:
+def test_undelete_finds_the_run_of_any_project(mooring: Any, store: str) -> None:
     from mooring import open_store
 
     opened = open_store(store)
@@ -141,7 +141,7 @@ def test_restore_finds_the_run_of_any_project(mooring: Any, store: str) -> None:
     opened.trash_runs([found.key])
     opened.close()
     assert "alpha" not in mooring("runs", store).stdout
-    assert "restored run alpha of team/digits" in mooring("restore", store, "DIG-1").stderr
+    assert "restored run alpha of team/digits" in mooring("undelete", store, "DIG-1").stderr
     assert "alpha" in mooring("runs", store).stdout
 
 
