@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -11,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mooring.errors import TypeConflict
 from mooring.exchange.comparing import compare_runs
+from mooring.exchange.exporting import export_runs
 from mooring.exchange.importing import import_runs
 from mooring.exchange.reports import Outcome
 from mooring.exchange.selection import Selection
 from mooring.exchange.sources.parquet import ParquetSource
 from mooring.exchange.sources.store import StoreSource
-from mooring.exchange.targets.parquet import export_runs
 from mooring.model import FileRef, Histogram, RunKind, RunSpec
 from mooring.store import Store, open_store
 
@@ -165,6 +166,7 @@ def assert_equal(left: Store, right: Store) -> None:
 
 
 @given(st.data())
+@settings(max_examples=250 if os.environ.get("MOORING_TEST_PROFILE") == "long" else 30)
 @pytest.mark.parametrize("compacted", [False, True])
 def test_a_store_comes_back_equal(compacted: bool, data: Any) -> None:
     with tempfile.TemporaryDirectory() as text:

@@ -104,11 +104,9 @@ def export_parquet(
     export that was cut is gone on with. Exit code 3 when something is missing; what, is told on
     standard error and in the error report.
     """
+    from mooring.exchange.exporting import export_runs, write_error_report
     from mooring.exchange.sources import open_source
-    from mooring.exchange.sources.parquet import ParquetSource
-    from mooring.exchange.targets.parquet import ExportPlaces, export_runs
-    from mooring.exchange.targets.parquet.exporting import write_error_report
-    from mooring.exchange.verifying import verify_transfer
+    from mooring.exchange.targets.parquet import ExportPlaces
 
     selection = make_selection(
         projects=project,
@@ -138,18 +136,9 @@ def export_parquet(
                 selection=selection,
                 overwrite=overwrite,
                 dry_run=dry_run,
+                verify=verify,
                 progress=progress,
             )
-        if verify and not dry_run and report.runs:
-            from mooring.exchange.selection import select
-
-            with output.progress("verifying") as progress:
-                report = verify_transfer(
-                    report,
-                    select(opened, selection),
-                    ParquetSource(places.roots),
-                    progress=progress,
-                )
     finally:
         opened.close()
     code = show_transfer(report, output, verified=verify)

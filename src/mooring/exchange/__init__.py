@@ -60,6 +60,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "mooring.exchange.exporting": ("export_runs",),
     "mooring.exchange.importing": ("import_runs",),
     "mooring.exchange.loading": ("LoadReport", "load_runs"),
     "mooring.exchange.reports": (
@@ -82,12 +83,13 @@ _HOMES = {
     "mooring.exchange.target": ("LoadSettings", "Target"),
     "mooring.exchange.targets": ("TARGETS", "TargetOptions", "open_target"),
     "mooring.exchange.targets.backup": ("back_up",),
-    "mooring.exchange.targets.parquet": ("ExportPlaces", "export_runs"),
+    "mooring.exchange.targets.parquet": ("ExportPlaces",),
     "mooring.exchange.verifying": ("verify_transfer",),
 }
 _PLACES = {name: home for home, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
+    from mooring.exchange.exporting import export_runs
     from mooring.exchange.importing import import_runs
     from mooring.exchange.loading import LoadReport, load_runs
     from mooring.exchange.reports import (
@@ -110,7 +112,7 @@ if TYPE_CHECKING:
     from mooring.exchange.target import LoadSettings, Target
     from mooring.exchange.targets import TARGETS, TargetOptions, open_target
     from mooring.exchange.targets.backup import back_up
-    from mooring.exchange.targets.parquet import ExportPlaces, export_runs
+    from mooring.exchange.targets.parquet import ExportPlaces
     from mooring.exchange.verifying import verify_transfer
 
 

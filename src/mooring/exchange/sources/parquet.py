@@ -48,7 +48,7 @@ class ParquetSource:
     Examples
     --------
     >>> import mooring
-    >>> from mooring.exchange.targets.parquet import export_runs
+    >>> from mooring.exchange.exporting import export_runs
     >>> from mooring.exchange.sources.store import StoreSource
     >>> with mooring.Run("team/digits", store="runs.db", run_id="a") as run:
     ...     run.log({"loss": 0.5}, step=1)

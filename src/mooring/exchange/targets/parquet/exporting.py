@@ -1,4 +1,4 @@
-"""`export_runs`: runs of any source as Parquet and files.
+"""Runs of any source as Parquet and files.
 
 A run is whole when its manifest is there: it is written last, and names every part and file. What
 is left of an export that was cut is used by the next one, see `parts`; files have their names only
@@ -7,7 +7,6 @@ when they are complete.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,14 +25,11 @@ from mooring.exchange.fingerprint import fingerprint
 from mooring.exchange.reports import Outcome, Problem, RunOutcome, TransferReport
 from mooring.exchange.selection import (
     SelectedSource,
-    Selection,
-    select,
     type_of,
 )
 from mooring.exchange.source import (
     Progress,
     RunExtras,
-    Source,
     SourceFile,
     SourceRun,
     SourceSeries,
@@ -63,42 +59,16 @@ POINTS_AT_ONCE = 1_000_000
 """Points that are read and written together, of as many series as have so many."""
 
 
-def export_runs(
-    source: Source,
-    places: ExportPlaces | str | Path | None = None,
+def write_export(
+    source: SelectedSource,
+    places: ExportPlaces,
     *,
-    selection: Selection | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> TransferReport:
-    """Write runs to Parquet and files, in the layout that Neptune Exporter made common.
-
-    A run that was exported before and has not changed since is left alone; one that has changed
-    is exported again. An export that was cut is gone on with, inside a run too. Runs that lie in
-    Parquet files of their own are copied, not read.
-
-    Parameters
-    ----------
-    source : where the runs are
-    places : the roots of the export, or one folder for all of them
-    selection : what is taken; default: all living runs, whole
-    overwrite : export runs again that have not changed
-    dry_run : only tell what would be exported
-    progress : called with the number of runs that are done and that there are
-
-    Raises
-    ------
-    InvalidInput, ProjectNotFound
-        When the selection names what the source does not have.
-    StoreFull
-        When the disk is full. What is complete is kept.
-    """
-    if places is None:
-        places = ExportPlaces()
-    elif not isinstance(places, ExportPlaces):
-        places = ExportPlaces.below(Path(places))
-    job = _Export(select(source, selection), places, overwrite=overwrite, dry_run=dry_run)
+    """Write runs to Parquet and files. See `mooring.exchange.export_runs`."""
+    job = _Export(source, places, overwrite=overwrite, dry_run=dry_run)
     return job.run(progress or (lambda done, total: None))
 
 
@@ -424,24 +394,3 @@ def _named(key: FileKey) -> str:
 @cache
 def _tool() -> str:
     return f"mooring {version('mooring')}"
-
-
-def write_error_report(report: TransferReport, path: Path) -> int:
-    """Append what is missing to a file of JSON lines; return how many lines.
-
-    Each has `project_id`, `run_id`, `attribute_path` (null: the whole run), `message` and `time`.
-    """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    found: list[tuple[str | None, str | None, str | None, str]] = []
-    for run in report.runs:
-        found += [(run.project, run.run_id, one.what, one.why) for one in run.missing]
-        if run.outcome in (Outcome.FAILED, Outcome.CONFLICT):
-            found.append((run.project, run.run_id, None, run.note))
-    found += [(None, None, None, str(problem)) for problem in report.problems]
-    names = ("project_id", "run_id", "attribute_path", "message")
-    lines = [{**dict(zip(names, one, strict=True)), "time": now} for one in found]
-    if lines:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    return len(lines)
