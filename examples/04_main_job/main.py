@@ -1,9 +1,9 @@
-"""`make demo`: train real models from several processes into one file, then ask the file.
+"""`make demo`: train real models from several processes into one file, ask it, and move it.
 
     python examples/04_main_job/main.py [FOLDER] [--quick]
 
-Writes to FOLDER (default: demo-out): the store `digits.db` and pictures. Running it again
-replaces its runs.
+Writes to FOLDER (default: demo-out): the store `digits.db`, pictures, and the same runs as Parquet,
+in a second store, as a backup, restored from it, and in MLflow. Running it again replaces its runs.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core for each of our processes
 
+import moving
 import pandas as pd
 import pictures
 from tqdm import tqdm
 from train import Setting, split, train
 
-from mooring import Reader, ReadOnlyProject, open_store
+from mooring import Reader, ReadOnlyProject, exchange, open_store
+from mooring.errors import MissingExtra
 
 PROJECT = "local/digits"
 BUCKETS = 60
@@ -65,6 +68,7 @@ def main() -> None:
         show_comparison(project, spike, curve, given.folder)
         show_best(project, best, given.folder)
     score_again(store)
+    move(store, given.folder, best)
     show_next(store, best)
 
 
@@ -228,6 +232,54 @@ def score_again(store: Path) -> None:
     print(f"{model}\n\nIts test accuracy was {accuracy:.2%}; scored again it is {again:.2%}.")
     if again != accuracy:
         sys.exit("The model that was loaded is not the one that was stored.")
+
+
+def move(store: Path, folder: Path, best: str) -> None:
+    """Take everything out of the store and in again, and show the best run in MLflow."""
+    title("Out as Parquet, and into another store", "export_runs(runs, folder)", on="exchange")
+    with moving.timed() as took:
+        out = moving.take_out(store, folder / "exports")
+    tell(out, "exported to", folder / "exports", took)
+    with moving.timed() as took:
+        back = moving.bring_in(folder / "exports", folder / "again.db")
+    tell(back, "imported into", folder / "again.db", took)
+
+    title("A backup as a tree of folders, and restored", "back_up(runs, folder)", on="exchange")
+    with moving.timed() as took:
+        saved, restored = moving.back_up_and_restore(
+            store, folder / "backup", folder / "restored.db"
+        )
+    tell(saved, "backed up to", folder / "backup")
+    tell(restored, "restored into", folder / "restored.db", took)
+
+    title("Into MLflow, and asked by MLflow's own client", "load_runs(runs, mlflow)", on="exchange")
+    try:
+        with moving.timed() as took:
+            loaded = moving.load(folder / "exports", folder / "mlflow.db")
+    except MissingExtra as error:
+        print(f"Left out: {error}")
+        return
+    points = sum(run.points for run in loaded.runs)
+    print(f"{len(loaded.runs)} runs, {points:,} points in {took[0]:.0f} s: {loaded.outcome}.")
+    if loaded.manifest is not None:
+        print(f"Item by item: {os.path.relpath(loaded.manifest)}\n")
+    for name, value in moving.find_in_mlflow(folder / "mlflow.db", best).items():
+        print(f"  {name:<20}  {value}")
+    if not loaded.is_complete:
+        sys.exit("Something is missing in MLflow.")
+
+
+def tell(
+    report: exchange.TransferReport, what: str, where: Path, took: Sequence[float] = ()
+) -> None:
+    """Print what went where; end if something is missing."""
+    seconds = f" in {took[0]:.1f} s, compared value by value" if took else ""
+    points = sum(run.points for run in report.runs)
+    print(f"{len(report.runs)} runs, {points:,} points {what} {where}{seconds}.")
+    if not report.is_complete:
+        for run in report.runs:
+            print(run.project, run.run_id, run.outcome, run.note, *map(str, run.missing))
+        sys.exit(f"Something is missing: {[str(problem) for problem in report.problems]}")
 
 
 def show_next(store: Path, best: str) -> None:
