@@ -11,7 +11,7 @@ import pytest
 
 from mooring.exchange.target import LoadSettings, Target
 from mooring.store import Store
-from tests.conformance.targets.packages import require
+from tests.conformance.targets.packages import mlflow_database, require
 from tests.conformance.targets.sample import make_store
 
 
@@ -28,7 +28,7 @@ class Peer:
 def _mlflow_database(place: Path, settings: LoadSettings) -> Target:
     from mooring.exchange.targets.mlflow import MlflowTarget
 
-    return MlflowTarget(f"sqlite:///{place / 'mlflow.db'}", settings)
+    return MlflowTarget(mlflow_database(place / "mlflow.db"), settings)
 
 
 def _mlflow_folder(place: Path, settings: LoadSettings) -> Target:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +25,20 @@ def require(package: str, extra: str) -> None:
 
 MLFLOW_WARNS = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 """MLflow 3.17 uses what SQLAlchemy 2.1 calls deprecated."""
+
+
+@cache
+def _template() -> Path:
+    from mlflow.tracking import MlflowClient
+
+    folder = Path(tempfile.mkdtemp(prefix="mooring-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+    return folder / "mlflow.db"
+
+
+def mlflow_database(file: Path) -> str:
+    """Return the tracking URI of a database of MLflow; making one by itself takes it seconds."""
+    if not file.exists():
+        shutil.copyfile(_template(), file)
+    return f"sqlite:///{file}"

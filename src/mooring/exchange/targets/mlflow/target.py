@@ -38,6 +38,9 @@ class _Experiment:
 class MlflowTarget:
     """Loads runs into MLflow.
 
+    A run goes to the experiment `[PREFIX/]PROJECT/NAME`, where NAME is its `sys/name`. Without a
+    name it goes to `PREFIX/PROJECT`, or to `Default` where there is no prefix either.
+
     `uri` is that of a tracking server, a database (`sqlite:///mlflow.db`) or a folder; None takes
     `MLFLOW_TRACKING_URI`. Credentials are MLflow's own (`MLFLOW_TRACKING_TOKEN`, …). Unless
     `MLFLOW_HTTP_REQUEST_MAX_RETRIES` is set, MLflow tries a request twice again while the target
@@ -163,10 +166,11 @@ class MlflowTarget:
         shutil.rmtree(self._work, ignore_errors=True)
 
     def _experiment_name(self, run: SourceRun) -> tuple[str, Sequence[Lost]]:
-        if not run.name:
+        if not run.name and not self._settings.name_prefix:
             return DEFAULT_EXPERIMENT, ()
-        prefix = f"{self._settings.name_prefix}/" if self._settings.name_prefix else ""
-        name = f"{prefix}{run.project}/{run.name}"
+        name = "/".join(
+            part for part in (self._settings.name_prefix, run.project, run.name) if part
+        )
         if len(name) <= MAX_EXPERIMENT_NAME:
             return name, ()
         cut = with_suffix(name, name, limit=MAX_EXPERIMENT_NAME)
