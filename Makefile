@@ -4,15 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Packages that the tests drive and that cannot live beside our own: xetrack needs NumPy 1.
+# Packages that the tests drive and that cannot live beside our own; xetrack needs NumPy 1.
 XETRACK := $(VENV)/peers/xetrack
+PEER_NAMES := $(filter-out xetrack xetrack-seed,$(patsubst tests/peers/%.txt,%,$(wildcard tests/peers/*.txt)))
+PEERS := $(XETRACK)/.installed $(PEER_NAMES:%=$(VENV)/peers/%/.installed)
 
 # Pins what builds the package too: pip before 25.3 reads the first for it, later ones the second.
 # Not exported: the peers that `bench` installs apart have versions of their own.
 PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check bench format clean
+.PHONY: help demo test test-long peers check bench format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +22,13 @@ help: ## list the targets
 demo: $(STAMP) ## train real models, log them, and ask the store about them
 	$(BIN)/python examples/04_main_job/main.py
 
-test: $(STAMP) $(XETRACK)/.installed ## run the tests
+test: $(STAMP) $(PEERS) ## run the tests
 	$(BIN)/python -m pytest
 
-test-long: $(STAMP) $(XETRACK)/.installed ## run the tests with many more generated examples
+test-long: $(STAMP) $(PEERS) ## run the tests with many more generated examples
 	MOORING_TEST_PROFILE=long $(BIN)/python -m pytest
+
+peers: $(PEERS) ## install the packages that the tests drive, each in an environment of its own
 
 check: $(STAMP) ## check format, lint, types and the import rule, then run the tests
 	$(BIN)/ruff format --check .
@@ -63,3 +67,11 @@ $(XETRACK)/.installed: $(STAMP) tests/peers/xetrack.txt tests/peers/xetrack-seed
 	  $(XETRACK)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
 	    --target $(XETRACK)/seed -r tests/peers/xetrack-seed.txt && touch $@; } || \
 	  echo "xetrack could not be installed: the tests that drive it will be skipped." >&2
+
+# These files name every package, with its version.
+$(VENV)/peers/%/.installed: tests/peers/%.txt $(STAMP)
+	@rm -rf $(@D)
+	@{ $(PYTHON) -m venv $(@D) && \
+	  $(@D)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $< && \
+	  touch $@; } || \
+	  echo "$* could not be installed: the tests that drive it will be skipped." >&2
