@@ -93,9 +93,7 @@ def fill(
     def point(value: Any) -> Any:
         if isinstance(value, bytes):
             digest, size = store.put_blob(value)
-            return FileRef(
-                digest, size, draw(st.sampled_from(["image/png", "", "x/y"])), draw(TEXTS)
-            )
+            return FileRef(digest, size, draw(st.sampled_from(["image/png", "x/y"])), draw(TEXTS))
         return value
 
     keys: list[int] = []

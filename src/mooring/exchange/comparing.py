@@ -88,7 +88,7 @@ def compare_runs(
     """Compare a run with what is meant to be the same run elsewhere.
 
     NaN equals NaN; numbers equal bit by bit otherwise; times to the microsecond; files by their
-    content, name and media type. What is below `sys/` and only on the right is no difference,
+    content, name and media type, where both know one. What is below `sys/` and only on the right is no difference,
     as a store keeps such attributes by itself.
 
     Parameters
@@ -171,7 +171,7 @@ def _short(value: object) -> str:
 def _compare_files(left: Source, a: SourceFile, right: Source, b: SourceFile) -> str:
     if a.name != b.name:
         return f"names {a.name!r} and {b.name!r}"
-    if a.mime_type != b.mime_type:
+    if a.mime_type and b.mime_type and a.mime_type != b.mime_type:
         return f"media types {a.mime_type!r} and {b.mime_type!r}"
     if digest_of(left, a) != digest_of(right, b):
         return "contents differ"

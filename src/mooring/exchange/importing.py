@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from mimetypes import guess_type
 
 import pyarrow as pa
 
@@ -353,7 +354,7 @@ class _Import:
         return FileRef(
             known.digest,
             known.size_bytes,
-            file.mime_type,
+            file.mime_type or guess_type(file.name)[0] or "application/octet-stream",
             file.name,
         )
 

@@ -63,15 +63,14 @@ class SourceFile:
     ----------
     location : what `Source.open_file` takes
     name : file name, extension included
-    mime_type : media type; a source that does not know it guesses from the name, or tells
-        `application/octet-stream`
+    mime_type : media type; empty when the source does not know it
     size_bytes : None when the source does not know it
     digest : SHA-256 in hex, when the source knows it without reading the file
     """
 
     location: str
     name: str = ""
-    mime_type: str = "application/octet-stream"
+    mime_type: str = ""
     size_bytes: int | None = None
     digest: str | None = None
 
