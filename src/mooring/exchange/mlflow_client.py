@@ -138,7 +138,7 @@ def connect(uri: str) -> MlflowClient:
     """
     try:
         from mlflow.tracking import MlflowClient
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtra("mlflow", extra="mlflow") from error
     with translated(uri):
         if not is_folder(uri):
@@ -171,8 +171,10 @@ def translated(address: str, *, run: str | None = None) -> Iterator[None]:
     except (request_error, ConnectionError, TimeoutError) as error:
         text = _without_secrets(str(error))
         raise TargetUnreachable(f"MLflow at {address}: {text}", where=address, run=run) from error
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), extra="mlflow") from error
+    except ImportError as error:  # such as a SQLAlchemy that this MLflow does not know yet
+        raise TargetRefused(f"MLflow cannot be loaded here: {error}", where=address) from error
 
 
 def all_pages(read: Callable[[str | None], Any]) -> Iterator[Any]:
