@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import mimetypes
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from mooring.errors import InvalidInput, MissingExtra, TargetRefused, TargetUnreachable
 
 if TYPE_CHECKING:
+    import numpy as np
     from mlflow.tracking import MlflowClient
 
 T = TypeVar("T")
@@ -55,6 +57,12 @@ QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 """What MLflow's client is told while we use it, where the environment does not tell it."""
+
+METRIC_ROW = [("step", "<i8"), ("time", "<i8"), ("value", "<f8")]
+"""Columns of points of a metric, as NumPy's records."""
+
+PAGE = 25_000
+"""Points of a metric that are asked for at once; what MLflow's own client asks for."""
 
 _SERVERS = ("http", "https", "databricks", "uc")
 
@@ -130,7 +138,7 @@ def connect(uri: str) -> MlflowClient:
     """
     try:
         from mlflow.tracking import MlflowClient
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtra("mlflow", extra="mlflow") from error
     with translated(uri):
         if not is_folder(uri):
@@ -163,8 +171,10 @@ def translated(address: str, *, run: str | None = None) -> Iterator[None]:
     except (request_error, ConnectionError, TimeoutError) as error:
         text = _without_secrets(str(error))
         raise TargetUnreachable(f"MLflow at {address}: {text}", where=address, run=run) from error
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), extra="mlflow") from error
+    except ImportError as error:  # such as a SQLAlchemy that this MLflow does not know yet
+        raise TargetRefused(f"MLflow cannot be loaded here: {error}", where=address) from error
 
 
 def all_pages(read: Callable[[str | None], Any]) -> Iterator[Any]:
@@ -176,6 +186,38 @@ def all_pages(read: Callable[[str | None], Any]) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+def media_type(name: str) -> str:
+    """Return the media type that the name of an artifact tells.
+
+    >>> media_type("plot.png"), media_type("weights")
+    ('image/png', 'application/octet-stream')
+    """
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def read_history(client: Any, run_id: str, name: str) -> np.ndarray:
+    """Return the points of a metric: `step`, `time` in milliseconds, `value`.
+
+    They are read page by page, through the store behind the client: the client itself keeps an
+    object for each point until it has all, which is some gigabytes for ten million.
+    """
+    import numpy as np
+
+    store = client._tracking_client.store
+    parts = [np.empty(0, METRIC_ROW)]
+    token: str | None = None
+    while True:
+        page = store.get_metric_history(run_id, name, max_results=PAGE, page_token=token)
+        rows = np.empty(len(page), METRIC_ROW)
+        rows["step"] = [metric.step for metric in page]
+        rows["time"] = [metric.timestamp for metric in page]
+        rows["value"] = [metric.value for metric in page]
+        parts.append(rows)
+        token = page.token
+        if not token:
+            return np.concatenate(parts)
 
 
 def _is_passing(error: Any) -> bool:

@@ -17,10 +17,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RECORDS = frozenset(
-    {"sys/modification_time", "sys/monitoring_time", "sys/ping_time", "sys/running_time"}
-    | {"sys/size"}
+    {
+        "sys/experiment/is_head",
+        "sys/modification_time",
+        "sys/monitoring_time",
+        "sys/ping_time",
+        "sys/running_time",
+        "sys/running_time_seconds",
+        "sys/size",
+        "sys/state",
+    }
 )
-"""What a server notes about a run, and goes on noting: no part of its content."""
+"""What is noted about a run and goes on changing, also by what other runs do: not its content."""
 
 
 def file_of(value: SourceValue) -> SourceFile | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mooring.errors import ExportDamaged
 from mooring.exchange.comparing import digest_of
-from mooring.exchange.loading.attempts import Attempts, Failure, TargetGone, capture
-from mooring.exchange.loading.checking import Expected, compare
+from mooring.exchange.loading.attempts import Attempts, Failure, capture
+from mooring.exchange.loading.checking import compare
 from mooring.exchange.loading.content import RECORDS, digest_run, digest_value
 from mooring.exchange.loading.journal import Journal, RunId, RunState
 from mooring.exchange.loading.outline import (
@@ -26,14 +24,22 @@ from mooring.exchange.loading.outline import (
     read_chunk,
 )
 from mooring.exchange.loading.report import RunLoad, RunStatus
+from mooring.exchange.loading.result import (
+    Result,
+    count_problems,
+    fetch,
+    join_series,
+    merge_lost,
+    new_problems,
+)
 from mooring.exchange.reports import Problem
 from mooring.exchange.selection import SelectedSource, type_of
-from mooring.exchange.source import Source, SourceFile, SourceRun
+from mooring.exchange.source import SourceRun
 from mooring.exchange.target import FoundRun, Lost, PlansNames, Target, TargetRun
 from mooring.model import AttributeType
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 POINT_TYPES = (
     AttributeType.FLOAT_SERIES,
@@ -56,33 +62,6 @@ class Context:
     attempts: Attempts
     work: Path
     seed: str
-
-
-@dataclass(slots=True)
-class Result:
-    """What is known of a run so far."""
-
-    status: RunStatus = RunStatus.FAILED
-    id: str = ""
-    content: str = ""
-    checked: bool = False
-    parts: dict[str, str] = field(default_factory=dict)
-    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    expected: Expected = field(default_factory=Expected)
-    lost: list[Lost] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def note(
-        self, path: str, type: AttributeType, state: str, *, count: int = 1, digest: str = ""
-    ) -> None:
-        """Note what became of an attribute."""
-        self.attributes[path] = {"type": type, "state": state, "count": count, "digest": digest}
-
-    def fail(self, path: str, type: AttributeType, failure: Failure, *, what: str = "") -> None:
-        """Note that an attribute did not arrive."""
-        self.note(path, type, "failed")
-        self.problems.append(Problem(what or path, failure.why))
 
 
 class RunLoading:
@@ -111,14 +90,14 @@ class RunLoading:
             files=counts["files"],
             bytes=counts["bytes"],
             checked=result.checked,
-            lost=_merge(result.lost),
+            lost=merge_lost(result.lost),
             problems=tuple(result.problems),
         )
 
     def execute(self, *, dry_run: bool) -> None:
         """Load the run, or with `dry_run` find out what that would do."""
         result, source = self.result, self._context.source
-        known = _count(source)
+        known = count_problems(source)
         outline = capture(lambda: outline_run(source, self._run))
         if isinstance(outline, Failure):
             result.problems.append(Problem("run", outline.why))
@@ -160,7 +139,7 @@ class RunLoading:
     def _compare(self, outline: Outline, found: FoundRun, known: int) -> None:
         result = self.result
         self._digest(outline)
-        result.problems.extend(_new_problems(self._context.source, known))
+        result.problems.extend(new_problems(self._context.source, known))
         if not found.content or found.content == result.content:
             result.status = RunStatus.PRESENT
             state = self._state
@@ -257,7 +236,7 @@ class RunLoading:
             self._write_series(opened, outline, type)
         for path, items in self._files(outline):
             self._write_files(opened, path, items)
-        result.problems.extend(_new_problems(self._context.source, known))
+        result.problems.extend(new_problems(self._context.source, known))
         self._seal_content()
         self._end(opened)
 
@@ -342,7 +321,7 @@ class RunLoading:
         """Hand over series; return the paths of those that arrived."""
         if not chunk:
             return set()
-        points = _join(chunk)
+        points = join_series(chunk)
         lost = self._context.attempts.call(lambda: target.write_points(type, points))
         if not isinstance(lost, Failure):
             self._arrived({series.path: (series.digest, series.count) for series in chunk}, lost)
@@ -371,7 +350,7 @@ class RunLoading:
                 digest, size, name = item.file.digest, known["count"], known["name"]
             else:
                 content = self._context.work / "content"
-                fetched = capture(partial(_fetch, self._context.source, item.file, content))
+                fetched = capture(partial(fetch, self._context.source, item.file, content))
                 if isinstance(fetched, Failure):
                     result.fail(path, item.type, fetched, what=what)
                     continue
@@ -414,7 +393,7 @@ class RunLoading:
         if not result.problems:
             result.status = RunStatus.LOADED
             if context.journal is not None:
-                lost = [[loss.path, loss.why, loss.count] for loss in _merge(result.lost)]
+                lost = [[loss.path, loss.why, loss.count] for loss in merge_lost(result.lost)]
                 context.journal.completed(self._key, result.id, result.content, lost)
 
     def _check(self, target: TargetRun) -> None:
@@ -497,7 +476,7 @@ class RunLoading:
             for record in records.values():
                 record["name"] = name
         first = next(iter(records))
-        for loss in _merge(lost):
+        for loss in merge_lost(lost):
             path = loss.path if loss.path in records else first
             assert path is not None
             records[path].setdefault("lost", []).append([loss.path, loss.why, loss.count])
@@ -508,51 +487,3 @@ class RunLoading:
         for key in keys:
             for path, why, count in self._state.done[key].get("lost", ()):
                 self.result.lost.append(Lost(path, why, count))
-
-
-def _fetch(source: Source, file: SourceFile, content: Path) -> tuple[str, int]:
-    """Copy a file of the source to `content`; return its digest and size in bytes."""
-    digest, size = sha256(), 0
-    with source.open_file(file) as reader, content.open("wb") as writer:
-        while block := reader.read(1 << 20):
-            digest.update(block)
-            writer.write(block)
-            size += len(block)
-    if file.digest and file.digest != digest.hexdigest():
-        raise ExportDamaged(
-            f"the content of {file.name or file.location} is not the one that the source tells of",
-            where=file.location,
-        )
-    return digest.hexdigest(), size
-
-
-def _merge(lost: Sequence[Lost]) -> tuple[Lost, ...]:
-    """Return losses with those of one attribute and reason added up."""
-    counts: Counter[tuple[str | None, str]] = Counter()
-    for loss in lost:
-        counts[(loss.path, loss.why)] += loss.count
-    return tuple(Lost(path, why, count) for (path, why), count in counts.items())
-
-
-def _join(chunk: Sequence[Series]) -> pa.Table:
-    import pyarrow as pa
-
-    if len(chunk) == 1:
-        return chunk[0].points
-    return pa.concat_tables([series.points for series in chunk])
-
-
-def _count(source: Source) -> int:
-    return len(source.problems.named) + source.problems.not_named
-
-
-def _new_problems(source: Source, known: int) -> Sequence[Problem]:
-    """Return what could not be read since then."""
-    count = _count(source) - known
-    named = list(source.problems.named[-count:]) if count else []
-    if count > len(named):
-        named.append(Problem("run", f"{count - len(named)} more problems of the source"))
-    return named
-
-
-__all__ = ["Context", "RunLoading", "TargetGone"]

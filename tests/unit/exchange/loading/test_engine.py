@@ -155,6 +155,18 @@ def test_a_run_that_changed_is_left(store: Store, here: Path) -> None:
     assert not report.is_complete
 
 
+def test_a_newer_run_of_the_experiment_changes_no_other(store: Store, here: Path) -> None:
+    load(store, FolderTarget(here / "t"))
+    Run("team/p", store=store, run_id="newer", name="e").close()
+    report = load(store, FolderTarget(here / "t"))
+
+    assert [run.status for run in report.runs] == [
+        RunStatus.PRESENT,
+        RunStatus.PRESENT,
+        RunStatus.LOADED,
+    ]
+
+
 def test_other_steps_are_other_content(store: Store, here: Path) -> None:
     first = load(store, FolderTarget(here / "t"))
     second = load(store, FolderTarget(here / "t2"), settings=LoadSettings(step_multiplier=10))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mooring.errors import InvalidPath
 from mooring.exchange import mlflow_client as marks
+from mooring.exchange.mlflow_client import media_type
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue, make_points
 from mooring.exchange.sources.mlflow.history import read_metrics
@@ -112,10 +113,14 @@ def list_artifacts(client: Any, run_id: str, below: str | None = None) -> Iterat
                 yield entry
 
 
-def artifact_file(run_id: str, path: str, size: int | None, name: str = "") -> SourceFile:
+def artifact_file(
+    run_id: str, path: str, size: int | None, *, name: str = "", mime_type: str = ""
+) -> SourceFile:
     """Return an artifact as a file of the source."""
+    name = name or path.rpartition("/")[2]
     return SourceFile(
         location=json.dumps([run_id, path]),
-        name=name or path.rpartition("/")[2],
+        name=name,
+        mime_type=mime_type or media_type(name),
         size_bytes=size,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mooring.exchange.mlflow_client import read_history
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import make_points
 from mooring.model import MAX_STEP, STEP_SCALE, AttributeType
@@ -31,10 +32,8 @@ def read_metrics(
 
     steps, times, values, codes = [], [], [], []
     for code, (_, name) in enumerate(metrics):
-        history = client.get_metric_history(run_id, name)
-        step = np.array([metric.step for metric in history], np.int64)
-        time = np.array([metric.timestamp for metric in history], np.int64)
-        value = np.array([metric.value for metric in history], np.float64)
+        history = read_history(client, run_id, name)
+        step, time, value = history["step"], history["time"], history["value"]
         fits = np.abs(step) // (multiplier or 1) <= MAX_STEP
         if not fits.all():
             problems.add(

@@ -113,7 +113,13 @@ class LoadedRun:
 
     def _value(self, path: str, type: AttributeType, entry: Mapping[str, Any]) -> SourceValue:
         if type in _FILES:
-            file = artifact_file(self._id, entry["file"], None, entry["file_name"])
+            file = artifact_file(
+                self._id,
+                entry["file"],
+                None,
+                name=entry["file_name"],
+                mime_type=entry["mime_type"],
+            )
             return file if type is AttributeType.FILE else Typed(type, file)
         if type is AttributeType.STRING_SET:
             return frozenset(entry["value"])
@@ -180,7 +186,7 @@ class LoadedRun:
             value = {
                 "location": file.location,
                 "name": file.name,
-                "mime_type": "",
+                "mime_type": file.mime_type,
                 "size_bytes": file.size_bytes,
                 "digest": None,
             }

@@ -80,7 +80,7 @@ class MetricWriter:
 
         steps, cut = scale_steps(points["step"].to_numpy(), self._multiplier)
         micros = points["time"].to_numpy()
-        rows = np.empty(len(steps), _row_type())
+        rows = np.empty(len(steps), marks.METRIC_ROW)
         rows["step"], rows["time"], rows["value"] = (
             steps,
             micros // 1_000,
@@ -110,14 +110,7 @@ class MetricWriter:
         return rows
 
     def _history(self, name: str) -> np.ndarray:
-        import numpy as np
-
-        history = self._client.get_metric_history(self._run_id, name)
-        rows = np.empty(len(history), _row_type())
-        rows["step"] = [metric.step for metric in history]
-        rows["time"] = [metric.timestamp for metric in history]
-        rows["value"] = [metric.value for metric in history]
-        return self._as_held(rows)
+        return self._as_held(marks.read_history(self._client, self._run_id, name))
 
     def _send(self, batches: Iterator[list[Any]]) -> None:
         if self._senders is None:
@@ -164,12 +157,6 @@ def _batches(parts: Sequence[tuple[str, np.ndarray]]) -> Iterator[list[Any]]:
                 batch = []
     if batch:
         yield batch
-
-
-def _row_type() -> Any:
-    import numpy as np
-
-    return np.dtype([("step", np.int64), ("time", np.int64), ("value", np.float64)])
 
 
 def _order(rows: np.ndarray) -> np.ndarray:

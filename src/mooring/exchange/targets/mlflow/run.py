@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mooring.errors import TargetRefused
 from mooring.exchange import mlflow_client as marks
+from mooring.exchange.mlflow_client import media_type
 from mooring.exchange.names import allocate_names
 from mooring.exchange.selection import type_of
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
@@ -120,7 +121,7 @@ class MlflowRun:
             if isinstance(file := getattr(value, "value", value), SourceFile):
                 self._file_names[(path, None)] = file.name
                 entry["file"] = self.name_of(path, type)
-                entry["file_name"] = file.name
+                entry["file_name"], entry["mime_type"] = file.name, file.mime_type
         lost, self._lost = self._lost, []
         return lost
 
@@ -199,7 +200,16 @@ class MlflowRun:
         except OSError:
             shutil.copyfile(content, named)
         self._log_file(artifact, named)
-        return ()
+        return self._lost_of(artifact, file) if type is AttributeType.FILE_SERIES else ()
+
+    def _lost_of(self, artifact: str, file: SourceFile) -> Sequence[Lost]:
+        """Return what an artifact does not tell of a file; the table tells it of single files."""
+        lost, name = [], artifact.rpartition("/")[2]
+        if file.name and file.name != name:
+            lost.append(Lost(None, "names of files in series that MLflow cannot have"))
+        if file.mime_type and file.mime_type != media_type(name):
+            lost.append(Lost(None, "media types of files in series that their names do not tell"))
+        return lost
 
     def finish(self, *, complete: bool, content: str) -> None:
         """End the run with the status and time that the source tells."""
