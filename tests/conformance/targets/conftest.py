@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mooring.exchange.target import LoadSettings, Target
 from mooring.store import Store
-from tests.conformance.targets.packages import mlflow_database, require
+from tests.conformance.targets.packages import mlflow_database, require_or_peer
 from tests.conformance.targets.sample import make_store
+from tests.conformance.targets.trackers import TRACKERS, Held, Tracker, stop_watchers
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,14 @@ def _mlflow_folder(place: Path, settings: LoadSettings) -> Target:
 PEERS = [
     Peer("mlflow-database", "mlflow", "mlflow", _mlflow_database),
     Peer("mlflow-folder", "mlflow", "mlflow", _mlflow_folder),
+    *(Peer(one.name, one.package, one.name, one.make) for one in TRACKERS),
 ]
 
 
 @pytest.fixture(params=PEERS, ids=lambda peer: peer.name)
 def peer(request: pytest.FixtureRequest) -> Peer:
     found: Peer = request.param
-    require(found.package, found.extra)
+    require_or_peer(found.package, found.extra)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     return found
 
@@ -79,3 +82,39 @@ def open_target(peer: Peer, place: Path) -> Iterator[Callable[..., Target]]:
     yield open_one
     for target in opened:
         target.close()
+    stop_watchers()
+
+
+@dataclass
+class Place:
+    """A folder that a tracker keeps its runs in, and the objects that reach it."""
+
+    tracker: Tracker
+    folder: Path
+    opened: list[Target] = field(default_factory=list)
+
+    def reach(self, **load: Any) -> Target:
+        """Return a new object for the target, as another process would make it."""
+        target = self.tracker.make(self.folder, LoadSettings(**load))
+        self.opened.append(target)
+        return target
+
+    def read(self, run_id: str) -> Held:
+        """Return what the tracker holds of a run."""
+        return self.tracker.read(self.folder, run_id)
+
+
+@pytest.fixture(params=TRACKERS, ids=lambda tracker: tracker.name)
+def tracked(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """A tracker with nothing in it."""
+    tracker: Tracker = request.param
+    require_or_peer(tracker.package, tracker.name)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.chdir(tmp_path)
+    place = Place(tracker, tmp_path)
+    yield place
+    for target in place.opened:
+        target.close()
+    stop_watchers()

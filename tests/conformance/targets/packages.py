@@ -23,6 +23,21 @@ def require(package: str, extra: str) -> None:
     pytest.skip(reason)
 
 
+APART = frozenset({"minfx", "pluto", "zenml"})
+"""Extras that cannot live beside ours: `tests/e2e/targets/test_peers.py` tries them apart."""
+_PEER = os.environ.get("MOORING_PEER", "")  # read here, as tests hide the environment
+
+
+def require_or_peer(package: str, extra: str) -> None:
+    """As `require`; but a package that is tried in an environment of its own is only needed there.
+
+    There `MOORING_PEER` is its name.
+    """
+    if extra in APART and extra != _PEER:
+        pytest.skip(f"{package} is tried in an environment of its own")
+    require(package, extra)
+
+
 MLFLOW_WARNS = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 """MLflow 3.17 uses what SQLAlchemy 2.1 calls deprecated."""
 

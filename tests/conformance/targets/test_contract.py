@@ -228,8 +228,10 @@ def test_a_load_that_is_cut_goes_on(
     source = StoreSource(sample)
     if not open_target().capabilities.finds_runs:
         pytest.skip("runs that were begun cannot be found")
-    for _ in range(100):
-        target = CutTarget(open_target(), 3, after=after)
+    resumes = open_target().capabilities.resumes
+    for attempt in range(100):
+        # One that begins a run again needs ever more calls to come through it.
+        target = CutTarget(open_target(), 3 if resumes else 3 + 10 * attempt, after=after)
         try:
             report = load_runs(source, target)
         except Cut:
@@ -239,6 +241,8 @@ def test_a_load_that_is_cut_goes_on(
         pytest.fail("it gets nowhere")
 
     assert report.is_complete, told(report)
+    if not resumes:
+        return  # a run that is complete cannot be opened again to be compared
     whole = open_target(LoadSettings(name_prefix="whole"))
     uncut = load_runs(source, whole, journal=place / "whole.jsonl")
     assert _inventories(open_target(), source, report) == _inventories(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +50,65 @@ def _mlflow(options: TargetOptions, settings: LoadSettings) -> Target:
     return MlflowTarget(options.uri, settings)
 
 
+def _goodseed(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.goodseed import GoodSeedSettings, GoodSeedTarget
+
+    folder = None if options.folder is None else str(options.folder)
+    told = GoodSeedSettings.read(os.environ, home=folder, project=options.project)
+    return GoodSeedTarget(told, settings)
+
+
+def _comet(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.comet import CometSettings, CometTarget
+
+    told = CometSettings.read(
+        os.environ,
+        workspace=options.workspace,
+        api_key=options.api_key,
+        folder=None if options.folder is None else str(options.folder),
+        online=options.online,
+    )
+    return CometTarget(told, settings)
+
+
+def _litlogger(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.litlogger import LitLoggerSettings, LitLoggerTarget
+
+    told = LitLoggerSettings.read(
+        os.environ, owner=options.workspace, api_key=options.api_key, user_id=options.user_id
+    )
+    return LitLoggerTarget(told, settings)
+
+
+def _pluto(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.pluto import PlutoSettings, PlutoTarget
+
+    told = PlutoSettings.read(os.environ, api_key=options.api_key, project=options.project)
+    return PlutoTarget(told, settings)
+
+
+def _minfx(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.minfx import MinfxSettings, MinfxTarget
+
+    folder = None if options.folder is None else str(options.folder)
+    told = MinfxSettings.read(os.environ, folder=folder, project=options.project)
+    return MinfxTarget(told, settings)
+
+
+def _zenml(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.zenml import ZenMLTarget
+
+    return ZenMLTarget(settings)
+
+
 TARGETS: Mapping[str, TargetKind] = {
     "mlflow": TargetKind("an MLflow server, database or folder", _mlflow),
+    "goodseed": TargetKind("GoodSeed's files, one for each run", _goodseed),
+    "comet": TargetKind("archives for `comet upload`, or Comet's server", _comet),
+    "litlogger": TargetKind("LitLogger's server (not tried)", _litlogger),
+    "pluto": TargetKind("Pluto's server (not tried)", _pluto),
+    "minfx": TargetKind("offline runs for `minfx sync`", _minfx),
+    "zenml": TargetKind("the ZenML that is active", _zenml),
 }
 """Targets by the name that `mooring load --to` takes."""
 

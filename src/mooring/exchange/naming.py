@@ -1,0 +1,119 @@
+"""Names that other trackers give to attributes, runs and projects: cleaned, and kept apart."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+_DIGITS = 8
+
+
+def short_digest(*texts: str) -> str:
+    """Return eight hex digits that tell texts apart.
+
+    >>> short_digest("a:b"), short_digest("a", "b") == short_digest("ab")
+    ('f69b2c8d', False)
+    """
+    whole = hashlib.blake2b(digest_size=_DIGITS // 2)
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        whole.update(len(data).to_bytes(8, "big") + data)
+    return whole.hexdigest()
+
+
+def with_digest(name: str, *original: str, limit: int, joint: str = "_") -> str:
+    """Return `name`, cut to leave room, with a digest of what it stands for.
+
+    >>> with_digest("a_b", "a:b", limit=12)
+    'a_b_f69b2c8d'
+    """
+    return f"{name[: limit - _DIGITS - len(joint)]}{joint}{short_digest(*original)}"
+
+
+def replace_all(foreign: str, by: str = "_", *, empty: str = "_") -> Callable[[str], str]:
+    """Return a function that replaces each character that the pattern `foreign` finds.
+
+    >>> replace_all("[^a-z]")("a/b.c"), replace_all("[^a-z]")("")
+    ('a_b_c', '_')
+    """
+    pattern = re.compile(foreign)
+
+    def clean(text: str) -> str:
+        return pattern.sub(by, text) or empty
+
+    return clean
+
+
+class Names:
+    """Gives each path a name of its own, by a tracker's rules.
+
+    The first path that comes to a name has it, so that names are those that users know; one that
+    comes to the same name later gets a digest of the path at its end. `plan` makes that independent
+    of the order in which paths come; a target that can be gone on with after a kill hands in what
+    it gave before (`given`).
+
+    Parameters
+    ----------
+    clean : what the tracker's rules make of a path; other names than it returns are never given
+        but with a digest
+    limit : longest name, in characters
+    fold_case : whether the tracker takes names for one that differ in case only
+    taken : names that are used for something else
+    given : names by path, of earlier
+
+    Examples
+    --------
+    >>> names = Names(replace_all("[^a-z]"), limit=250)
+    >>> names.of("a/b"), names.of("a:b"), names.of("a/b")
+    ('a_b', 'a_b_f69b2c8d', 'a_b')
+    >>> dict(names.renamed)
+    {'a/b': 'a_b', 'a:b': 'a_b_f69b2c8d'}
+    """
+
+    def __init__(
+        self,
+        clean: Callable[[str], str],
+        *,
+        limit: int,
+        fold_case: bool = False,
+        taken: Iterable[str] = (),
+        given: Mapping[str, str] | None = None,
+    ) -> None:
+        self._clean = clean
+        self._limit = limit
+        self._fold = str.casefold if fold_case else str
+        self._names = dict(given or {})
+        self._taken = {self._fold(name) for name in (*taken, *self._names.values())}
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """Paths whose name is another one than the path, with the name."""
+        return {path: name for path, name in self._names.items() if path != name}
+
+    def plan(self, paths: Iterable[str]) -> None:
+        """Give names to all of `paths`: those that can keep theirs do, the others in their order.
+
+        >>> names = Names(replace_all("[^a-z_]"), limit=250)
+        >>> names.plan(["a:b", "a_b"])
+        >>> names.of("a:b"), names.of("a_b")
+        ('a_b_f69b2c8d', 'a_b')
+        """
+        for path in sorted(paths, key=lambda path: (self._clean(path) != path, path)):
+            self.of(path)
+
+    def of(self, path: str) -> str:
+        """Return the name of a path."""
+        if (name := self._names.get(path)) is not None:
+            return name
+        clean = self._clean(path)
+        name = clean
+        if len(clean) > self._limit or self._fold(clean) in self._taken:
+            name = with_digest(clean, path, limit=self._limit)
+        count = 1
+        while self._fold(name) in self._taken:
+            count += 1
+            name = with_digest(clean, path, str(count), limit=self._limit)
+        self._names[path] = name
+        self._taken.add(self._fold(name))
+        return name
