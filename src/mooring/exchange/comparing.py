@@ -88,8 +88,8 @@ def compare_runs(
     """Compare a run with what is meant to be the same run elsewhere.
 
     NaN equals NaN; numbers equal bit by bit otherwise; times to the microsecond; files by their
-    content, name and media type, where both know one. What is below `sys/` and only on the right is no difference,
-    as a store keeps such attributes by itself.
+    content, name, and media type where both know one. What is below `sys/` and only on the right
+    is no difference, as a store keeps such attributes by itself.
 
     Parameters
     ----------
