@@ -24,10 +24,7 @@ from mooring.exchange.backup.reading import Tell
 from mooring.exchange.backup.texts import (
     EMPTY,
     HEADER,
-    parse_series,
-    read_floats,
-    read_steps,
-    read_times,
+    read_series,
 )
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue, make_points
 from mooring.model import (
@@ -217,7 +214,7 @@ class ScriptRun:
         for path in wanted:
             if path in found.series and self._type_of(path) is type:
                 try:
-                    points = self._points(type, self._folder.read(found.series[path]))
+                    points = self._points(type, found.series[path])
                 except MooringError as error:
                     self._told(path, str(error), found.series[path])
                 else:
@@ -230,28 +227,18 @@ class ScriptRun:
         points = pa.concat_tables(columns).unify_dictionaries()
         return make_points(type, *(points[name] for name in ("path", "step", "time", "value")))
 
-    def _points(self, type: AttributeType, content: bytes) -> pa.Table:
-        texts = parse_series(content)
-        values: pa.ChunkedArray | None = texts["value"]
-        if type is AttributeType.FLOAT_SERIES:
-            values = read_floats(texts["value"])
-            if values is None:
-                raise InvalidInput("a value that is no number")
+    def _points(self, type: AttributeType, name: str) -> pa.Table:
         created = self.describe().created or 0
-        return pa.table(
-            {
-                "step": read_steps(texts["step"]),
-                "time": read_times(texts["timestamp"], self._zone, missing=created),
-                "value": values,
-            }
-        )
+        texts = type is AttributeType.STRING_SERIES
+        with self._folder.open(name) as file:
+            return read_series(file, self._zone, texts=texts, missing=created)
 
     def _type_of(self, path: str) -> AttributeType | None:
         """Return the type that a series seems to have; None when it has no points."""
         if path not in self._types:
             name = self._scan().series[path]
             try:
-                self._types[path] = self._guess(path, self._folder.read(name))
+                self._types[path] = self._guess(path, name)
                 if self._types[path] is None:
                     self._told(path, "has no points, so its type is not known", name)
             except MooringError as error:
@@ -259,13 +246,17 @@ class ScriptRun:
                 self._told(path, str(error), name)
         return self._types[path]
 
-    def _guess(self, path: str, content: bytes) -> AttributeType | None:
-        if content in (EMPTY, HEADER):
-            return None
-        if any(pattern.search(path) for pattern in self._texts):
-            return AttributeType.STRING_SERIES
-        numbers = read_floats(parse_series(content)["value"])
-        return AttributeType.STRING_SERIES if numbers is None else AttributeType.FLOAT_SERIES
+    def _guess(self, path: str, name: str) -> AttributeType | None:
+        with self._folder.open(name) as file:
+            if file.read(len(HEADER) + 2).replace(b"\r\n", b"\n") in (EMPTY, HEADER):
+                return None
+            if any(pattern.search(path) for pattern in self._texts):
+                return AttributeType.STRING_SERIES
+            try:
+                read_series(file, self._zone, texts=False)
+            except InvalidInput:
+                return AttributeType.STRING_SERIES
+            return AttributeType.FLOAT_SERIES
 
     def _file_points(self, paths: Sequence[str]) -> pa.Table:
         named, steps, values = [], [], []
