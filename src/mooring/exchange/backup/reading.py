@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from mooring.errors import ExportDamaged, MooringError, SourceUnreadable
 from mooring.exchange.backup.content import FILE_TYPES, from_json
-from mooring.exchange.backup.folders import CHUNK_BYTES, Folder
+from mooring.exchange.backup.folders import Folder
 from mooring.exchange.backup.manifest import Form, Kept, KeptAttribute, Manifest, load_manifest
 from mooring.exchange.backup.names import MANIFEST, METADATA, OWN, VALUES
 from mooring.exchange.backup.texts import (
@@ -176,16 +176,15 @@ class RunReader:
 
     def _csv_points(self, kept: KeptAttribute) -> pa.Table:
         """Return the points of a CSV file, whose checksum is looked at first."""
-        with self.folder.open(kept.file) as file:
-            hasher, size = hashlib.sha256(), 0
-            while part := file.read(CHUNK_BYTES):
-                hasher.update(part)
-                size += len(part)
-            self._compare(kept.file, hasher.hexdigest(), size)
-            if size == len(EMPTY):
-                return make_points(kept.type, [], [], [], []).drop_columns(["path"])
-            texts = kept.type is AttributeType.STRING_SERIES
-            return read_series(file, self.manifest.zone, texts=texts)
+        digest, size = self.folder.digest(kept.file)
+        self._compare(kept.file, digest, size)
+        if size == len(EMPTY):
+            return make_points(kept.type, [], [], [], []).drop_columns(["path"])
+        return read_series(
+            lambda: self.folder.open(kept.file),
+            self.manifest.zone,
+            texts=kept.type is AttributeType.STRING_SERIES,
+        )
 
     def _content(self, name: str) -> bytes:
         content = self.folder.read(name)

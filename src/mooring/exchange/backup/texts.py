@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -213,24 +213,32 @@ def is_exact(steps: np.ndarray, times: np.ndarray, values: pa.Array, zone: str) 
     return not pc.any(pc.match_substring_regex(values, "[\\x00\r\ufeff]")).as_py()
 
 
-def read_series(file: BinaryIO, zone: str, *, texts: bool, missing: int = 0) -> pa.Table:
+def read_series(
+    open_file: Callable[[], BinaryIO], zone: str, *, texts: bool, missing: int = 0
+) -> pa.Table:
     """Return the points of a CSV file: columns step (millionths), time (microseconds), value.
 
     Values are texts or doubles; `missing` is the time of points that have none. Raises
     `InvalidInput` for what is no such file.
     """
-    size = file.seek(0, os.SEEK_END)
-    for block in (_BLOCK_BYTES, min(size + 1, _MAX_BLOCK_BYTES)):
+    for block in (_BLOCK_BYTES, _MAX_BLOCK_BYTES):
+        file = open_file()
+        size = file.seek(0, os.SEEK_END)
         file.seek(0)
         try:
-            batches = [_read_batch(batch, zone, texts, missing) for batch in _open_csv(file, block)]
+            batches = [
+                _read_batch(batch, zone, texts, missing)
+                for batch in _open_csv(file, min(block, size + 1))
+            ]
         except pa.ArrowInvalid as error:
             # a text longer than a block; then the whole file is one
-            if "straddl" in str(error) and block <= size:
+            if "straddl" in str(error) and block < _MAX_BLOCK_BYTES:
                 continue
             raise InvalidInput(f"no CSV of a series: {error}") from error
         except KeyError as error:
             raise InvalidInput(f"no CSV of a series: it has no column {error}") from error
+        finally:
+            file.close()
         if batches:
             return pa.Table.from_batches(batches)
         break
@@ -240,7 +248,7 @@ def read_series(file: BinaryIO, zone: str, *, texts: bool, missing: int = 0) -> 
 
 def _open_csv(file: BinaryIO, block: int) -> pcsv.CSVStreamingReader:
     return pcsv.open_csv(
-        pa.PythonFile(file),
+        pa.PythonFile(file, mode="r"),
         read_options=pcsv.ReadOptions(block_size=block, use_threads=False),
         parse_options=pcsv.ParseOptions(newlines_in_values=True),
         convert_options=pcsv.ConvertOptions(

@@ -230,8 +230,9 @@ class ScriptRun:
     def _points(self, type: AttributeType, name: str) -> pa.Table:
         created = self.describe().created or 0
         texts = type is AttributeType.STRING_SERIES
-        with self._folder.open(name) as file:
-            return read_series(file, self._zone, texts=texts, missing=created)
+        return read_series(
+            lambda: self._folder.open(name), self._zone, texts=texts, missing=created
+        )
 
     def _type_of(self, path: str) -> AttributeType | None:
         """Return the type that a series seems to have; None when it has no points."""
@@ -250,13 +251,13 @@ class ScriptRun:
         with self._folder.open(name) as file:
             if file.read(len(HEADER) + 2).replace(b"\r\n", b"\n") in (EMPTY, HEADER):
                 return None
-            if any(pattern.search(path) for pattern in self._texts):
-                return AttributeType.STRING_SERIES
-            try:
-                read_series(file, self._zone, texts=False)
-            except InvalidInput:
-                return AttributeType.STRING_SERIES
-            return AttributeType.FLOAT_SERIES
+        if any(pattern.search(path) for pattern in self._texts):
+            return AttributeType.STRING_SERIES
+        try:
+            read_series(lambda: self._folder.open(name), self._zone, texts=False)
+        except InvalidInput:
+            return AttributeType.STRING_SERIES
+        return AttributeType.FLOAT_SERIES
 
     def _file_points(self, paths: Sequence[str]) -> pa.Table:
         named, steps, values = [], [], []
