@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self
 
-from mooring.errors import ExchangeError, SourceUnreadable
-from mooring.store.blobs import file_error
+from mooring.errors import SourceUnreadable
 
 CHUNK_BYTES = 1 << 20
 
@@ -282,10 +281,3 @@ def _kind(path: Path) -> str:
 def ends_all(error: OSError) -> bool:
     """Return whether an error of writing ends the whole backup: a full or read-only disk."""
     return error.errno in _FULL
-
-
-def translate(error: OSError, path: Path) -> Exception:
-    """Return our error for one of the file system."""
-    if ends_all(error) or error.errno in (errno.EACCES, errno.EPERM):
-        return file_error(error, path)
-    return ExchangeError(f"{path}: {error.strerror or error}", where=str(path))

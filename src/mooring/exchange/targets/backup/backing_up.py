@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mooring.errors import ExchangeError, MooringError
-from mooring.exchange.backup.folders import Folder, ends_all, translate
+from mooring.exchange.backup.folders import Folder, ends_all
 from mooring.exchange.backup.layout import (
     INDEX,
     PROJECT,
@@ -32,6 +32,7 @@ from mooring.exchange.source import Progress, Source, SourceRun
 from mooring.exchange.targets.backup.run import OldRun, RunBackup
 from mooring.exchange.targets.backup.stage import Stage
 from mooring.exchange.targets.backup.verifying import verify_run
+from mooring.exchange.writing import disk_error
 
 _LOCK = f"{OWN}/lock"
 
@@ -106,7 +107,7 @@ def back_up(
             if not dry_run and hasattr(os, "sync"):
                 os.sync()  # what the report tells of has survived a power cut
     except OSError as error:
-        raise translate(error, root.root) from error
+        raise disk_error(error, root.root) from error
     return TransferReport(
         source=source.address,
         target=os.fspath(folder),
@@ -186,7 +187,7 @@ class _Backup:
         except OSError as error:
             if ends_all(error):
                 raise
-            return _failed(run, str(translate(error, folder.root)))
+            return _failed(run, str(disk_error(error, folder.root)))
 
     def _back_up_one(self, folder: Folder, run: SourceRun, found: FoundRun | None) -> RunOutcome:
         settings = self._settings
