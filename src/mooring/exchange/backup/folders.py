@@ -36,7 +36,9 @@ class Folder:
     def path(self, name: str) -> Path:
         """Return where a name lies; `SourceUnreadable` for a name that leads out."""
         parts = name.split("/")
-        if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        if any(part in ("", ".", "..") or "\0" in part for part in parts) or (
+            os.name == "nt" and not set(name).isdisjoint("\\:")
+        ):
             raise SourceUnreadable(
                 f"{name!r} is no name of a file below {self.root}", where=str(self.root)
             )

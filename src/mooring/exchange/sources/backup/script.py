@@ -42,6 +42,10 @@ _INDEXED = re.compile(r"(0|[1-9]\d*)\.([\w+.-]+)", re.ASCII)
 _JUNK = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _EXPECTED = ("sys/id", "sys/creation_time", "sys/owner", "sys/modification_time", "sys/trashed")
 """Attributes that every run has, and that come last in what the script read."""
+_NO_FILE = (
+    "is no plain file, and is not followed. The script makes links to artifacts that were local: "
+    "copy the tree with what they point to (cp -rL), and take the copy"
+)
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -297,7 +301,7 @@ class ScriptRun:
                 continue
             for name in names:
                 if self._folder.kind(name) != "file":
-                    self._told(None, "is no plain file, and is not followed", name)
+                    self._told(None, _NO_FILE, name)
                 elif name.endswith(".csv") and self._is_csv(name):
                     found.series[name.removesuffix(".csv")] = name
                 else:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mooring.errors import ExchangeError, MooringError
+from mooring.errors import ExchangeError, InvalidInput, MooringError
 from mooring.exchange.backup.folders import Folder, ends_all
 from mooring.exchange.backup.layout import (
     INDEX,
@@ -76,7 +76,8 @@ def back_up(
     Raises
     ------
     InvalidInput, ProjectNotFound
-        When the selection names what the source does not have, or the zone is none.
+        When the selection names what the source does not have, or chooses attributes; when the
+        zone is none.
     StoreFull, StoreReadOnly, ExchangeError
         When the folder cannot be written to. Runs that were finished before are whole.
 
@@ -96,6 +97,8 @@ def back_up(
     ['.mooring', 'metrics', 'simple_metadata.json']
     """
     check_zone(zone)
+    if selection is not None and not selection.takes_whole_runs:
+        raise InvalidInput("a backup takes whole runs; choose runs, not attributes of them")
     root = Folder(Path(folder).expanduser())
     settings = _Settings(artifacts, incremental, dry_run, verify and not dry_run, zone)
     backup = _Backup(select(source, selection or Selection(archived=True)), root, settings)

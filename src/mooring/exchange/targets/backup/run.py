@@ -395,7 +395,7 @@ class RunBackup:
             ]
         elif old.file:
             pairs.append((place, old.file))
-        if not all(self._stage.keep(name, old_name) for name, old_name in pairs):
+        if not self._stage.keep_all(pairs):
             return False
         self._attributes[path] = replace(old, file=place if old.file else "")
         return True
