@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from contextlib import closing
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from hypothesis import strategies as st
 
 from mooring.exchange.comparing import compare_runs
 from mooring.exchange.reports import Outcome
+from mooring.exchange.restoring import restore
 from mooring.exchange.source import RunExtras, SourceFile, SourceRun
 from mooring.exchange.sources.backup import BackupSource
+from mooring.exchange.sources.store import StoreSource
 from mooring.exchange.targets.backup import back_up
-from mooring.model import MAX_STEP, STEP_SCALE, AttributeType, RunKind, Typed
+from mooring.model import MAX_STEP, STEP_SCALE, AttributeType, RunKind, RunSpec, Typed
+from mooring.store import open_store
 from mooring.store.tables import mixed_field
+from tests.property import test_exchange_round_trip as exchange
 from tests.unit.exchange.backup.memory import MemoryRun, MemorySource
 
 PARTS = st.sampled_from(
@@ -225,3 +230,32 @@ def test_an_incremental_backup_is_the_same_as_a_new_one(
         ]
         assert_equal(second, BackupSource(folder))
         assert not [path for path in folder.rglob(".*") if path.name.endswith((".part", ".old"))]
+
+
+@given(st.data())
+def test_a_store_comes_back_equal_from_a_backup(data: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with open_store(folder / "a.db") as store, open_store(folder / "b.db") as other:
+            for project in data.draw(st.lists(exchange.PROJECTS, max_size=2, unique=True)):
+                runs = data.draw(st.lists(exchange.RUNS, max_size=4))
+                exchange.fill(store, project, runs, data.draw)
+            rows = data.draw(exchange.ROWS)
+            if rows:
+                run = store.create_run(RunSpec(project="local/table", run_id="rows"))
+                with closing(store.open_writer(run.key)) as writer:
+                    for row in rows:
+                        writer.log_event(row)
+            if data.draw(st.booleans(), "compacted"):
+                store.compact(events=True)
+            report = back_up(
+                StoreSource(store), folder / "saved", zone=data.draw(ZONES), verify=True
+            )
+            assert report.is_complete, report
+            if not report.runs:
+                return
+            report = restore(folder / "saved", other, verify=True)
+            assert report.is_complete, report
+            exchange.assert_equal(store, other)
+            again = restore(folder / "saved", other)
+            assert {run.outcome for run in again.runs} == {Outcome.PRESENT}

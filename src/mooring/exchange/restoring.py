@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mooring.exchange.importing import import_runs
-from mooring.exchange.reports import Outcome, TransferReport
+from mooring.exchange.reports import TransferReport
 from mooring.exchange.selection import Selection
 from mooring.exchange.source import Progress
 from mooring.exchange.sources.backup import BackupSource, ScriptRules
@@ -60,32 +60,11 @@ def restore(
     >>> [(run.run_id, run.outcome.value, run.verified) for run in report.runs]
     [('calm-heron', 'done', True)]
     """
-    source = BackupSource(folder, rules=rules)
-    report = import_runs(
-        source,
+    return import_runs(
+        BackupSource(folder, rules=rules),
         store,
         selection=selection or Selection(archived=True),
         dry_run=dry_run,
         verify=verify,
         progress=progress,
     )
-    if not dry_run:
-        _trash(source, store, report)
-    return report
-
-
-def _trash(source: BackupSource, store: Store, report: TransferReport) -> None:
-    came = {
-        (run.project, run.run_id)
-        for run in report.runs
-        if run.outcome in (Outcome.DONE, Outcome.PARTLY)
-    }
-    keys = []
-    for project in sorted({project for project, _ in came}):
-        for run in source.list_runs(project):
-            if run.trashed and (project, run.run_id) in came:
-                found = store.find_run(project, run_id=run.run_id)
-                if found is not None and source.read_values(run).get("sys/trashed") is True:
-                    keys.append(found.key)
-    if keys:
-        store.trash_runs(keys)

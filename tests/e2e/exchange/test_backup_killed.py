@@ -167,7 +167,7 @@ def test_a_backup_killed_at_any_change(tmp_path: Path, again: bool) -> None:
         assert not killed_backup(path, folder, 0)
         assert tree(folder) == wanted
         shutil.rmtree(folder)
-        at += 1 if LONG else chance.randrange(8, 16)
+        at += chance.randrange(1, 4) if LONG else chance.randrange(8, 16)
     assert killed > 4
 
 

@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self
 
-from mooring.errors import ExchangeError, SourceUnreadable
-from mooring.store.blobs import file_error
+from mooring.errors import SourceUnreadable
 
 CHUNK_BYTES = 1 << 20
 
@@ -37,7 +36,9 @@ class Folder:
     def path(self, name: str) -> Path:
         """Return where a name lies; `SourceUnreadable` for a name that leads out."""
         parts = name.split("/")
-        if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        if any(part in ("", ".", "..") or "\0" in part for part in parts) or (
+            os.name == "nt" and not set(name).isdisjoint("\\:")
+        ):
             raise SourceUnreadable(
                 f"{name!r} is no name of a file below {self.root}", where=str(self.root)
             )
@@ -282,10 +283,3 @@ def _kind(path: Path) -> str:
 def ends_all(error: OSError) -> bool:
     """Return whether an error of writing ends the whole backup: a full or read-only disk."""
     return error.errno in _FULL
-
-
-def translate(error: OSError, path: Path) -> Exception:
-    """Return our error for one of the file system."""
-    if ends_all(error) or error.errno in (errno.EACCES, errno.EPERM):
-        return file_error(error, path)
-    return ExchangeError(f"{path}: {error.strerror or error}", where=str(path))

@@ -72,7 +72,10 @@ def project_name(project: Folder, fallback: str) -> str:
         name = json.loads(project.read(PROJECT))["project"]
     except (ValueError, KeyError, TypeError) as error:
         where = str(project.path(PROJECT))
-        raise ExportDamaged(f"{where} is damaged ({error!r})", where=where) from error
+        raise ExportDamaged(
+            f"{where} is damaged ({error!r}); delete it, and the next backup writes it anew",
+            where=where,
+        ) from error
     return str(name)
 
 
@@ -204,4 +207,8 @@ def load_index(project: Folder) -> dict[str, RunKey]:
         return {name: (RunKind(kind), run_id) for name, (kind, run_id) in listed.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         where = str(project.path(INDEX))
-        raise ExportDamaged(f"{where} is damaged ({error!r})", where=where) from error
+        raise ExportDamaged(
+            f"{where} is damaged ({error!r}), so runs that are gone cannot be told; the next "
+            "backup writes it anew",
+            where=where,
+        ) from error

@@ -13,17 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mooring.errors import ExportDamaged, InvalidInput, MooringError, SourceUnreadable
+from mooring.errors import ExportDamaged, MooringError, SourceUnreadable
 from mooring.exchange.backup.content import FILE_TYPES, from_json
 from mooring.exchange.backup.folders import Folder
 from mooring.exchange.backup.manifest import Form, Kept, KeptAttribute, Manifest, load_manifest
 from mooring.exchange.backup.names import MANIFEST, METADATA, OWN, VALUES
 from mooring.exchange.backup.texts import (
     EMPTY,
-    parse_series,
-    read_floats,
-    read_steps,
-    read_times,
+    read_series,
 )
 from mooring.exchange.source import (
     RunExtras,
@@ -178,36 +175,29 @@ class RunReader:
         return pa.table({"step": table["step"], "time": table["time"], "value": value})
 
     def _csv_points(self, kept: KeptAttribute) -> pa.Table:
-        content = self._content(kept.file)
-        if content == EMPTY:
+        """Return the points of a CSV file, whose checksum is looked at first."""
+        digest, size = self.folder.digest(kept.file)
+        self._compare(kept.file, digest, size)
+        if size == len(EMPTY):
             return make_points(kept.type, [], [], [], []).drop_columns(["path"])
-        texts = parse_series(content)
-        values = texts["value"]
-        if kept.type is AttributeType.FLOAT_SERIES:
-            numbers = read_floats(values)
-            if numbers is None:
-                raise InvalidInput("a value that is no number")
-            values = numbers
-        return pa.table(
-            {
-                "step": read_steps(texts["step"]),
-                "time": read_times(texts["timestamp"], self.manifest.zone),
-                "value": values,
-            }
+        return read_series(
+            lambda: self.folder.open(kept.file),
+            self.manifest.zone,
+            texts=kept.type is AttributeType.STRING_SERIES,
         )
 
     def _content(self, name: str) -> bytes:
+        content = self.folder.read(name)
+        self._compare(name, hashlib.sha256(content).hexdigest(), len(content))
+        return content
+
+    def _compare(self, name: str, digest: str, size: int) -> None:
+        shown = self._shown(name)
         kept = self.manifest.files.get(name)
         if kept is None:
-            raise ExportDamaged(f"{self._shown(name)} is missing from the manifest of its run")
-        content = self.folder.read(name)
-        found = hashlib.sha256(content).hexdigest()
-        if found != kept.sha256:
-            raise ExportDamaged(
-                f"{self._shown(name)} {_difference(kept, found, len(content))}",
-                where=self._shown(name),
-            )
-        return content
+            raise ExportDamaged(f"{shown} is missing from the manifest of its run", where=shown)
+        if digest != kept.sha256:
+            raise ExportDamaged(f"{shown} {_difference(kept, digest, size)}", where=shown)
 
     def _check(self, name: str, instead: str) -> None:
         """Tell of a file that is damaged where that costs nothing."""

@@ -7,9 +7,11 @@ zone that is told elsewhere. `is_exact` tells which points come back from such a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -18,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from mooring.errors import InvalidInput
-from mooring.model import STEP_SCALE, AttributeType, datetime_from_micros
+from mooring.model import MAX_STEP, STEP_SCALE, AttributeType, datetime_from_micros
 
 HEADER = b"step,value,timestamp\n"
 EMPTY = b"\n"
@@ -27,6 +29,7 @@ EMPTY = b"\n"
 UTC = "UTC"
 _ROWS = 1 << 18
 """Rows that are turned into text at once."""
+_BLOCK_BYTES = 1 << 24
 _MAX_BLOCK_BYTES = (1 << 31) - 1
 _DAY_S = 86_400
 _QUARTER = 900_000_000
@@ -127,32 +130,50 @@ def _format_times(local: np.ndarray, unit: str) -> pa.Array:
 # series
 
 
-def format_series(
-    steps: np.ndarray, times: np.ndarray, values: pa.Array, zone: str
-) -> Iterator[bytes]:
-    """Yield the parts of the CSV file of a float or string series."""
-    if not len(steps):
-        yield EMPTY
-        return
-    local = _local(times, zone)
-    unit = _unit(local)
-    yield HEADER
-    for start in range(0, len(steps), _ROWS):
-        part = slice(start, start + _ROWS)
-        chosen = values.slice(start, _ROWS)
-        if pa.types.is_floating(chosen.type):
-            shown = format_floats(chosen.to_numpy(zero_copy_only=False))
-        else:
-            shown = _quoted(chosen)
-        lines = _concatenated(
-            format_floats(steps[part] / STEP_SCALE),
-            ",",
-            shown,
-            ",",
-            _format_times(local[part], unit),
-            "\n",
-        )
-        yield _joined(lines)
+class SeriesFormat:
+    """Writes series as CSV, with times in one zone.
+
+    Series of a run are mostly logged together: texts of steps and times are kept for the next one.
+    """
+
+    def __init__(self, zone: str) -> None:
+        self._zone = zone
+        self._last: tuple[np.ndarray, np.ndarray, pa.Array, pa.Array] | None = None
+
+    def parts(self, steps: np.ndarray, times: np.ndarray, values: pa.Array) -> Iterator[bytes]:
+        """Yield the parts of the CSV file of a float or string series."""
+        if not len(steps):
+            yield EMPTY
+            return
+        yield HEADER
+        local = None
+        for start in range(0, len(steps), _ROWS):
+            part = slice(start, start + _ROWS)
+            known = self._known(steps, times)
+            if known is None:
+                if local is None:
+                    local = _local(times, self._zone)
+                    unit = _unit(local)
+                known = (
+                    _concatenated(format_floats(steps[part] / STEP_SCALE), ","),
+                    _concatenated(",", _format_times(local[part], unit), "\n"),
+                )
+                if len(steps) <= _ROWS:
+                    self._last = (steps, times, *known)
+            chosen = values.slice(start, _ROWS)
+            if pa.types.is_floating(chosen.type):
+                shown = format_floats(chosen.to_numpy(zero_copy_only=False))
+            else:
+                shown = _quoted(chosen)
+            yield _joined(_concatenated(known[0], shown, known[1]))
+
+    def _known(self, steps: np.ndarray, times: np.ndarray) -> tuple[pa.Array, pa.Array] | None:
+        if self._last is None:
+            return None
+        last_steps, last_times, before, after = self._last
+        if np.array_equal(last_steps, steps) and np.array_equal(last_times, times):
+            return before, after
+        return None
 
 
 def _quoted(texts: pa.Array) -> pa.Array:
@@ -192,42 +213,71 @@ def is_exact(steps: np.ndarray, times: np.ndarray, values: pa.Array, zone: str) 
     return not pc.any(pc.match_substring_regex(values, "[\\x00\r\ufeff]")).as_py()
 
 
-def parse_series(content: bytes) -> pa.Table:
-    """Return the columns step, value, timestamp of a CSV file, all as texts.
+def read_series(
+    open_file: Callable[[], BinaryIO], zone: str, *, texts: bool, missing: int = 0
+) -> pa.Table:
+    """Return the points of a CSV file: columns step (millionths), time (microseconds), value.
 
-    Raises `InvalidInput` for what is no such file.
+    Values are texts or doubles; `missing` is the time of points that have none. Raises
+    `InvalidInput` for what is no such file.
     """
-    try:
-        return pcsv.read_csv(
-            pa.BufferReader(content),
-            read_options=pcsv.ReadOptions(
-                # A row never spans blocks, and a text may be long.
-                block_size=min(max(len(content) + 1, 1 << 16), _MAX_BLOCK_BYTES),
-                use_threads=False,
-            ),
-            parse_options=pcsv.ParseOptions(newlines_in_values=True),
-            convert_options=pcsv.ConvertOptions(
-                column_types={name: pa.string() for name in ("step", "value", "timestamp")},
-                strings_can_be_null=False,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise InvalidInput(f"no CSV of a series: {error}") from error
+    for block in (_BLOCK_BYTES, _MAX_BLOCK_BYTES):
+        file = open_file()
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        try:
+            batches = [
+                _read_batch(batch, zone, texts, missing)
+                for batch in _open_csv(file, min(block, size + 1))
+            ]
+        except pa.ArrowInvalid as error:
+            # a text longer than a block; then the whole file is one
+            if "straddl" in str(error) and block < _MAX_BLOCK_BYTES:
+                continue
+            raise InvalidInput(f"no CSV of a series: {error}") from error
+        except KeyError as error:
+            raise InvalidInput(f"no CSV of a series: it has no column {error}") from error
+        finally:
+            file.close()
+        if batches:
+            return pa.Table.from_batches(batches)
+        break
+    value = pa.string() if texts else pa.float64()
+    return pa.schema([("step", pa.int64()), ("time", pa.int64()), ("value", value)]).empty_table()
 
 
-def read_steps(column: pa.ChunkedArray) -> np.ndarray:
-    """Return steps in millionths; `InvalidInput` for what is no step."""
+def _open_csv(file: BinaryIO, block: int) -> pcsv.CSVStreamingReader:
+    return pcsv.open_csv(
+        pa.PythonFile(file, mode="r"),
+        read_options=pcsv.ReadOptions(block_size=block, use_threads=False),
+        parse_options=pcsv.ParseOptions(newlines_in_values=True),
+        convert_options=pcsv.ConvertOptions(
+            column_types={name: pa.string() for name in ("step", "value", "timestamp")},
+            strings_can_be_null=False,
+        ),
+    )
+
+
+def _read_batch(batch: pa.RecordBatch, zone: str, texts: bool, missing: int) -> pa.RecordBatch:
+    values = batch["value"] if texts else _read_floats(batch["value"])
+    steps = _read_steps(batch["step"])
+    times = _read_times(batch["timestamp"], zone, missing)
+    return pa.record_batch(
+        [pa.array(steps), pa.array(times), values], names=["step", "time", "value"]
+    )
+
+
+def _read_steps(column: pa.Array) -> np.ndarray:
     try:
         numbers = pc.cast(column, pa.float64()).to_numpy()
     except pa.ArrowInvalid as error:
         raise InvalidInput(f"no step: {error}") from error
-    if len(numbers) and not np.all(np.abs(numbers) <= 10**12):
+    if len(numbers) and not np.all(np.abs(numbers) <= MAX_STEP):
         raise InvalidInput("a step that is no finite number within ±10^12")
     return steps_of(numbers)
 
 
-def read_times(column: pa.ChunkedArray, zone: str, *, missing: int = 0) -> np.ndarray:
-    """Return times in microseconds since 1970; `missing` where there is none."""
+def _read_times(column: pa.Array, zone: str, missing: int) -> np.ndarray:
     empty = pc.equal(column, "")
     if pc.any(empty).as_py():
         column = pc.if_else(empty, None, column)
@@ -235,19 +285,17 @@ def read_times(column: pa.ChunkedArray, zone: str, *, missing: int = 0) -> np.nd
         local = pc.cast(pc.utf8_slice_codeunits(column, 0, 26), _MICROS)
     except pa.ArrowInvalid as error:
         raise InvalidInput(f"no time: {error}") from error
-    known = pc.is_valid(local).to_numpy()
-    micros = pc.cast(pc.fill_null(local, datetime(1970, 1, 1)), pa.int64()).to_numpy()  # noqa: DTZ001
+    known = pc.is_valid(local).to_numpy(zero_copy_only=False)
+    micros = pc.fill_null(pc.cast(local, pa.int64()), 0).to_numpy()
     return np.where(known, _instants(micros, zone), missing)
 
 
-def read_floats(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Return values as doubles, nothing as NaN; None when one is no number."""
-    empty = pc.equal(column, "")
+def _read_floats(column: pa.Array) -> pa.Array:
+    """Return values as doubles, nothing as NaN."""
     try:
-        numbers = pc.cast(pc.if_else(empty, "nan", column), pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    return numbers
+        return pc.cast(pc.if_else(pc.equal(column, ""), "nan", column), pa.float64())
+    except pa.ArrowInvalid as error:
+        raise InvalidInput(f"no number: {error}") from error
 
 
 # values

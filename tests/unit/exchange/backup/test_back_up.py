@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from mooring import File, Run, Tracker
 from mooring.errors import ExchangeError, InvalidInput, ProjectNotFound, SourceUnreadable
+from mooring.exchange.backup.folders import Folder
 from mooring.exchange.backup.manifest import load_manifest
 from mooring.exchange.comparing import compare_runs
 from mooring.exchange.importing import DERIVED
@@ -219,6 +221,29 @@ def test_a_file_that_is_gone_is_written_again(source: MemorySource, saved: Path)
     assert (saved / RUN / "model" / "ckpt.pt").read_bytes() == b"weights"
 
 
+def test_a_series_that_lost_one_of_its_files(source: MemorySource, tmp_path: Path) -> None:
+    source.runs[0].series["odd"] = (STRINGS, [(0, 0, "a\rb")])
+    back_up(source, tmp_path)
+    expected = tree(tmp_path / RUN)
+    (tmp_path / RUN / "odd.csv").unlink()
+    (tmp_path / RUN / "img/0.png").write_bytes(b"")
+    assert outcomes(back_up(source, tmp_path, verify=True)) == ["done"]
+    again = tree(tmp_path / RUN)
+    del expected[".mooring/manifest.json"], again[".mooring/manifest.json"]
+    assert again == expected
+
+
+def test_where_hard_links_are_not_to_be_had(tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two file systems")
+    with tempfile.TemporaryDirectory(dir=shared) as name:
+        (Path(name) / "a").write_bytes(b"content")
+        folder = Folder(tmp_path)
+        folder.take("b/c", Folder(Path(name)), "a")
+    assert folder.read("b/c") == b"content"
+
+
 def test_a_run_that_moves_to_the_trash(source: MemorySource, saved: Path) -> None:
     for trashed in (True, False):
         source.runs[0].run = simple_run(trashed=trashed)
@@ -240,6 +265,8 @@ def test_selection(source: MemorySource, tmp_path: Path) -> None:
     assert [run.run_id for run in report.runs] == ["other"]
     with pytest.raises(ProjectNotFound):
         back_up(source, tmp_path, selection=Selection(projects=("none/such",)))
+    with pytest.raises(InvalidInput, match="whole runs"):
+        back_up(source, tmp_path, selection=Selection(attributes=("loss",)))
     with pytest.raises(InvalidInput, match="no time zone"):
         back_up(source, tmp_path, zone="Mars/Base")
 

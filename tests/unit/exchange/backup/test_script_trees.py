@@ -229,6 +229,9 @@ def test_bad_files_cost_no_more_than_themselves(run_folder: Path) -> None:
     (run_folder / "metrics" / "odd.csv").write_text("step,value,timestamp\n1,1\n")
     (run_folder / "metrics" / "when.csv").write_text("step,value,timestamp\n1,1,soon\n")
     (run_folder / "secret.txt").symlink_to("/etc/passwd")
+    (run_folder / "back\\slash.txt").write_text("x")
+    (run_folder / "line\nend.txt").write_text("x")
+    (run_folder / "caf\udce9.txt").write_text("no UTF-8")
     source, run = open_tree(run_folder)
     values = source.read_values(run)
     assert values["params/lr"] == 0.1
@@ -237,6 +240,9 @@ def test_bad_files_cost_no_more_than_themselves(run_folder: Path) -> None:
     told = " | ".join(map(str, source.problems.named))
     for name in ("deep: ", "big: ", "bad.csv", "odd.csv", "when.csv", "secret.txt", "bad\\npath"):
         assert name in told, told
+    assert "line\\nend" in told
+    assert "caf\\udce9" in told
+    assert "back\\slash" in values
     assert "run 'DIG-1'" in told
     assert source.read_points(run, FLOATS, ["metrics/loss"]).num_rows == 3
 

@@ -24,10 +24,7 @@ from mooring.exchange.backup.reading import Tell
 from mooring.exchange.backup.texts import (
     EMPTY,
     HEADER,
-    parse_series,
-    read_floats,
-    read_steps,
-    read_times,
+    read_series,
 )
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue, make_points
 from mooring.model import (
@@ -45,6 +42,10 @@ _INDEXED = re.compile(r"(0|[1-9]\d*)\.([\w+.-]+)", re.ASCII)
 _JUNK = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _EXPECTED = ("sys/id", "sys/creation_time", "sys/owner", "sys/modification_time", "sys/trashed")
 """Attributes that every run has, and that come last in what the script read."""
+_NO_FILE = (
+    "is no plain file, and is not followed. The script makes links to artifacts that were local: "
+    "copy the tree with what they point to (cp -rL), and take the copy"
+)
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -217,7 +218,7 @@ class ScriptRun:
         for path in wanted:
             if path in found.series and self._type_of(path) is type:
                 try:
-                    points = self._points(type, self._folder.read(found.series[path]))
+                    points = self._points(type, found.series[path])
                 except MooringError as error:
                     self._told(path, str(error), found.series[path])
                 else:
@@ -230,20 +231,11 @@ class ScriptRun:
         points = pa.concat_tables(columns).unify_dictionaries()
         return make_points(type, *(points[name] for name in ("path", "step", "time", "value")))
 
-    def _points(self, type: AttributeType, content: bytes) -> pa.Table:
-        texts = parse_series(content)
-        values: pa.ChunkedArray | None = texts["value"]
-        if type is AttributeType.FLOAT_SERIES:
-            values = read_floats(texts["value"])
-            if values is None:
-                raise InvalidInput("a value that is no number")
+    def _points(self, type: AttributeType, name: str) -> pa.Table:
         created = self.describe().created or 0
-        return pa.table(
-            {
-                "step": read_steps(texts["step"]),
-                "time": read_times(texts["timestamp"], self._zone, missing=created),
-                "value": values,
-            }
+        texts = type is AttributeType.STRING_SERIES
+        return read_series(
+            lambda: self._folder.open(name), self._zone, texts=texts, missing=created
         )
 
     def _type_of(self, path: str) -> AttributeType | None:
@@ -251,7 +243,7 @@ class ScriptRun:
         if path not in self._types:
             name = self._scan().series[path]
             try:
-                self._types[path] = self._guess(path, self._folder.read(name))
+                self._types[path] = self._guess(path, name)
                 if self._types[path] is None:
                     self._told(path, "has no points, so its type is not known", name)
             except MooringError as error:
@@ -259,13 +251,17 @@ class ScriptRun:
                 self._told(path, str(error), name)
         return self._types[path]
 
-    def _guess(self, path: str, content: bytes) -> AttributeType | None:
-        if content in (EMPTY, HEADER):
-            return None
+    def _guess(self, path: str, name: str) -> AttributeType | None:
+        with self._folder.open(name) as file:
+            if file.read(len(HEADER) + 2).replace(b"\r\n", b"\n") in (EMPTY, HEADER):
+                return None
         if any(pattern.search(path) for pattern in self._texts):
             return AttributeType.STRING_SERIES
-        numbers = read_floats(parse_series(content)["value"])
-        return AttributeType.STRING_SERIES if numbers is None else AttributeType.FLOAT_SERIES
+        try:
+            read_series(lambda: self._folder.open(name), self._zone, texts=False)
+        except InvalidInput:
+            return AttributeType.STRING_SERIES
+        return AttributeType.FLOAT_SERIES
 
     def _file_points(self, paths: Sequence[str]) -> pa.Table:
         named, steps, values = [], [], []
@@ -305,7 +301,7 @@ class ScriptRun:
                 continue
             for name in names:
                 if self._folder.kind(name) != "file":
-                    self._told(None, "is no plain file, and is not followed", name)
+                    self._told(None, _NO_FILE, name)
                 elif name.endswith(".csv") and self._is_csv(name):
                     found.series[name.removesuffix(".csv")] = name
                 else:

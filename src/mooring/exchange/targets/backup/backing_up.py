@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mooring.errors import ExchangeError, MooringError
-from mooring.exchange.backup.folders import Folder, ends_all, translate
+from mooring.errors import ExchangeError, InvalidInput, MooringError
+from mooring.exchange.backup.folders import Folder, ends_all
 from mooring.exchange.backup.layout import (
     INDEX,
     PROJECT,
@@ -32,6 +32,7 @@ from mooring.exchange.source import Progress, Source, SourceRun
 from mooring.exchange.targets.backup.run import OldRun, RunBackup
 from mooring.exchange.targets.backup.stage import Stage
 from mooring.exchange.targets.backup.verifying import verify_run
+from mooring.exchange.writing import disk_error
 
 _LOCK = f"{OWN}/lock"
 
@@ -75,7 +76,8 @@ def back_up(
     Raises
     ------
     InvalidInput, ProjectNotFound
-        When the selection names what the source does not have, or the zone is none.
+        When the selection names what the source does not have, or chooses attributes; when the
+        zone is none.
     StoreFull, StoreReadOnly, ExchangeError
         When the folder cannot be written to. Runs that were finished before are whole.
 
@@ -95,6 +97,8 @@ def back_up(
     ['.mooring', 'metrics', 'simple_metadata.json']
     """
     check_zone(zone)
+    if selection is not None and not selection.takes_whole_runs:
+        raise InvalidInput("a backup takes whole runs; choose runs, not attributes of them")
     root = Folder(Path(folder).expanduser())
     settings = _Settings(artifacts, incremental, dry_run, verify and not dry_run, zone)
     backup = _Backup(select(source, selection or Selection(archived=True)), root, settings)
@@ -106,7 +110,7 @@ def back_up(
             if not dry_run and hasattr(os, "sync"):
                 os.sync()  # what the report tells of has survived a power cut
     except OSError as error:
-        raise translate(error, root.root) from error
+        raise disk_error(error, root.root) from error
     return TransferReport(
         source=source.address,
         target=os.fspath(folder),
@@ -186,7 +190,7 @@ class _Backup:
         except OSError as error:
             if ends_all(error):
                 raise
-            return _failed(run, str(translate(error, folder.root)))
+            return _failed(run, str(disk_error(error, folder.root)))
 
     def _back_up_one(self, folder: Folder, run: SourceRun, found: FoundRun | None) -> RunOutcome:
         settings = self._settings

@@ -28,8 +28,8 @@ from mooring.exchange.backup.names import METADATA, OWN, VALUES, Wanted, place_f
 from mooring.exchange.backup.reading import PREVIEWS, ROWS
 from mooring.exchange.backup.texts import (
     SHOWN_TYPES,
+    SeriesFormat,
     format_metadata,
-    format_series,
     is_exact,
 )
 from mooring.exchange.comparing import POINTS_AT_ONCE, chunks
@@ -90,6 +90,7 @@ class RunBackup:
         self._stage = stage
         self._old = old
         self._zone = zone
+        self._format = SeriesFormat(zone)
         self._artifacts = artifacts
         self._missing: list[tuple[str, str]] = []
         self._attributes: dict[str, KeptAttribute] = {}
@@ -285,7 +286,7 @@ class RunBackup:
             steps, times = (points[name].combine_chunks().to_numpy() for name in ("step", "time"))
             values = _one_array(points["value"])
             form = Form.CSV if is_exact(steps, times, values, self._zone) else Form.SHOWN
-            self._stage.write(place, format_series(steps, times, values, self._zone))
+            self._stage.write(place, self._format.parts(steps, times, values))
         if form is not Form.CSV and points.num_rows:
             self._write_parquet(exact, points.select(["step", "time", "value"]))
         self._attributes[path] = KeptAttribute(
@@ -394,7 +395,7 @@ class RunBackup:
             ]
         elif old.file:
             pairs.append((place, old.file))
-        if not all(self._stage.keep(name, old_name) for name, old_name in pairs):
+        if not self._stage.keep_all(pairs):
             return False
         self._attributes[path] = replace(old, file=place if old.file else "")
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mooring.exchange.backup.folders import Folder
@@ -37,11 +37,17 @@ class Stage:
 
     def keep(self, name: str, old_name: str) -> bool:
         """Have a file of the old run in the new one; return whether the old one has it."""
-        kept = self._kept.get(old_name)
-        if kept is None or self._old is None or self._old.size(old_name) != kept.size:
-            return False
-        self.files[name] = kept
-        self._taken[name] = old_name
+        return self.keep_all([(name, old_name)])
+
+    def keep_all(self, pairs: Sequence[tuple[str, str]]) -> bool:
+        """Have files (name, name in the old run) of the old run, if it has all of them."""
+        for _, old_name in pairs:
+            kept = self._kept.get(old_name)
+            if kept is None or self._old is None or self._old.size(old_name) != kept.size:
+                return False
+        for name, old_name in pairs:
+            self.files[name] = self._kept[old_name]
+            self._taken[name] = old_name
         return True
 
     def write(self, name: str, parts: Iterable[bytes]) -> Kept:
@@ -113,6 +119,7 @@ class Stage:
 
     def _note(self, name: str, kept: Kept) -> None:
         self.files[name] = kept
+        self._taken.pop(name, None)
         if self._kept.get(name) != kept or self._old is None or self._old.size(name) != kept.size:
             self.changed = True
 
