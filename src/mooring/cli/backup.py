@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mooring.cli.commands import STORE_VARIABLE, Misuse, command
+from mooring.cli.commands import Misuse, command
 from mooring.cli.options import DryRunOption
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
     ExcludesOption,
+    FromStoreOption,
+    KindOption,
     ModelsOption,
     PatternsOption,
     ProjectsOption,
@@ -68,21 +70,8 @@ def backup(
             show_default=False,
         ),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            help="Where the runs are: a store, or whatever import reads. "
-            f"Default: {STORE_VARIABLE}, else runs.db.",
-            show_default=False,
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--source", help="What the store is, if not known by its looks.", show_default=False
-        ),
-    ] = None,
+    store: FromStoreOption = None,
+    source: KindOption = None,
     project: ProjectsOption = None,
     workspace: WorkspaceOption = None,
     project_pattern: PatternsOption = None,

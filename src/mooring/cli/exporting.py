@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli.commands import STORE_VARIABLE, command, make_group
+from mooring.cli.commands import command, make_group
 from mooring.cli.options import DryRunOption, OverwriteOption
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
@@ -17,6 +17,8 @@ from mooring.cli.selecting import (
     ClassesOption,
     ExcludeOption,
     ExcludesOption,
+    FromStoreOption,
+    KindOption,
     ModelsOption,
     PatternsOption,
     ProjectsOption,
@@ -52,21 +54,8 @@ def add_to(group: typer.Typer) -> None:
 
 
 def export_parquet(
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            help="Where the runs are: a store, or whatever import reads. "
-            f"Default: {STORE_VARIABLE}, else runs.db.",
-            show_default=False,
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--source", help="What the store is, if not known by its looks.", show_default=False
-        ),
-    ] = None,
+    store: FromStoreOption = None,
+    source: KindOption = None,
     project: ProjectsOption = None,
     workspace: WorkspaceOption = None,
     project_pattern: PatternsOption = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +18,8 @@ from mooring.cli.selecting import (
     AttributesOption,
     ClassesOption,
     ExcludeOption,
+    FilesPathOption,
+    KindOption,
     ModelsOption,
     ProjectsOption,
     RunsOption,
@@ -69,12 +70,7 @@ def import_runs(
         ),
     ],
     store: StoreOption = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="What the source is, if not known by its looks.", show_default=False
-        ),
-    ] = None,
+    kind: KindOption = None,
     into: Annotated[
         str | None,
         typer.Option(
@@ -90,15 +86,7 @@ def import_runs(
     exclude: ExcludeOption = None,
     include_archived_runs: ArchivedOption = True,
     models: ModelsOption = True,
-    files_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--files-path",
-            "-f",
-            help="Where the files are, if not beside the data.",
-            show_default=False,
-        ),
-    ] = None,
+    files_path: FilesPathOption = None,
     timezone: ZoneOption = None,
     attach: Annotated[
         Attach,

@@ -15,9 +15,13 @@ from mooring.cli.selecting import (
     ArchivedOption,
     AttributesOption,
     ClassesOption,
+    DataPathOption,
     ExcludeOption,
+    FilesPathOption,
+    KindOption,
     ModelsOption,
     ProjectsOption,
+    SourceArgument,
     make_selection,
 )
 from mooring.cli.table import Table
@@ -40,15 +44,7 @@ def add_to(group: typer.Typer) -> None:
 
 
 def load(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Where the runs are: a store, an export's folder, or what else import reads. "
-            "Default: MOORING_STORE, else runs.db.",
-            show_default=False,
-        ),
-    ] = None,
+    source: SourceArgument = None,
     to: Annotated[
         str,
         typer.Option(
@@ -58,27 +54,9 @@ def load(
             "minfx, zenml.",
         ),
     ] = "mlflow",
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="What the source is, if not known by its looks.", show_default=False
-        ),
-    ] = None,
-    data_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-path", "-d", help="The same as SOURCE, of an export.", show_default=False
-        ),
-    ] = None,
-    files_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--files-path",
-            "-f",
-            help="Where the files of an export are, if not beside the data.",
-            show_default=False,
-        ),
-    ] = None,
+    kind: KindOption = None,
+    data_path: DataPathOption = None,
+    files_path: FilesPathOption = None,
     project: ProjectsOption = None,
     run: Annotated[
         list[str] | None,

@@ -1,18 +1,59 @@
-"""Options that choose what of a source is taken."""
+"""Options that name a source, and choose what of it is taken."""
 
 from __future__ import annotations
 
 from datetime import tzinfo
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from mooring.cli.commands import Misuse
+from mooring.cli.commands import STORE_VARIABLE, Misuse
 from mooring.exchange.selection import AttributeClass, Selection
 from mooring.model import RunKind
 from mooring.query import parse
 
+SourceArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Where the runs are: a store, an export's folder, or what else import reads. "
+        f"Default: {STORE_VARIABLE}, else runs.db.",
+        show_default=False,
+    ),
+]
+FromStoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help="Where the runs are: a store, or whatever import reads. "
+        f"Default: {STORE_VARIABLE}, else runs.db.",
+        show_default=False,
+    ),
+]
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        "--source",
+        help="What the source is, if not known by its looks.",
+        show_default=False,
+    ),
+]
+DataPathOption = Annotated[
+    Path | None,
+    typer.Option("--data-path", "-d", help="The same as SOURCE, of an export.", show_default=False),
+]
+FilesPathOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--files-path",
+        "-f",
+        help="Where the files of an export are, if not beside the data.",
+        show_default=False,
+    ),
+]
 ProjectsOption = Annotated[
     list[str] | None,
     typer.Option(

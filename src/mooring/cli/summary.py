@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from mooring.cli.commands import PARTLY, command
 from mooring.cli.formats import Format
 from mooring.cli.output import Output
+from mooring.cli.selecting import DataPathOption, KindOption, SourceArgument
 from mooring.cli.table import Table
 from mooring.cli.xetrack import store_address
 
@@ -29,27 +29,9 @@ def add_to(group: typer.Typer) -> None:
 
 
 def summary(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A store, an export's folder, a backup, or what else import reads. "
-            "Default: MOORING_STORE, else runs.db.",
-            show_default=False,
-        ),
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="What the source is, if not known by its looks.", show_default=False
-        ),
-    ] = None,
-    data_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-path", "-d", help="The same as SOURCE, of an export.", show_default=False
-        ),
-    ] = None,
+    source: SourceArgument = None,
+    kind: KindOption = None,
+    data_path: DataPathOption = None,
     *,
     output: Output,
 ) -> int | None:
