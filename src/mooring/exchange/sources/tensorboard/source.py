@@ -1,0 +1,192 @@
+"""A log directory of TensorBoard as a source: every folder with event files is a run."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mooring.errors import InvalidInput, InvalidName, ProjectNotFound, SourceUnreadable
+from mooring.exchange.event_files.media import read_content
+from mooring.exchange.event_files.records import (
+    find_event_files,
+    frame,
+    mapped,
+    require_tensorboard,
+)
+from mooring.exchange.event_files.runs import RunContent, read_run
+from mooring.exchange.reports import ProblemList
+from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
+from mooring.model import MAX_TIME, AttributeType, ProjectName, validate_run_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PROJECTOR = "projector_config.pbtxt"
+_REFUSED = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Where a run's event files lie."""
+
+    name: str
+    files: Sequence[Path]
+
+
+class TensorBoardSource:
+    """Reads a log directory. TensorFlow is not needed, and not used.
+
+    A run's id is the path of its folder below the log directory (the name of the log directory
+    for event files that lie in it directly). Its event files are read in the order of their
+    names. Scalars, texts, histograms, images and audio clips become series under their tags;
+    hyperparameters become `hparams/NAME`. Steps are kept as they are, also those that a restarted
+    writer wrote again: the last value of a step stays, and `problems` tells how many went.
+
+    Parameters
+    ----------
+    root : the log directory
+    project : full name of the project that the runs belong to; by default `local/` and the name
+        of the log directory
+    """
+
+    def __init__(self, root: str | Path, *, project: str | None = None) -> None:
+        require_tensorboard()
+        self._root = Path(root).absolute()
+        if not self._root.is_dir():
+            raise SourceUnreadable(
+                f"{self._root} is no folder; name the log directory that TensorBoard is started on",
+                where=str(self._root),
+            )
+        named = _REFUSED.sub("_", self._root.name).strip() or "tensorboard"
+        self._project = str(ProjectName.parse(project or f"local/{named}"))
+        self._problems = ProblemList()
+        self._folders = find_event_files(self._root)
+        if not self._folders:
+            raise SourceUnreadable(
+                f"{self._root} holds no event files (their names contain 'tfevents')",
+                where=str(self._root),
+            )
+        self._told: set[str] = set()
+        self._read: tuple[str, RunContent] | None = None
+        self._runs: Sequence[SourceRun] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the log directory is."""
+        return str(self._root)
+
+    @property
+    def problems(self) -> ProblemList:
+        """What could not be read so far."""
+        return self._problems
+
+    def list_projects(self) -> Sequence[str]:
+        """Return the one project."""
+        return [self._project]
+
+    def list_runs(self, project: str) -> Sequence[SourceRun]:
+        """Return the runs, oldest first. Every event file is walked through for its end."""
+        if project != self._project:
+            raise ProjectNotFound(project, where=self.address, known=[self._project])
+        if self._runs is None:
+            runs = [run for name in self._folders if (run := self._describe(name)) is not None]
+            self._runs = sorted(runs, key=lambda run: (run.created or 0, run.run_id))
+        return self._runs
+
+    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
+        """Return hyperparameters, descriptions of tags, and the graph."""
+        return dict(self._content(run).values)
+
+    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
+        """Return the series of a run."""
+        return self._content(run).list_series()
+
+    def read_points(
+        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return the points of a run's series of one type."""
+        return self._content(run).select(type, paths)
+
+    def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
+        """Open an image or clip, which lies within an event file."""
+        return io.BytesIO(read_content(self._root, file.location))
+
+    def close(self) -> None:
+        """Free what was read of the last run."""
+        self._read = None
+
+    def _describe(self, name: str) -> SourceRun | None:
+        run_id = name
+        if name == ".":
+            run_id = self._root.name if self._root.name not in self._folders else "."
+        try:
+            validate_run_id(run_id)
+        except InvalidName as error:
+            self._problems.add(f"folder {name!r}", f"left out: {error}")
+            return None
+        files = self._folders[name]
+        created: float | None = None
+        ends = []
+        for file in files:
+            try:
+                first, end = _look_at(file)
+            except SourceUnreadable as error:
+                ends.append(str(error))
+                continue
+            if end:
+                ends.append(f"{file.name}: {end}")
+            if first is not None:
+                created = first if created is None else min(created, first)
+        micros = None if created is None else round(created * 1_000_000)
+        return SourceRun(
+            project=self._project,
+            run_id=run_id,
+            name=run_id,
+            created=micros,
+            handle=_Folder(name, files),
+            incomplete="; ".join(ends),
+        )
+
+    def _content(self, run: SourceRun) -> RunContent:
+        folder = run.handle
+        if not isinstance(folder, _Folder):
+            raise InvalidInput(f"run {run.run_id!r} is not of this source")
+        if self._read is None or self._read[0] != folder.name:
+            self._read = None  # before the next one is read: both need not fit into memory
+            first = folder.name not in self._told
+
+            def tell(what: str, why: str) -> None:
+                if first:
+                    self._problems.add(f"run {run.run_id}, {what}", why, kind=run.run_id)
+
+            content = read_run(folder.files, self._root, tell)
+            if first and (folder.files[0].parent / _PROJECTOR).is_file():
+                tell(_PROJECTOR, "embeddings of the projector are not read")
+            self._told.add(folder.name)
+            self._read = (folder.name, content)
+        return self._read[1]
+
+
+def _look_at(file: Path) -> tuple[float | None, str]:
+    """Return the wall time of a file's first event, and how the file is cut (empty: it is not)."""
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    with mapped(file) as data:
+        if not len(data):
+            return None, "is empty"
+        frames = frame(data)
+        cut = [f"{damage.why} (byte {damage.offset})" for damage in frames.damages if damage.cut]
+        if not len(frames.starts):
+            return None, "; ".join(cut)
+        start, length = int(frames.starts[0]), int(frames.lengths[0])
+        try:
+            wall = Event.FromString(data[start : start + length]).wall_time
+        except DecodeError:
+            wall = 0.0
+    return (wall if 0 < wall * 1_000_000 < MAX_TIME else None), "; ".join(cut)
