@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _HUGE = sys.float_info.max
 
@@ -88,7 +89,7 @@ def _ascending(edges: Sequence[float], counts: Sequence[float], changed: str) ->
         return "an edge is not a finite number"
     if not all(math.isfinite(count) and count >= 0 for count in counts):
         return "a count is not a number, or negative"
-    if any(low > high for low, high in zip(edges, edges[1:], strict=False)):
+    if any(low > high for low, high in pairwise(edges)):
         return "edges do not ascend"
     kept = [edges[0]]
     filled: list[float] = []

@@ -1,4 +1,4 @@
-"""The attribute paths of TensorBoard's tags: valid, and one for each tag and type."""
+"""Attribute paths for the names of another tracker: valid, and one for each name and type."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ class TagPaths:
     """Gives each tag of a run its path. `renamed` tells which are not the tag itself, and why.
 
     >>> tags = TagPaths()
-    >>> tags.path("loss", AttributeType.FLOAT_SERIES), tags.path("loss", AttributeType.STRING_SERIES)
-    ('loss', 'loss/text')
+    >>> tags.path("loss", AttributeType.FLOAT_SERIES)
+    'loss'
+    >>> tags.path("loss", AttributeType.STRING_SERIES)
+    'loss/text'
     """
 
     def __init__(self) -> None:
@@ -41,7 +43,7 @@ class TagPaths:
         if len(path.encode()) > MAX_PATH_BYTES:
             path = path.encode()[: MAX_PATH_BYTES - 24].decode(errors="ignore")
         if path != tag:
-            why = "the tag cannot be a path as it is"
+            why = "it cannot be a path as it is"
         free = path
         number = 1
         while free in self._taken:

@@ -1,0 +1,118 @@
+"""The framing of W&B's transaction log: LevelDB's log format, with a header of W&B's own.
+
+Seven bytes of header; then blocks of 32 KiB that hold chunks: a CRC-32 over type and data, a
+length, a type (whole, first, middle, last). Since 0.31 the `wandb` package has no reader of it in
+Python; the messages within are read with its own protocol buffers.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mooring.errors import MissingExtra, SourceUnreadable
+
+_MAGIC = b":W&B"
+_HEADER_BYTES = 7
+_BLOCK_BYTES = 32_768
+_CHUNK = struct.Struct("<IHB")
+_WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_TYPE_CRC = [zlib.crc32(bytes([type])) for type in range(5)]
+
+
+def require_wandb() -> None:
+    """Raise `MissingExtra` unless wandb is installed."""
+    try:
+        import wandb  # noqa: F401
+    except ImportError:
+        raise MissingExtra("wandb", extra="wandb") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A place of the log that cannot be read; `cut`: the log ends there, within a record."""
+
+    offset: int
+    why: str
+    cut: bool = False
+
+
+def iter_payloads(path: Path) -> Iterator[tuple[int, bytes | Damage]]:
+    """Yield where each record begins, and its bytes, or what is damaged there.
+
+    Raises `SourceUnreadable` for a file that is no transaction log.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER_BYTES)
+            if not head.startswith(_MAGIC):
+                raise SourceUnreadable(
+                    f"{path} is no transaction log of W&B: it does not begin with ':W&B'",
+                    where=str(path),
+                )
+            yield from _iter_chunks(file, path)
+    except OSError as error:
+        raise SourceUnreadable(f"{path} cannot be read: {error}", where=str(path)) from error
+
+
+def _iter_chunks(file: Any, path: Path) -> Iterator[tuple[int, bytes | Damage]]:
+    base = 0
+    begun, parts = 0, None
+    position = _HEADER_BYTES
+    file.seek(0)
+    while block := file.read(_BLOCK_BYTES):
+        at = position - base
+        while at + _CHUNK.size <= len(block):
+            check, length, type = _CHUNK.unpack_from(block, at)
+            if not (check or length or type):
+                at = len(block)  # padding of the block
+                break
+            data = block[at + _CHUNK.size : at + _CHUNK.size + length]
+            whole = len(data) == length
+            if not whole and len(block) < _BLOCK_BYTES:
+                yield base + at, Damage(base + at, "the log ends within a record", cut=True)
+                return
+            if (
+                not whole
+                or not _WHOLE <= type <= _LAST
+                or zlib.crc32(data, _TYPE_CRC[type]) != check
+            ):
+                # The length is covered by no checksum of its own: go on at the next block.
+                yield base + at, Damage(base + at, "the checksum of a record is wrong")
+                parts = None
+                at = len(block)
+                break
+            offset = base + at
+            at += _CHUNK.size + length
+            if type == _WHOLE:
+                if parts is not None:
+                    yield begun, Damage(begun, "a record has no end")
+                parts = None
+                yield offset, data
+            elif type == _FIRST:
+                if parts is not None:
+                    yield begun, Damage(begun, "a record has no end")
+                begun, parts = offset, [data]
+            elif parts is None:
+                if type == _LAST:
+                    yield offset, Damage(offset, "the end of a record whose beginning is damaged")
+            else:
+                parts.append(data)
+                if type == _LAST:
+                    yield begun, b"".join(parts)
+                    parts = None
+        rest = len(block) - at
+        base += _BLOCK_BYTES
+        position = base
+        if len(block) < _BLOCK_BYTES and 0 < rest < _CHUNK.size and any(block[at:]):
+            yield (
+                base - _BLOCK_BYTES + at,
+                Damage(base - _BLOCK_BYTES + at, "the log ends within a record", cut=True),
+            )
+            return
+    if parts is not None:
+        yield begun, Damage(begun, "the log ends within a record", cut=True)
