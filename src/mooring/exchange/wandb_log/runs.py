@@ -373,7 +373,9 @@ class _RunReader:
         step = self._alerts * STEP_SCALE
         self._gathered.add(AttributeType.STRING_SERIES, path, step, self._wall, text)
         self._alerts += 1
-        self._gathered.changed[path, "W&B keeps no times of alerts: they have that of the row before"] += 1
+        self._gathered.changed[
+            path, "W&B keeps no times of alerts: they have that of the row before"
+        ] += 1
 
     def _read_environment(self, environment: Any) -> None:
         from google.protobuf.json_format import MessageToDict

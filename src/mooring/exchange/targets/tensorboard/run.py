@@ -1,0 +1,259 @@
+"""A run that is being written as event files."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mooring.errors import ExchangeError, TargetRefused
+from mooring.exchange.event_files.hparams import PREFIX
+from mooring.exchange.event_files.runs import read_run
+from mooring.exchange.names import allocate_names
+from mooring.exchange.points import rows_by_path
+from mooring.exchange.source import SourceFile, SourceValue
+from mooring.exchange.steps import scale_steps
+from mooring.exchange.target import Inventory, Lost
+from mooring.exchange.targets.tensorboard.events import (
+    EventFile,
+    encode_hparams,
+    encode_media,
+    encode_points,
+)
+from mooring.model import STEP_SCALE, AttributeType, Typed
+from mooring.wire.exporter.names import sanitize_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MARK_FILE = "mooring.json"
+FILES = "files"
+
+_LARGEST_EXACT = 2**53
+_EXTENSION = re.compile(r"^\.[A-Za-z0-9]{1,10}$")
+_HPARAM_TAGS = (
+    "_hparams_/experiment",
+    "_hparams_/session_start_info",
+    "_hparams_/session_end_info",
+)
+_MEDIA_LIMIT_BYTES = 64 << 20
+
+
+class TensorBoardRun:
+    """Writes one run to `folder`, which takes its `place` at the end."""
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        folder: Path,
+        place: Path,
+        replaced: Path,
+        mark: dict[str, Any],
+        wall: float,
+        extra: Mapping[str, float | str | bool],
+        multiplier: int,
+    ) -> None:
+        self._id = id
+        self._folder = folder
+        self._place = place
+        self._replaced = replaced
+        self._mark = mark
+        self._wall = wall
+        self._extra = extra
+        self._multiplier = multiplier
+        self._events_name = f"events.out.tfevents.{max(0, int(wall)):010d}.mooring"
+        self._events = EventFile(folder / self._events_name)
+        self._tags: dict[str, str] = {}
+        self._files: dict[tuple[str, int | None], str] = {}
+        self._about: dict[str, dict[str, Any]] = {}
+        self._media_steps: set[tuple[str, int]] = set()
+
+    @property
+    def id(self) -> str:
+        """The folder below the log directory, as TensorBoard names the run."""
+        return self._id
+
+    def plan_names(self, attributes: Sequence[tuple[str, AttributeType]]) -> Sequence[Lost]:
+        """Choose tags; all but those that the hparams plugin has are the paths themselves."""
+        paths = [path for path, _ in attributes]
+        self._tags = allocate_names(paths, lambda path: path, taken=_HPARAM_TAGS)
+        return ()
+
+    def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
+        """Write single values as hyperparameters."""
+        lost: list[Lost] = []
+        told: dict[str, float | str | bool] = dict(self._extra)
+        for path, value in values.items():
+            told[self._tag(path)] = _hparam(path, value, lost)
+        self._events.write(encode_hparams(told, self._wall))
+        return lost
+
+    def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
+        """Write series as events."""
+        steps, cut = scale_steps(points["step"].to_numpy(), self._multiplier)
+        lost, names = [], {}
+        kinds = None
+        if type is AttributeType.HISTOGRAM_SERIES:
+            import pyarrow.compute as pc
+
+            kinds = pc.equal(pc.struct_field(points["value"], "kind"), "DENSITY")
+        for path, first, count in rows_by_path(points):
+            names[path] = self._tag(path)
+            if fractions := int(cut[first : first + count].sum()):
+                lost.append(Lost(path, "decimal steps, which are cut to whole ones", fractions))
+            if kinds is not None and (dense := kinds.slice(first, count).to_pylist().count(True)):
+                lost.append(Lost(path, "that the values of histograms are densities", dense))
+        self._events.write(encode_points(type, points, steps, names))
+        return lost
+
+    def write_file(
+        self, path: str, type: AttributeType, step: int | None, file: SourceFile, content: Path
+    ) -> Sequence[Lost]:
+        """Write an image or clip of a series as an event, any other file beside."""
+        lost: list[Lost] = []
+        tag = self._tag(path)
+        try:
+            size = content.stat().st_size
+            if step is not None and size <= _MEDIA_LIMIT_BYTES:
+                scaled, cut = scale_steps(np.array([step], np.int64), self._multiplier)
+                whole = int(scaled[0])
+                event = encode_media(tag, whole, time.time(), content.read_bytes())
+                if event is not None and (tag, whole) not in self._media_steps:
+                    self._events.write([event])
+                    self._media_steps.add((tag, whole))
+                    self._files[path, step] = _media_name(tag, whole)
+                    if cut[0]:
+                        lost.append(Lost(path, "a decimal step, which is cut to a whole one"))
+                    return lost
+            name = self._file_name(path, type, step, file)
+            target = self._folder / name
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(content, target)
+        except OSError as error:
+            raise TargetRefused(
+                f"{path} cannot be written to {self._folder}: {error}",
+                where=str(self._folder),
+                attribute=path,
+            ) from error
+        self._files[path, step] = name
+        self._about[name] = {
+            "path": path,
+            "type": type.value,
+            "step": None if step is None else step / STEP_SCALE,
+            "name": file.name,
+            "mime_type": file.mime_type,
+        }
+        return lost
+
+    def finish(self, *, complete: bool, content: str) -> None:
+        """Write the mark, and give the folder its name."""
+        self._mark |= {"complete": complete, "content": content, "files": self._about}
+        try:
+            self._events.sync()
+            write_json(self._folder / MARK_FILE, self._mark)
+            if self._replaced.exists():
+                shutil.rmtree(self._replaced)
+            if self._place.exists():
+                self._place.rename(self._replaced)
+            self._folder.rename(self._place)
+            self._folder = self._place
+            if self._replaced.exists():
+                shutil.rmtree(self._replaced)
+        except OSError as error:
+            raise TargetRefused(
+                f"{self._place} cannot be finished: {error}", where=str(self._place)
+            ) from error
+
+    def read_back(self) -> Inventory:
+        """Read the event file with the reader of the source, and list the files beside."""
+        run = read_run([self._folder / self._events_name], self._folder, lambda what, why: None)
+        files: dict[str, int | None] = {}
+        points: Counter[str] = Counter()
+        for series in run.list_series():
+            if series.type is not AttributeType.FILE_SERIES:
+                points[series.path] += series.count or 0
+        for point in run.select(AttributeType.FILE_SERIES, None).to_pylist():
+            name = _media_name(point["path"], point["step"] // STEP_SCALE)
+            files[name] = point["value"]["size_bytes"]
+        for file in (self._folder / FILES).glob("*"):
+            files[f"{FILES}/{file.name}"] = file.stat().st_size
+        values = frozenset(
+            name.removeprefix(PREFIX) for name in run.values if name.startswith(PREFIX)
+        )
+        return Inventory(values=values, points=points, files=files)
+
+    def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
+        """Return the tag of an attribute, or the place of a file."""
+        if (path, step) in self._files:
+            return self._files[path, step]
+        return self._tag(path)
+
+    def _tag(self, path: str) -> str:
+        return self._tags.get(path, path)
+
+    def _file_name(self, path: str, type: AttributeType, step: int | None, file: SourceFile) -> str:
+        extension = Path(file.name).suffix
+        if type is AttributeType.FILE_SET:
+            extension = ".zip"
+        elif type is AttributeType.ARTIFACT:
+            extension = ".json"
+        elif not _EXTENSION.match(extension):
+            extension = ""
+        at = "" if step is None else f"_step_{step / STEP_SCALE:.6f}"
+        return f"{FILES}/{_short(sanitize_id(path))}{at}{extension}"
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file that survives a loss of power, whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def _short(name: str) -> str:
+    """Cut a name so that it fits a file name with what comes behind it; its digest stays."""
+    return name if len(name.encode()) <= 180 else name.encode()[-180:].decode(errors="ignore")
+
+
+def _media_name(tag: str, step: int) -> str:
+    return f"{tag}#{step}"
+
+
+def _hparam(path: str, value: SourceValue, lost: list[Lost]) -> float | str | bool:
+    """Return a value as the hparams plugin can hold it."""
+    match value:
+        case Typed():
+            if isinstance(value.value, str):
+                return value.value
+            return json.dumps(value.value, ensure_ascii=False, default=str)
+        case bool() | str():
+            return value
+        case int():
+            if abs(value) <= _LARGEST_EXACT:
+                return float(value)
+            lost.append(Lost(path, "that it is a number: it is too large for a double, and text"))
+            return str(value)
+        case float():
+            if math.isfinite(value):
+                return value
+            lost.append(Lost(path, "that it is a number: the plugin has only finite ones"))
+            return str(value)
+        case datetime():
+            return value.isoformat()
+        case frozenset():
+            return json.dumps(sorted(value), ensure_ascii=False)
+    raise ExchangeError(f"{path} is a file", attribute=path)
