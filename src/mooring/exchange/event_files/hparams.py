@@ -26,7 +26,7 @@ _EPOCH_LIMIT_S = 253_402_300_799.0
 def read_hparams(content: bytes, tell: Tell) -> dict[str, Value]:
     """Return what a tag of the plugin says, by path; `tell(what, why)` for what is left out.
 
-    Numbers are floats: the plugin has no integers.
+    Numbers are floats: the plugin has no integers. Lists and mappings are JSON text.
     """
     from google.protobuf.message import DecodeError
     from tensorboard.plugins.hparams import plugin_data_pb2
@@ -71,7 +71,6 @@ def _session_start(info: Any, tell: Tell) -> dict[str, Value]:
                 from google.protobuf.json_format import MessageToDict
 
                 values[path] = json.dumps(MessageToDict(value), ensure_ascii=False)
-                tell(path, "a list or a mapping: it is kept as JSON text")
             case _:
                 tell(path, "has no value")
     for name in ("model_uri", "monitor_url", "group_name"):

@@ -252,7 +252,7 @@ def _is_length(data: mmap.mmap | bytes, position: int) -> bool:
     length, check = _HEADER.unpack_from(data, position)
     one = np.frombuffer(_LENGTH.pack(length), np.uint8)
     found = masked_crc32c(one, np.zeros(1, np.int64), np.full(1, 8, np.int64))
-    return int(found[0]) == check
+    return int(found[0]) == int(check)
 
 
 def _find_length(data: mmap.mmap | bytes, position: int) -> int | None:
@@ -263,7 +263,7 @@ def _find_length(data: mmap.mmap | bytes, position: int) -> int | None:
         places = np.arange(len(window) - _HEADER_BYTES + 1, dtype=np.int64)
         checks = masked_crc32c(window, places, np.full(len(places), 8, np.int64))
         for place in np.flatnonzero(checks == _words(window, places + 8)).tolist():
-            length = _LENGTH.unpack_from(window, place)[0]
+            length = int(window[place : place + 8].view("<u8")[0])
             if position + place + _FRAME_BYTES + length <= size:
                 return position + place
         position += len(places)

@@ -147,6 +147,12 @@ class _RunReader:
 
     def _read_scalar(self, tag: str, tensor: Any, step: int, wall: float) -> None:
         found = _array(tensor)
+        if len(tensor.double_val) == len(tensor.float_val) == 1:
+            # Our own target writes both: TensorBoard shows the short one.
+            with np.errstate(over="ignore"):
+                exact = np.array(tensor.double_val, np.float64)
+                if np.array_equal(exact.astype(np.float32), found.ravel(), equal_nan=True):
+                    found = exact
         if found is None or found.size != 1 or found.dtype.kind not in "fiub":
             self._gathered.left_out[f"scalar {tag!r}", "no single number"] += 1
             return
@@ -175,7 +181,6 @@ class _RunReader:
             text = texts[0]
         else:
             text = json.dumps(np.array(texts, object).reshape(shape).tolist(), ensure_ascii=False)
-            self._gathered.changed[path, f"an array of texts of shape {shape}; it is JSON now"] += 1
         self._add(AttributeType.STRING_SERIES, path, step, wall, text)
 
     def _read_histo(self, tag: str, histo: Any, step: int, wall: float) -> None:

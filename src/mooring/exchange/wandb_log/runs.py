@@ -278,7 +278,6 @@ class _RunReader:
                 self._read_media(name, value, step, wall, folder)
             case _:
                 path = self._path(name, AttributeType.STRING_SERIES)
-                self._gathered.changed[path, "a list or an empty mapping: it is JSON text now"] += 1
                 text = json.dumps(value, ensure_ascii=False)
                 self._add(AttributeType.STRING_SERIES, name, path, step, wall, text)
 
@@ -486,7 +485,6 @@ class _RunReader:
                 self._gathered.left_out[path, "has no value"] += 1
             case _:
                 self._values[path] = json.dumps(value, ensure_ascii=False)
-                self._gathered.changed[path, "a list or an empty mapping: it is JSON text now"] += 1
 
     def _update(self, target: dict[str, Any], record: Any) -> None:
         for item in record.update:

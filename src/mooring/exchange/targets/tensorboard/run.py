@@ -103,7 +103,10 @@ class TensorBoardRun:
         """Write series as events."""
         steps, cut = scale_steps(points["step"].to_numpy(), self._multiplier)
         lost, names = [], {}
-        kinds = None
+        kinds = large = None
+        if type is AttributeType.FLOAT_SERIES:
+            values = points["value"].to_numpy()
+            large = np.isfinite(values) & (np.abs(values) > np.finfo(np.float32).max)
         if type is AttributeType.HISTOGRAM_SERIES:
             import pyarrow.compute as pc
 
@@ -112,6 +115,10 @@ class TensorBoardRun:
             names[path] = self._tag(path)
             if fractions := int(cut[first : first + count].sum()):
                 lost.append(Lost(path, "decimal steps, which are cut to whole ones", fractions))
+            if large is not None and (beyond := int(large[first : first + count].sum())):
+                lost.append(
+                    Lost(path, "numbers beyond 3.4e38, which are shown as infinite", beyond)
+                )
             if kinds is not None and (dense := kinds.slice(first, count).to_pylist().count(True)):
                 lost.append(Lost(path, "that the values of histograms are densities", dense))
         self._events.write(encode_points(type, points, steps, names))

@@ -72,6 +72,7 @@ class TensorBoardTarget:
             finds_runs=True,
             reads_back=True,
             notes=(
+                "TensorBoard shows scalars with 32 bits; import_runs gets them back exactly",
                 "single values are hyperparameters: integers become doubles, times and sets text",
                 "images and WAV clips of file series are events, at the time of the load",
                 "other files lie in the run's folder, below files/",
