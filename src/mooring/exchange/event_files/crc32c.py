@@ -22,7 +22,7 @@ def masked_crc32c(data: Bytes, starts: Numbers, lengths: Numbers) -> Words:
 
     >>> piece = np.frombuffer(b"123456789", np.uint8)
     >>> hex(int(masked_crc32c(piece, np.array([0]), np.array([9]))[0]))
-    '0xc78ab015'
+    '0xc78ab0e5'
     """
     crc = crc32c(data, starts, lengths)
     rotated: Words = (crc >> np.uint32(15)) | (crc << np.uint32(17))

@@ -77,7 +77,8 @@ def find_event_files(root: Path) -> dict[str, Sequence[Path]]:
     Links to folders are followed, each folder once.
     """
     found: dict[str, Sequence[Path]] = {}
-    seen: set[tuple[int, int]] = set()
+    about = root.stat()
+    seen = {(about.st_dev, about.st_ino)}
     for folder, folders, files in os.walk(root, followlinks=True):
         kept = []
         for name in sorted(folders):

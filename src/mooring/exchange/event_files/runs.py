@@ -114,9 +114,8 @@ class _RunReader:
                     ] += 1
                 self._values[path] = value
             return
-        if tag in self._plugins:
-            return
-        self._plugins[tag] = plugin
+        if plugin:
+            self._plugins[tag] = plugin  # later values of the tag may come without
         if metadata.display_name and metadata.display_name != tag:
             path = self._gathered.tags.path(DISPLAY_NAMES + tag, AttributeType.STRING)
             self._values[path] = metadata.display_name

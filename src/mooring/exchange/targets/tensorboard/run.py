@@ -218,7 +218,7 @@ class TensorBoardRun:
         elif not _EXTENSION.match(extension):
             extension = ""
         at = "" if step is None else f"_step_{step / STEP_SCALE:.6f}"
-        return f"{FILES}/{_short(sanitize_id(path))}{at}{extension}"
+        return f"{FILES}/{file_name(path)}{at}{extension}"
 
 
 def write_json(path: Path, content: object) -> None:
@@ -231,8 +231,9 @@ def write_json(path: Path, content: object) -> None:
     beside.replace(path)
 
 
-def _short(name: str) -> str:
-    """Cut a name so that it fits a file name with what comes behind it; its digest stays."""
+def file_name(text: str) -> str:
+    """Return a name for a file that a file system can have; its digest keeps names apart."""
+    name = sanitize_id(text)
     return name if len(name.encode()) <= 180 else name.encode()[-180:].decode(errors="ignore")
 
 

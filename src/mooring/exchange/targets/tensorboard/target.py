@@ -14,9 +14,13 @@ from mooring.errors import TargetRefused
 from mooring.exchange.event_files.records import require_tensorboard
 from mooring.exchange.source import SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, TargetRun
-from mooring.exchange.targets.tensorboard.run import MARK_FILE, TensorBoardRun, write_json
+from mooring.exchange.targets.tensorboard.run import (
+    MARK_FILE,
+    TensorBoardRun,
+    file_name,
+    write_json,
+)
 from mooring.model import AttributeType
-from mooring.wire.exporter.names import sanitize_id
 
 _PLAIN = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$")
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
@@ -128,8 +132,8 @@ class TensorBoardTarget:
         one with a digest.
         """
         parts = [f"{self._settings.name_prefix}{run.project}".split("/"), [run.run_id]]
-        project = [part if _is_plain(part) else sanitize_id(part) for part in parts[0]]
-        names = [sanitize_id(run.run_id)]
+        project = [part if _is_plain(part) else file_name(part) for part in parts[0]]
+        names = [file_name(run.run_id)]
         if _is_plain(run.run_id):
             names.insert(0, run.run_id)
         for name in names:
