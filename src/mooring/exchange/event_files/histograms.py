@@ -41,7 +41,7 @@ def from_limits(
     """
     if len(limits) != len(counts):
         return f"{len(limits)} limits and {len(counts)} counts"
-    if not limits or not any(counts):
+    if not limits:
         return "no values were counted"
     changed = ""
     rights, filled = list(limits), list(counts)
@@ -49,6 +49,8 @@ def from_limits(
         # It only tells where the next one begins: nothing says how far it reaches to the left.
         left = rights.pop(0)
         filled.pop(0)
+        if not rights:
+            return "no values were counted"
     else:
         left = low if low <= rights[0] else rights[0]
     if not _is_edge(left):
@@ -68,7 +70,7 @@ def from_bins(bins: Sequence[Sequence[float]]) -> Converted | str:
     >>> from_bins([[0.0, 1.0, 3.0], [1.0, 2.0, 4.0]])
     Converted(edges=[0.0, 1.0, 2.0], counts=[3.0, 4.0], changed='')
     """
-    if not bins or not any(count for _, _, count in bins):
+    if not bins:
         return "no values were counted"
     edges = [bins[0][0]]
     counts: list[float] = []
@@ -103,6 +105,8 @@ def _ascending(edges: Sequence[float], counts: Sequence[float], changed: str) ->
             kept.append(right)
             filled.append(count + waiting)
             waiting = 0.0
+    if not filled and not waiting:
+        return "no values were counted"
     if not filled:
         top = math.nextafter(kept[0], math.inf)
         if not _is_edge(top):

@@ -7,12 +7,13 @@ Python; the messages within are read with its own protocol buffers.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from mooring.errors import MissingExtra, SourceUnreadable
 
@@ -41,10 +42,13 @@ class Damage:
     cut: bool = False
 
 
-def iter_payloads(path: Path) -> Iterator[tuple[int, bytes | Damage]]:
+def iter_payloads(
+    path: Path, *, last_blocks: int | None = None
+) -> Iterator[tuple[int, bytes | Damage]]:
     """Yield where each record begins, and its bytes, or what is damaged there.
 
-    Raises `SourceUnreadable` for a file that is no transaction log.
+    `last_blocks`: only what stands in so many blocks (of 32 KiB) at the end; what begins before
+    them is told as damage. Raises `SourceUnreadable` for a file that is no transaction log.
     """
     try:
         with path.open("rb") as file:
@@ -54,16 +58,20 @@ def iter_payloads(path: Path) -> Iterator[tuple[int, bytes | Damage]]:
                     f"{path} is no transaction log of W&B: it does not begin with ':W&B'",
                     where=str(path),
                 )
-            yield from _iter_chunks(file, path)
+            size = file.seek(0, os.SEEK_END)
+            blocks = -(-size // _BLOCK_BYTES)
+            first = 0 if last_blocks is None else max(0, blocks - last_blocks)
+            yield from _iter_chunks(file, first)
     except OSError as error:
         raise SourceUnreadable(f"{path} cannot be read: {error}", where=str(path)) from error
 
 
-def _iter_chunks(file: Any, path: Path) -> Iterator[tuple[int, bytes | Damage]]:
-    base = 0
-    begun, parts = 0, None
-    position = _HEADER_BYTES
-    file.seek(0)
+def _iter_chunks(file: BinaryIO, first_block: int) -> Iterator[tuple[int, bytes | Damage]]:
+    base = first_block * _BLOCK_BYTES
+    begun = 0
+    parts: list[bytes] | None = None
+    position = base or _HEADER_BYTES
+    file.seek(base)
     while block := file.read(_BLOCK_BYTES):
         at = position - base
         while at + _CHUNK.size <= len(block):
@@ -81,11 +89,13 @@ def _iter_chunks(file: Any, path: Path) -> Iterator[tuple[int, bytes | Damage]]:
                 or not _WHOLE <= type <= _LAST
                 or zlib.crc32(data, _TYPE_CRC[type]) != check
             ):
-                # The length is covered by no checksum of its own: go on at the next block.
                 yield base + at, Damage(base + at, "the checksum of a record is wrong")
                 parts = None
-                at = len(block)
-                break
+                # No checksum of its own covers the length: it is believed when a good chunk
+                # follows; else reading goes on at the next block.
+                following = at + _CHUNK.size + length
+                at = following if _is_chunk(block, following) else len(block)
+                continue
             offset = base + at
             at += _CHUNK.size + length
             if type == _WHOLE:
@@ -116,3 +126,16 @@ def _iter_chunks(file: Any, path: Path) -> Iterator[tuple[int, bytes | Damage]]:
             return
     if parts is not None:
         yield begun, Damage(begun, "the log ends within a record", cut=True)
+
+
+def _is_chunk(block: bytes, at: int) -> bool:
+    """Return whether a whole chunk stands there."""
+    if at + _CHUNK.size > len(block):
+        return False
+    check, length, type = _CHUNK.unpack_from(block, at)
+    data = block[at + _CHUNK.size : at + _CHUNK.size + length]
+    return bool(
+        _WHOLE <= type <= _LAST
+        and len(data) == length
+        and zlib.crc32(data, _TYPE_CRC[type]) == check
+    )

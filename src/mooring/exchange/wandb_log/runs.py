@@ -94,12 +94,12 @@ _HEAD_FIELDS = (
 )
 
 
-def iter_records(path: Path) -> Iterator[tuple[int, Any]]:
+def iter_records(path: Path, *, last_blocks: int | None = None) -> Iterator[tuple[int, Any]]:
     """Yield offset and `Record` of a log, or `Damage` where it cannot be read."""
     from google.protobuf.message import DecodeError
     from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined,unused-ignore]
 
-    for offset, payload in iter_payloads(path):
+    for offset, payload in iter_payloads(path, last_blocks=last_blocks):
         if isinstance(payload, Damage):
             yield offset, payload
             continue

@@ -6,6 +6,8 @@ import math
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mooring.exchange.event_files.histograms import (
     NO_WIDTH,
@@ -15,6 +17,7 @@ from mooring.exchange.event_files.histograms import (
     from_bins,
     from_limits,
 )
+from mooring.model import Histogram
 
 HUGE = sys.float_info.max
 
@@ -33,6 +36,7 @@ def test_counts_without_width_go_to_the_bin_beside() -> None:
     assert from_bins([[0.0, 0.0, 1.0], [0.0, 1.0, 2.0], [1.0, 1.0, 4.0]]) == Converted(
         [0.0, 1.0], [7.0], NO_WIDTH
     )
+    assert from_bins([[0.0, 1.0, 0.0]]) == Converted([0.0, 1.0], [0.0])
     assert from_bins([[0.0, 0.0, 0.0], [0.0, 1.0, 2.0]]) == Converted([0.0, 1.0], [2.0])
 
 
@@ -79,8 +83,29 @@ def test_the_old_form_of_equal_values() -> None:
     assert found == Converted([2.0, math.nextafter(2.0, 3.0)], [10.0], ONE_VALUE)
 
 
-@pytest.mark.parametrize(
-    ("limits", "counts"), [([1.0], [1.0, 2.0]), ([], []), ([1.0, 2.0], [0.0, 0.0])]
-)
+@pytest.mark.parametrize(("limits", "counts"), [([1.0], [1.0, 2.0]), ([], []), ([1.0], [0.0])])
 def test_an_old_form_without_sense_is_told(limits: list[float], counts: list[float]) -> None:
     assert isinstance(from_limits(limits, counts, 0.0, 1.0), str)
+
+
+NUMBERS = st.one_of(
+    st.sampled_from([0.0, 1.0, 1.0, 2.0, HUGE, -HUGE, math.inf, -math.inf, math.nan, 5e-324]),
+    st.floats(-10, 10),
+)
+COUNTS = st.sampled_from([0.0, 0.0, 1.0, 2.0, 0.5])
+
+
+@given(st.lists(st.tuples(NUMBERS, COUNTS), max_size=6), NUMBERS, NUMBERS, st.booleans())
+def test_what_comes_out_is_a_histogram_with_every_count(
+    bins: list[tuple[float, float]], low: float, high: float, in_order: bool
+) -> None:
+    edges = [edge for edge, _ in bins]
+    if in_order:
+        edges.sort()
+    counts = [count for _, count in bins]
+    old = from_limits(edges, counts, low, high)
+    new = from_bins([list(bin) for bin in zip(edges[:-1], edges[1:], counts[1:], strict=True)])
+    for found, told in ((old, counts), (new, counts[1:])):
+        if not isinstance(found, str):
+            Histogram(edges=tuple(found.edges), values=tuple(found.counts))
+            assert math.isclose(sum(found.counts), sum(told))

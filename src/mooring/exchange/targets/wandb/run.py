@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -36,7 +36,8 @@ MARK_FILE = "mooring.json"
 
 _LIMIT_BINS = 512
 _LIMIT_ARTIFACT = 96  # W&B allows 128; `_step_…` comes behind it
-_READ_BACK_S = 120.0
+_WRITTEN_S = 120.0
+_LAST_BLOCKS = 4
 _TAKEN = (STEP_COLUMN, MARK, "_step", "_timestamp", "_runtime", "_wandb")
 _NO_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_]")
 _NO_FILE_CHARACTER = re.compile(r"[\x00-\x1f\x7f/\\]")
@@ -160,12 +161,16 @@ class WandbRun:
         """Mark the run and end it; offline, a file beside its log tells the same."""
         self._mark.complete, self._mark.content = complete, content
         self._tell_mark()
-        place = None if self._online else Path(self._run.settings.sync_dir)
         self._run.finish(exit_code=0 if complete else 1)
         self._finished = True
-        if place is not None:
-            beside = place / (MARK_FILE + ".part")
+        if not self._online:
+            place = Path(self._run.settings.sync_dir)
+            log = Path(self._run.settings.sync_file)
+            self._wait_for(log, _is_exit)  # `finish` returns before it is written
             try:
+                with log.open("rb") as file:
+                    os.fsync(file.fileno())
+                beside = place / (MARK_FILE + ".part")
                 beside.write_text(json.dumps(self._mark.as_config() | {"id": self.id}))
                 beside.replace(place / MARK_FILE)
             except OSError as error:
@@ -179,7 +184,9 @@ class WandbRun:
             return None
         log = Path(self._run.settings.sync_file)
         if not self._finished:
-            self._wait_for(log)
+            self._tell_mark()  # when this is in the log, all that was sent before is
+            sent = self._mark.sent
+            self._wait_for(log, lambda record: _has_mark(record, sent))
         run = read_run([log], lambda what, why: None)
         points: dict[str, int] = {}
         for series in run.list_series():
@@ -323,31 +330,39 @@ class WandbRun:
         config: Any = self._run.config  # without annotations
         config.update(told, allow_val_change=True)
 
-    def _wait_for(self, log: Path) -> None:
-        """Wait until the log holds all that was sent: until a mark that is sent now is in it."""
-        self._tell_mark()
-        wait, until = 0.25, time.monotonic() + _READ_BACK_S
-        while not _holds_mark(log, self._mark.sent):
+    def _wait_for(self, log: Path, what: Callable[[Any], bool]) -> None:
+        """Wait until a record is in the log: W&B writes it in the background."""
+        wait, until = 0.02, time.monotonic() + _WRITTEN_S
+        while not _holds(log, what):
             if time.monotonic() > until:
                 raise TargetUnreachable(
-                    f"W&B has not written everything to {log} within {_READ_BACK_S:.0f} s",
+                    f"W&B has not written everything to {log} within {_WRITTEN_S:.0f} s",
                     where=str(log),
                 )
             time.sleep(wait)
-            wait = min(wait * 2, 8.0)
+            wait = min(wait * 2, 1.0)
 
     def _name(self, path: str) -> str:
         return self._names.get(path) or _clean(path)
 
 
-def _holds_mark(log: Path, sent: int) -> bool:
-    for _, record in iter_records(log):
-        if isinstance(record, Damage) or record.WhichOneof("record_type") != "config":
-            continue
-        for item in record.config.update:
-            if item.key == MARK and json.loads(item.value_json).get("sent") == sent:
-                return True
-    return False
+def _holds(log: Path, what: Callable[[Any], bool]) -> bool:
+    """Return whether a record stands near the end of a log."""
+    return any(
+        not isinstance(record, Damage) and what(record)
+        for _, record in iter_records(log, last_blocks=_LAST_BLOCKS)
+    )
+
+
+def _is_exit(record: Any) -> bool:
+    return bool(record.WhichOneof("record_type") == "exit")
+
+
+def _has_mark(record: Any, sent: int) -> bool:
+    return any(
+        item.key == MARK and json.loads(item.value_json).get("sent") == sent
+        for item in record.config.update
+    )
 
 
 @contextmanager

@@ -309,7 +309,7 @@ def make_id(run: SourceRun, settings: LoadSettings) -> str:
     """Return the id that a run has in W&B, always the same.
 
     >>> make_id(SourceRun(project="team/digits", run_id="a"), LoadSettings())
-    'mooring-4efdd4a9a8b5dbbe'
+    'mooring-ac40174f57634a1f'
     """
     return f"mooring-{_digest(json.dumps([settings.name_prefix, run.project, run.run_id]))}"
 
