@@ -24,6 +24,7 @@ DESCRIPTIONS = "tensorboard/descriptions/"
 DISPLAY_NAMES = "tensorboard/display_names/"
 GRAPH = "tensorboard/graph"
 
+_MAX_ELEMENTS = 10_000_000
 _NO_PLUGIN = "(none)"
 _SILENT = frozenset({"file_version", "session_log", "source_metadata", None})
 """What says nothing about the run itself."""
@@ -235,6 +236,9 @@ def _array(tensor: Any) -> Any:
     """Return a tensor as an array, or None when it is none."""
     from tensorboard.util.tensor_util import make_ndarray
 
+    size = math.prod(dim.size for dim in tensor.tensor_shape.dim)
+    if not 0 <= size <= _MAX_ELEMENTS:
+        return None  # a shape is a claim: one value would be repeated as often as it says
     try:
         return make_ndarray(tensor)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):

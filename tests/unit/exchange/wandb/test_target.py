@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mooring.errors import InvalidInput, TargetRefused
+from mooring.errors import InvalidInput, TargetRefused, TargetUnreachable
 from mooring.exchange.loading import LoadReport, RunStatus, load_runs
 from mooring.exchange.source import SourceFile, SourceRun
 from mooring.exchange.sources.store import StoreSource
@@ -279,3 +280,15 @@ def test_without_a_key_it_tells_what_to_do(folder: Path, tmp_path: Path) -> None
     netrc.write_text("machine wandb.example login user password " + "k" * 40)
     netrc.chmod(0o600)
     WandbTarget(WandbSettings(folder=folder, online=True, base_url="https://wandb.example"))
+
+
+def test_a_server_that_does_not_answer(folder: Path) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        base_url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        settings = WandbSettings(folder=folder, online=True, base_url=base_url, api_key="k" * 40)
+        target, run = WandbTarget(settings), SourceRun(project="a/b", run_id="c")
+        with pytest.raises(TargetUnreachable, match="does not answer"):
+            target.find_run(run)
+        with pytest.raises(TargetUnreachable, match="does not answer"):
+            target.open_run(run, {}, parent=None, found=False)

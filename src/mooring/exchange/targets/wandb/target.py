@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from mooring.errors import InvalidInput, TargetRefused, TargetUnreachable
 from mooring.exchange.source import SourceRun, SourceValue
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import wandb
 
 _NO_PROJECT_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
+_BASE_URL = "https://api.wandb.ai"
 _NAME_LIMIT = 128
 _TAG_LIMIT = 64
 _FLUSH_S = 0.2
@@ -93,7 +96,7 @@ class WandbTarget:
         """The server, or the folder of offline runs."""
         if not self._wandb.online:
             return str(self._folder / "wandb")
-        base = self._wandb.base_url or os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
+        base = self._wandb.base_url or os.environ.get("WANDB_BASE_URL") or _BASE_URL
         return f"{base.rstrip('/')}/{self._wandb.entity or ''}".rstrip("/")
 
     @property
@@ -140,6 +143,7 @@ class WandbTarget:
         base = make_id(run, self._settings)
         id = base
         if self._wandb.online:
+            self._check_reachable()
             if found and (old := self._find_online(run)) is not None:
                 if dict(old.config).get(MARK, {}).get("complete") is not False:
                     raise TargetRefused(f"{old.id} is complete; it is not replaced", run=run.run_id)
@@ -211,6 +215,7 @@ class WandbTarget:
 
     def _find_online(self, run: SourceRun) -> Any:
         """Return the run of this name and group that bears the mark of this run."""
+        self._check_reachable()
         filters: dict[str, Any] = {"display_name": run.run_id[:_NAME_LIMIT]}
         if run.name is not None:
             filters["group"] = run.name[:_NAME_LIMIT]
@@ -238,10 +243,24 @@ class WandbTarget:
             self._api_ = wandb.Api(overrides=overrides, api_key=self._wandb.api_key)
         return self._api_
 
+    def _check_reachable(self) -> None:
+        """Knock at the server's door: W&B takes a closed one for a wrong key, after minutes."""
+        base = urlsplit(self._wandb.base_url or os.environ.get("WANDB_BASE_URL") or _BASE_URL)
+        if getproxies().get(base.scheme):
+            return  # what is behind a proxy cannot be asked directly
+        port = base.port or (80 if base.scheme == "http" else 443)
+        try:
+            socket.create_connection((base.hostname or "", port), timeout=10).close()
+        except OSError as error:
+            raise TargetUnreachable(
+                f"{base.hostname}:{port} does not answer: {error}", where=self.address
+            ) from error
+
     def _has_key(self) -> bool:
         if self._wandb.api_key or os.environ.get("WANDB_API_KEY"):
             return True
-        host = urlsplit(self._wandb.base_url or "https://api.wandb.ai").hostname or ""
+        base = self._wandb.base_url or os.environ.get("WANDB_BASE_URL") or _BASE_URL
+        host = urlsplit(base).hostname or ""
         file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
         try:
             return netrc(str(file)).authenticators(host) is not None
