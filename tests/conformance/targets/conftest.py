@@ -39,10 +39,24 @@ def _mlflow_folder(place: Path, settings: LoadSettings) -> Target:
     return MlflowTarget(str(place / "mlruns"), settings)
 
 
+def _tensorboard(place: Path, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.tensorboard import TensorBoardTarget
+
+    return TensorBoardTarget(place / "logs", settings=settings)
+
+
+def _wandb(place: Path, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.wandb import WandbSettings, WandbTarget
+
+    return WandbTarget(WandbSettings(folder=place / "offline"), settings=settings)
+
+
 PEERS = [
     Peer("mlflow-database", "mlflow", "mlflow", _mlflow_database),
     Peer("mlflow-folder", "mlflow", "mlflow", _mlflow_folder),
     *(Peer(one.name, one.package, one.name, one.make) for one in TRACKERS),
+    Peer("tensorboard", "tensorboard", "tensorboard", _tensorboard),
+    Peer("wandb", "wandb", "wandb", _wandb),
 ]
 
 

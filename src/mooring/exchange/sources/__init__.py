@@ -132,6 +132,30 @@ def _is_trackio(path: Path) -> bool:
     return holds_trackio(path)
 
 
+def _tensorboard(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.tensorboard import TensorBoardSource
+
+    return TensorBoardSource(address, project=options.project)
+
+
+def _is_tensorboard(path: Path) -> bool:
+    from mooring.exchange.event_files.records import find_event_files
+
+    return path.is_dir() and bool(find_event_files(path))
+
+
+def _wandb(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.wandb import WandbSource
+
+    return WandbSource(address, project=options.project)
+
+
+def _is_wandb(path: Path) -> bool:
+    from mooring.exchange.wandb_log.records import find_logs
+
+    return path.is_dir() and bool(find_logs(path))
+
+
 SOURCES: Mapping[str, SourceKind] = {
     "parquet": SourceKind("an export in the layout of Neptune Exporter", _parquet, _is_parquet),
     "backup": SourceKind(
@@ -143,6 +167,10 @@ SOURCES: Mapping[str, SourceKind] = {
         "offline data of the neptune-scale client", _neptune_scale, _is_neptune_scale
     ),
     "aim": SourceKind("a repository of Aim", _aim, _is_aim),
+    "wandb": SourceKind("a folder of W&B, of offline runs", _wandb, _is_wandb),
+    "tensorboard": SourceKind(
+        "a log directory of TensorBoard's event files", _tensorboard, _is_tensorboard
+    ),
     "trackio": SourceKind("projects of trackio", _trackio, _is_trackio),
 }
 """Kinds by name, in the order in which they are looked for."""

@@ -101,6 +101,29 @@ def _zenml(options: TargetOptions, settings: LoadSettings) -> Target:
     return ZenMLTarget(settings)
 
 
+def _wandb(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.wandb import WandbSettings, WandbTarget
+
+    folder = options.folder or Path("wandb-offline")
+    reached = WandbSettings(
+        folder=folder,
+        online=options.online,
+        base_url=options.uri,
+        api_key=options.api_key,
+        entity=options.workspace,
+        project=options.project,
+    )
+    return WandbTarget(reached, settings=settings)
+
+
+def _tensorboard(options: TargetOptions, settings: LoadSettings) -> Target:
+    from mooring.exchange.targets.tensorboard import TensorBoardTarget
+
+    if options.folder is None:
+        raise InvalidInput("TensorBoard needs a log directory to write to: give --folder")
+    return TensorBoardTarget(options.folder, settings=settings)
+
+
 TARGETS: Mapping[str, TargetKind] = {
     "mlflow": TargetKind("an MLflow server, database or folder", _mlflow),
     "goodseed": TargetKind("GoodSeed's files, one for each run", _goodseed),
@@ -109,6 +132,8 @@ TARGETS: Mapping[str, TargetKind] = {
     "pluto": TargetKind("Pluto's server (not tried)", _pluto),
     "minfx": TargetKind("offline runs for `minfx sync`", _minfx),
     "zenml": TargetKind("the ZenML that is active", _zenml),
+    "wandb": TargetKind("W&B: offline runs in a folder, or a server with --online", _wandb),
+    "tensorboard": TargetKind("event files in a log directory", _tensorboard),
 }
 """Targets by the name that `mooring load --to` takes."""
 

@@ -8,6 +8,7 @@ Python; the messages within are read with its own protocol buffers.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import BinaryIO
 
 from mooring.errors import MissingExtra, SourceUnreadable
 
+_LOG = re.compile(r"^run-(?P<id>.+)\.wandb$", re.DOTALL)
 _MAGIC = b":W&B"
 _HEADER_BYTES = 7
 _BLOCK_BYTES = 32_768
@@ -31,6 +33,20 @@ def require_wandb() -> None:
         import wandb  # noqa: F401
     except ImportError:
         raise MissingExtra("wandb", extra="wandb") from None
+
+
+def find_logs(root: Path) -> list[tuple[str, Path]]:
+    """Return id and place of each log below a folder, by the names of their folders.
+
+    Links are not followed: `latest-run` would show a run twice.
+    """
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in files:
+            if match := _LOG.match(name):
+                found.append((match["id"], Path(folder) / name))
+    return sorted(found, key=lambda entry: (entry[1].parent.name, entry[1]))
 
 
 @dataclass(frozen=True, slots=True)

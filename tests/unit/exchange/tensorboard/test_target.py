@@ -15,7 +15,7 @@ import pytest
 
 from mooring.errors import TargetRefused
 from mooring.exchange.loading import LoadReport, RunStatus, load_runs
-from mooring.exchange.source import SourceRun
+from mooring.exchange.source import SourceFile, SourceRun
 from mooring.exchange.sources.store import StoreSource
 from mooring.exchange.sources.tensorboard import TensorBoardSource
 from mooring.exchange.target import LoadSettings, Target, TargetRun
@@ -45,12 +45,13 @@ def put(store: Store, content: bytes, name: str, mime_type: str) -> FileRef:
 
 def load(store: Store, folder: Path, **options: Any) -> LoadReport:
     settings = LoadSettings(**options)
-    return load_runs(
-        StoreSource(store),
-        TensorBoardTarget(folder, settings=settings),
-        settings=settings,
-        journal=folder.parent / "journal.jsonl",
-    )
+    with closing(TensorBoardTarget(folder, settings=settings)) as target:
+        return load_runs(
+            StoreSource(store),
+            target,
+            settings=settings,
+            journal=folder.parent / "journal.jsonl",
+        )
 
 
 def events_of(folder: Path) -> Any:
@@ -78,6 +79,7 @@ def test_it_is_a_target(tmp_path: Path) -> None:
     )
     assert target.capabilities.types == frozenset(AttributeType)
     assert run.id == "a/b/c"
+    target.close()
 
 
 def test_tensorboard_reads_everything(store: Store, tmp_path: Path) -> None:
@@ -169,7 +171,8 @@ def test_images_and_clips_are_shown_and_other_files_lie_beside(
     writer.assign({"notes": put(store, b"text", "a/../notes.txt", "text/plain")})
     writer.close()
     (run,) = load(store, tmp_path / "logs").runs
-    assert (run.status, run.files, run.lost) == (RunStatus.LOADED, 5, ())
+    assert (run.status, run.files) == (RunStatus.LOADED, 5)
+    assert [lost.why for lost in run.lost] == ["times of files in series"]
     folder = tmp_path / "logs" / run.id
     events = events_of(folder)
     ((step, _, image),) = numbers(events, "image")
@@ -264,25 +267,56 @@ def test_a_second_load_finds_what_is_complete(store: Store, tmp_path: Path) -> N
     assert run.status is RunStatus.CHANGED
 
 
-def test_what_a_cut_load_left_is_written_anew(store: Store, tmp_path: Path) -> None:
+def test_a_load_that_was_cut_goes_on(store: Store, tmp_path: Path) -> None:
     writer = start(store)
-    writer.log({"loss": 1.0}, step=0)
+    for step in range(3):
+        writer.log({"loss": 1.0 + step, "acc": 2.0, "note": f"text {step}"}, step=step)
+    writer.log({"image": put(store, png(), "x.png", "image/png")}, step=3)
     writer.close()
     source, target = StoreSource(store), TensorBoardTarget(tmp_path / "logs")
     (described,) = source.list_runs("team/digits")
-    cut = target.open_run(described, {}, parent=None, found=False)
-    points = source.read_points(described, AttributeType.FLOAT_SERIES)
-    cut.write_points(AttributeType.FLOAT_SERIES, points)
-    assert target.find_run(described) is None
-    half = target.open_run(described, {}, parent=None, found=False)
-    half.finish(complete=False, content="")
+    floats = source.read_points(described, AttributeType.FLOAT_SERIES)
+    (tmp_path / "x.png").write_bytes(png())
+    image = source.read_points(described, AttributeType.FILE_SERIES)["value"].to_pylist()[0]
+
+    def fill(run: TargetRun) -> None:
+        run.write_values({"lr": 0.1})
+        run.write_points(AttributeType.FLOAT_SERIES, floats)
+        run.write_file(
+            "image", AttributeType.FILE_SERIES, 3_000_000, SourceFile(**image), tmp_path / "x.png"
+        )
+
+    fill(target.open_run(described, {}, parent=None, found=False))
+    found = target.find_run(described)
+    assert found is not None
+    assert not found.complete
+    partial = tmp_path / "logs/team/digits/run.mooring-partial"
+    (events,) = partial.glob("*tfevents*")
+    with events.open("ab") as file:
+        file.write(b"half an event")
+    with (partial / "mooring-written.jsonl").open("ab") as file:
+        file.write(b'["points", "half')
+    again = target.open_run(described, {}, parent=None, found=False)
+    fill(again)
+    held = again.read_back()
+    assert held is not None
+    assert dict(held.points) == {"acc": 3, "loss": 3}
+    assert dict(held.files) == {"image#3": len(png())}
+    (rewritten,) = partial.glob("*tfevents*")
+    assert rewritten != events
+    again.finish(complete=False, content="")
     found = target.find_run(described)
     assert found is not None
     assert (found.id, found.complete) == ("team/digits/run", False)
+    target.close()
     (run,) = load(store, tmp_path / "logs").runs
-    assert (run.status, run.points) == (RunStatus.LOADED, 1)
-    assert len(numbers(events_of(tmp_path / "logs" / run.id), "loss")) == 1
-    assert [path.name for path in (tmp_path / "logs/team/digits").iterdir()] == ["run"]
+    assert (run.status, run.points, run.files) == (RunStatus.LOADED, 9, 1)
+    folder = tmp_path / "logs" / run.id
+    read = events_of(folder)
+    assert [len(numbers(read, tag)) for tag in ("loss", "acc", "note", "image")] == [3, 3, 3, 1]
+    assert sorted(path.name for path in folder.iterdir())[-1] == "mooring.json"
+    assert len(list(folder.iterdir())) == 2
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
 
 
 def test_a_kill_between_the_two_renames_loses_nothing(store: Store, tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def test_texts_and_files_are_artifacts_with_content(store: Store, folder: Path) 
     writer.assign({"model": put(b"model", "..")})
     writer.close()
     (run,) = load(store, folder).runs
-    assert (run.status, run.lost, run.files) == (RunStatus.LOADED, (), 3)
+    assert (run.status, run.files) == (RunStatus.LOADED, 3)
+    assert [lost.why for lost in run.lost] == ["times of files in series"]
     source, found = read_one(folder)
     content = {}
     for path, value in source.read_values(found).items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,14 +13,13 @@ from mooring.errors import InvalidInput, InvalidName, ProjectNotFound, SourceUnr
 from mooring.exchange.gathering import RunContent
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
-from mooring.exchange.wandb_log.records import require_wandb
+from mooring.exchange.wandb_log.records import find_logs, require_wandb
 from mooring.exchange.wandb_log.runs import RunHead, read_head, read_run
 from mooring.model import AttributeType, ProjectName, step_to_micros, validate_run_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LOG = re.compile(r"^run-(?P<id>.+)\.wandb$", re.DOTALL)
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff/]")
 _UNNAMED = "uncategorized"  # as W&B calls the project of runs that name none
 
@@ -62,7 +60,7 @@ class WandbSource:
                 f"{self._root} is no folder; name the folder 'wandb' that the runs lie in",
                 where=str(self._root),
             )
-        logs = _find_logs(self._root)
+        logs = find_logs(self._root)
         if not logs:
             raise SourceUnreadable(
                 f"{self._root} holds no transaction logs of W&B (run-ID.wandb)",
@@ -181,20 +179,6 @@ class WandbSource:
             self._told.add(logs.files)
             self._read = (logs, content)
         return self._read[1]
-
-
-def _find_logs(root: Path) -> list[tuple[str, Path]]:
-    """Return id and place of each log below a folder, by the names of their folders.
-
-    Links are not followed: `latest-run` would show a run twice.
-    """
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        for name in files:
-            if match := _LOG.match(name):
-                found.append((match["id"], Path(folder) / name))
-    return sorted(found, key=lambda entry: (entry[1].parent.name, entry[1]))
 
 
 def _incomplete(head: RunHead) -> str:

@@ -7,14 +7,13 @@ import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from mooring.errors import TargetRefused
 from mooring.exchange.event_files.media import recognise
 from mooring.exchange.event_files.records import FILE_VERSION, encode
-from mooring.exchange.points import rows_by_path
 from mooring.model import AttributeType
 
 if TYPE_CHECKING:
@@ -24,19 +23,26 @@ _BATCH = 20_000
 
 
 class EventFile:
-    """One event file that is being written; what fails leaves no part of itself in it."""
+    """One event file that is being written; what fails leaves no part of itself in it.
 
-    def __init__(self, path: Path) -> None:
+    `size` tells how much of a file that is there counts: what comes behind it is dropped.
+    """
+
+    def __init__(self, path: Path, size: int = 0) -> None:
         self._path = path
-        self._size = 0
-        self._append([_event(FILE_VERSION)])
+        try:
+            self._file = path.open("ab", buffering=0)
+            self._file.truncate(size)
+        except OSError as error:
+            raise self._refused(error) from error
+        self.size = size
 
-    def write(self, payloads: Iterable[bytes]) -> None:
-        """Append events; when this returns the operating system has them.
+    def write(self, payloads: Iterable[bytes]) -> tuple[int, int]:
+        """Append events; return the bytes that they take. The operating system has them then.
 
         Raises `TargetRefused` when the disk does not take them.
         """
-        before = self._size
+        before = self.size
         batch: list[bytes] = []
         try:
             for payload in payloads:
@@ -46,25 +52,50 @@ class EventFile:
                     batch = []
             self._append(batch)
         except BaseException:
-            self._size = before
-            os.truncate(self._path, before)
+            self.size = before
+            self._file.truncate(before)
             raise
+        return before, self.size
+
+    def copy(self, other: BinaryIO, size: int) -> tuple[int, int]:
+        """Append so many bytes of another event file; return where they are now."""
+        before = self.size
+        while size and (block := other.read(min(1 << 20, size))):
+            self._append_bytes(block)
+            size -= len(block)
+        return before, self.size
 
     def sync(self) -> None:
         """Force what was written to the disk."""
-        with self._path.open("rb+") as file:
-            os.fsync(file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def _append(self, payloads: Sequence[bytes]) -> None:
-        content = encode(payloads)
+        self._append_bytes(encode(payloads))
+
+    def _append_bytes(self, content: bytes) -> None:
+        rest = memoryview(content)
         try:
-            with self._path.open("ab") as file:
-                file.write(content)
+            while rest:
+                written = self._file.write(rest)
+                self.size += written
+                rest = rest[written:]
         except OSError as error:
-            raise TargetRefused(
-                f"{self._path} cannot be written: {error}", where=str(self._path)
-            ) from error
-        self._size += len(content)
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> TargetRefused:
+        return TargetRefused(f"{self._path} cannot be written: {error}", where=str(self._path))
+
+
+def encode_head() -> bytes:
+    """Return the first event of a file."""
+    return _event(FILE_VERSION)
 
 
 def _event(file_version: str) -> bytes:
@@ -74,23 +105,18 @@ def _event(file_version: str) -> bytes:
     return event
 
 
-def encode_points(
-    type: AttributeType, points: pa.Table, steps: Any, names: dict[str, str]
-) -> Iterator[bytes]:
-    """Yield an event for each point. `steps` are whole ones, `names` the tags of the paths."""
-    times = points["time"].to_numpy() / 1e6
-    values = points["value"].combine_chunks()
-    for path, first, count in rows_by_path(points):
-        part = slice(first, first + count)
-        rows = zip(steps[part].tolist(), times[part].tolist(), strict=True)
-        chosen = values.slice(first, count)
-        match type:
-            case AttributeType.FLOAT_SERIES:
-                yield from _scalars(names[path], rows, chosen.to_numpy())
-            case AttributeType.STRING_SERIES:
-                yield from _texts(names[path], rows, chosen.to_pylist())
-            case _:
-                yield from _histograms(names[path], rows, chosen.to_pylist())
+def encode_series(tag: str, type: AttributeType, points: pa.Table, steps: Any) -> Iterator[bytes]:
+    """Yield an event for each point of one series; `steps` are whole ones."""
+    walls = (points["time"].to_numpy() / 1e6).tolist()
+    rows = zip(steps.tolist(), walls, strict=True)
+    values = points["value"]
+    match type:
+        case AttributeType.FLOAT_SERIES:
+            return _scalars(tag, rows, values.to_numpy())
+        case AttributeType.STRING_SERIES:
+            return _texts(tag, rows, values.to_pylist())
+        case _:
+            return _histograms(tag, rows, values.to_pylist())
 
 
 def _template(tag: str, plugin: str, data_class: str, dtype: str) -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from mooring.errors import ExchangeError, TargetRefused
 from mooring.exchange.event_files.hparams import PREFIX
+from mooring.exchange.event_files.records import EVENT_FILE_MARK
 from mooring.exchange.event_files.runs import read_run
 from mooring.exchange.names import allocate_names
 from mooring.exchange.points import rows_by_path
@@ -26,15 +27,19 @@ from mooring.exchange.steps import scale_steps
 from mooring.exchange.target import Inventory, Lost
 from mooring.exchange.targets.tensorboard.events import (
     EventFile,
+    encode_head,
     encode_hparams,
     encode_media,
-    encode_points,
+    encode_series,
 )
+from mooring.exchange.targets.tensorboard.ledger import Key, Ledger, Written
 from mooring.model import STEP_SCALE, AttributeType, Typed
 from mooring.wire.exporter.names import sanitize_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MARK_FILE = "mooring.json"
 FILES = "files"
@@ -50,7 +55,10 @@ _MEDIA_LIMIT_BYTES = 64 << 20
 
 
 class TensorBoardRun:
-    """Writes one run to `folder`, which takes its `place` at the end."""
+    """Writes one run to `folder`, which takes its `place` at the end.
+
+    What was written before, as the folder's ledger tells, counts until it is written again.
+    """
 
     def __init__(
         self,
@@ -72,12 +80,15 @@ class TensorBoardRun:
         self._wall = wall
         self._extra = extra
         self._multiplier = multiplier
-        self._events_name = f"events.out.tfevents.{max(0, int(wall)):010d}.mooring"
-        self._events = EventFile(folder / self._events_name)
         self._tags: dict[str, str] = {}
-        self._files: dict[tuple[str, int | None], str] = {}
-        self._about: dict[str, dict[str, Any]] = {}
-        self._media_steps: set[tuple[str, int]] = set()
+        self._ledger = Ledger(folder)
+        events = _events_file(folder, self._ledger.number)
+        for other in folder.glob(f"*{EVENT_FILE_MARK}*"):
+            if other != events:  # it was being made when a load was cut
+                other.unlink()
+        self._events = EventFile(events, self._ledger.size)
+        if not self._ledger.size:
+            self._note(("head", "", None), self._events.write([encode_head()]))
 
     @property
     def id(self) -> str:
@@ -96,54 +107,44 @@ class TensorBoardRun:
         told: dict[str, float | str | bool] = dict(self._extra)
         for path, value in values.items():
             told[self._tag(path)] = _hparam(path, value, lost)
-        self._events.write(encode_hparams(told, self._wall))
+        self._note(("values", "", None), self._events.write(encode_hparams(told, self._wall)))
         return lost
 
     def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
         """Write series as events."""
         steps, cut = scale_steps(points["step"].to_numpy(), self._multiplier)
-        lost, names = [], {}
-        kinds = large = None
-        if type is AttributeType.FLOAT_SERIES:
-            values = points["value"].to_numpy()
-            large = np.isfinite(values) & (np.abs(values) > np.finfo(np.float32).max)
-        if type is AttributeType.HISTOGRAM_SERIES:
-            import pyarrow.compute as pc
-
-            kinds = pc.equal(pc.struct_field(points["value"], "kind"), "DENSITY")
+        lost: list[Lost] = []
+        large, dense = _flags(type, points)
         for path, first, count in rows_by_path(points):
-            names[path] = self._tag(path)
-            if fractions := int(cut[first : first + count].sum()):
-                lost.append(Lost(path, "decimal steps, which are cut to whole ones", fractions))
-            if large is not None and (beyond := int(large[first : first + count].sum())):
-                lost.append(
-                    Lost(path, "numbers beyond 3.4e38, which are shown as infinite", beyond)
-                )
-            if kinds is not None and (dense := kinds.slice(first, count).to_pylist().count(True)):
-                lost.append(Lost(path, "that the values of histograms are densities", dense))
-        self._events.write(encode_points(type, points, steps, names))
+            rows = slice(first, first + count)
+            for why, flags in (
+                ("decimal steps, which are cut to whole ones", cut),
+                ("numbers beyond 3.4e38, which are shown as infinite", large),
+                ("that the values of histograms are densities", dense),
+            ):
+                if concerned := int(flags[rows].sum()):
+                    lost.append(Lost(path, why, concerned))
+            series = points.slice(first, count)
+            written = self._events.write(encode_series(self._tag(path), type, series, steps[rows]))
+            self._note(("points", path, None), written)
         return lost
 
     def write_file(
         self, path: str, type: AttributeType, step: int | None, file: SourceFile, content: Path
     ) -> Sequence[Lost]:
         """Write an image or clip of a series as an event, any other file beside."""
-        lost: list[Lost] = []
         tag = self._tag(path)
+        key: Key = ("file", path, step)
         try:
-            size = content.stat().st_size
-            if step is not None and size <= _MEDIA_LIMIT_BYTES:
+            if step is not None and content.stat().st_size <= _MEDIA_LIMIT_BYTES:
                 scaled, cut = scale_steps(np.array([step], np.int64), self._multiplier)
-                whole = int(scaled[0])
-                event = encode_media(tag, whole, time.time(), content.read_bytes())
-                if event is not None and (tag, whole) not in self._media_steps:
-                    self._events.write([event])
-                    self._media_steps.add((tag, whole))
-                    self._files[path, step] = _media_name(tag, whole)
-                    if cut[0]:
-                        lost.append(Lost(path, "a decimal step, which is cut to a whole one"))
-                    return lost
-            name = self._file_name(path, type, step, file)
+                name = _media_name(tag, int(scaled[0]))
+                event = encode_media(tag, int(scaled[0]), time.time(), content.read_bytes())
+                if event is not None and not self._is_taken(name, key):
+                    self._note(key, self._events.write([event]), name)
+                    why = "a decimal step, which is cut to a whole one"
+                    return [Lost(path, why)] if cut[0] else []
+            name = _file_name(path, type, step, file)
             target = self._folder / name
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(content, target)
@@ -153,21 +154,25 @@ class TensorBoardRun:
                 where=str(self._folder),
                 attribute=path,
             ) from error
-        self._files[path, step] = name
-        self._about[name] = {
+        about = {
             "path": path,
             "type": type.value,
             "step": None if step is None else step / STEP_SCALE,
             "name": file.name,
             "mime_type": file.mime_type,
         }
-        return lost
+        self._note(key, (0, 0), name, about)
+        return []
 
     def finish(self, *, complete: bool, content: str) -> None:
         """Write the mark, and give the folder its name."""
-        self._mark |= {"complete": complete, "content": content, "files": self._about}
+        files = {one.name: one.about for one in self._ledger.entries.values() if one.about}
+        self._mark |= {"complete": complete, "content": content, "files": files}
         try:
+            self._drop_replaced()
             self._events.sync()
+            self._events.close()
+            self._ledger.close(remove=complete)
             write_json(self._folder / MARK_FILE, self._mark)
             if self._replaced.exists():
                 shutil.rmtree(self._replaced)
@@ -184,41 +189,146 @@ class TensorBoardRun:
 
     def read_back(self) -> Inventory:
         """Read the event file with the reader of the source, and list the files beside."""
-        run = read_run([self._folder / self._events_name], self._folder, lambda what, why: None)
-        files: dict[str, int | None] = {}
-        points: Counter[str] = Counter()
-        for series in run.list_series():
-            if series.type is not AttributeType.FILE_SERIES:
-                points[series.path] += series.count or 0
-        for point in run.select(AttributeType.FILE_SERIES, None).to_pylist():
-            name = _media_name(point["path"], point["step"] // STEP_SCALE)
-            files[name] = point["value"]["size_bytes"]
-        for file in (self._folder / FILES).glob("*"):
-            files[f"{FILES}/{file.name}"] = file.stat().st_size
-        values = frozenset(
-            name.removeprefix(PREFIX) for name in run.values if name.startswith(PREFIX)
-        )
-        return Inventory(values=values, points=points, files=files)
+        self._drop_replaced()
+        return read_inventory(self._folder)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._events.close()
+        self._ledger.close()
 
     def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
         """Return the tag of an attribute, or the place of a file."""
-        if (path, step) in self._files:
-            return self._files[path, step]
-        return self._tag(path)
+        written = self._ledger.entries.get(("file", path, step))
+        return self._tag(path) if written is None else written.name
 
     def _tag(self, path: str) -> str:
         return self._tags.get(path, path)
 
-    def _file_name(self, path: str, type: AttributeType, step: int | None, file: SourceFile) -> str:
-        extension = Path(file.name).suffix
-        if type is AttributeType.FILE_SET:
-            extension = ".zip"
-        elif type is AttributeType.ARTIFACT:
-            extension = ".json"
-        elif not _EXTENSION.match(extension):
-            extension = ""
-        at = "" if step is None else f"_step_{step / STEP_SCALE:.6f}"
-        return f"{FILES}/{file_name(path)}{at}{extension}"
+    def _note(
+        self,
+        key: Key,
+        written: tuple[int, int],
+        name: str = "",
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        try:
+            self._ledger.add(key, Written(*written, name, about or {}))
+        except OSError as error:
+            raise TargetRefused(
+                f"{self._folder} cannot be written: {error}", where=str(self._folder)
+            ) from error
+
+    def _is_taken(self, name: str, key: Key) -> bool:
+        """Return whether another file has this name: two steps may be one when they are cut."""
+        return any(one.name == name and of != key for of, one in self._ledger.entries.items())
+
+    def _drop_replaced(self) -> None:
+        """Take out of the event file what was written again."""
+        live = self._ledger.list_live()
+        if sum(one.end - one.start for _, one in live) == self._events.size:
+            return
+        self._events.close()
+        number = self._ledger.number + 1
+        kept = {key: one for key, one in self._ledger.entries.items() if one.start == one.end}
+        with _events_file(self._folder, number - 1).open("rb") as old:
+            new = EventFile(_events_file(self._folder, number))
+            for key, one in live:
+                old.seek(one.start)
+                kept[key] = Written(*new.copy(old, one.end - one.start), one.name, one.about)
+        new.sync()
+        self._ledger.replace(number, kept)
+        _events_file(self._folder, number - 1).unlink()
+        self._events = new
+
+
+def _events_file(folder: Path, number: int) -> Path:
+    return folder / f"events.out.tfevents.{number:010d}.mooring"
+
+
+class FinishedRun:
+    """A run that is complete: it is read, and not written."""
+
+    def __init__(self, id: str, folder: Path) -> None:
+        self._id = id
+        self._folder = folder
+
+    @property
+    def id(self) -> str:
+        """The folder below the log directory."""
+        return self._id
+
+    def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
+        """Refuse."""
+        raise self._complete()
+
+    def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
+        """Refuse."""
+        raise self._complete()
+
+    def write_file(
+        self, path: str, type: AttributeType, step: int | None, file: SourceFile, content: Path
+    ) -> Sequence[Lost]:
+        """Refuse."""
+        raise self._complete()
+
+    def finish(self, *, complete: bool, content: str) -> None:
+        """Do nothing."""
+
+    def read_back(self) -> Inventory:
+        """Read the event file, and list the files beside."""
+        return read_inventory(self._folder)
+
+    def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
+        """Return the tag of an attribute."""
+        return path
+
+    def _complete(self) -> TargetRefused:
+        return TargetRefused(f"{self._folder} is complete; it is not replaced")
+
+
+def read_inventory(folder: Path) -> Inventory:
+    """Tell what lies in a folder: its event file, read as the source does, and files beside."""
+    events = sorted(folder.glob(f"*{EVENT_FILE_MARK}*"))
+    run = read_run(events, folder, lambda what, why: None)
+    files: dict[str, int | None] = {}
+    points: Counter[str] = Counter()
+    for series in run.list_series():
+        if series.type is not AttributeType.FILE_SERIES:
+            points[series.path] += series.count or 0
+    for point in run.select(AttributeType.FILE_SERIES, None).to_pylist():
+        name = _media_name(point["path"], point["step"] // STEP_SCALE)
+        files[name] = point["value"]["size_bytes"]
+    for file in (folder / FILES).glob("*"):
+        files[f"{FILES}/{file.name}"] = file.stat().st_size
+    values = {name.removeprefix(PREFIX) for name in run.values if name.startswith(PREFIX)}
+    return Inventory(values=frozenset(values), points=points, files=files)
+
+
+def _flags(type: AttributeType, points: pa.Table) -> tuple[Flags, Flags]:
+    """Return which points are too large for 32 bits, and which hold densities."""
+    large = dense = np.zeros(points.num_rows, np.bool_)
+    if type is AttributeType.FLOAT_SERIES:
+        values = points["value"].to_numpy()
+        large = np.isfinite(values) & (np.abs(values) > np.finfo(np.float32).max)
+    elif type is AttributeType.HISTOGRAM_SERIES:
+        import pyarrow.compute as pc
+
+        kinds = pc.struct_field(points["value"], "kind")
+        dense = pc.equal(kinds, "DENSITY").to_numpy()
+    return large, dense
+
+
+def _file_name(path: str, type: AttributeType, step: int | None, file: SourceFile) -> str:
+    extension = Path(file.name).suffix
+    if type is AttributeType.FILE_SET:
+        extension = ".zip"
+    elif type is AttributeType.ARTIFACT:
+        extension = ".json"
+    elif not _EXTENSION.match(extension):
+        extension = ""
+    at = "" if step is None else f"_step_{step / STEP_SCALE:.6f}"
+    return f"{FILES}/{file_name(path)}{at}{extension}"
 
 
 def write_json(path: Path, content: object) -> None:

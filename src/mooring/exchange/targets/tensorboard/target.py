@@ -16,6 +16,7 @@ from mooring.exchange.source import SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, TargetRun
 from mooring.exchange.targets.tensorboard.run import (
     MARK_FILE,
+    FinishedRun,
     TensorBoardRun,
     file_name,
     write_json,
@@ -31,10 +32,9 @@ _REPLACED = ".mooring-replaced"
 class TensorBoardTarget:
     """A log directory that runs are written to, one folder for each.
 
-    A run is written to a folder beside its place, which is renamed when it is finished: what
-    TensorBoard shows under the run's name is always whole, and a load that was cut begins a run
-    anew. A file `mooring.json` in each folder tells which run it is, and whether all of it is
-    there.
+    A run is written to a folder beside its place, which is renamed when it is finished. A load
+    that was cut goes on in that folder, whose ledger tells what was written. A file
+    `mooring.json` in each folder tells which run it is, and whether all of it is there.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ class TensorBoardTarget:
         require_tensorboard()
         self._root = Path(root).absolute()
         self._settings = settings or LoadSettings()
+        self._open: TensorBoardRun | None = None
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -74,6 +75,7 @@ class TensorBoardTarget:
             microseconds=True,
             forks="tag",
             finds_runs=True,
+            resumes=True,
             reads_back=True,
             notes=(
                 "TensorBoard shows scalars with 32 bits; import_runs gets them back exactly",
@@ -86,20 +88,28 @@ class TensorBoardTarget:
     def find_run(self, run: SourceRun) -> FoundRun | None:
         """Return the run that an earlier load made of this one."""
         folder, mark = self._place(run)
-        if mark is None:
-            return None
-        return FoundRun(self._id(folder), bool(mark.get("complete")), str(mark.get("content", "")))
+        if mark is None or not mark.get("complete"):
+            begun = mark is not None or _is_left_of(_partial_of(folder), run)
+            return FoundRun(self._id(folder), False) if begun else None
+        return FoundRun(self._id(folder), True, str(mark.get("content", "")))
 
     def open_run(
         self, run: SourceRun, values: Mapping[str, SourceValue], *, parent: str | None, found: bool
     ) -> TargetRun:
-        """Begin to write a run; one that is there is replaced when the new one is finished."""
-        folder, _ = self._place(run)
-        partial = folder.with_name(folder.name + _PARTIAL)
+        """Begin to write a run, or go on with one."""
+        folder, mark = self._place(run)
+        if mark is not None and mark.get("complete"):
+            return FinishedRun(self._id(folder), folder)
+        partial = _partial_of(folder)
         try:
-            _remove(partial, run)
-            partial.mkdir(parents=True)
-            write_json(partial / MARK_FILE, mark_of(run))
+            if _is_left_of(partial, run):
+                if mark is not None:
+                    shutil.rmtree(folder)  # it was begun anew since
+            elif mark is not None:
+                folder.rename(partial)
+            else:
+                partial.mkdir(parents=True)
+                write_json(partial / MARK_FILE, mark_of(run))
         except OSError as error:
             raise TargetRefused(f"{partial} cannot be made: {error}", where=str(partial)) from error
         wall = time.time() if run.created is None else run.created / 1e6
@@ -108,7 +118,8 @@ class TensorBoardTarget:
             fork["mooring/forked_from"] = parent or run.parent
             if run.fork_step is not None:
                 fork["mooring/fork_step"] = run.fork_step / 1e6
-        return TensorBoardRun(
+        self.close()
+        self._open = TensorBoardRun(
             id=self._id(folder),
             folder=partial,
             place=folder,
@@ -118,9 +129,13 @@ class TensorBoardTarget:
             extra=fork,
             multiplier=self._settings.step_multiplier,
         )
+        return self._open
 
     def close(self) -> None:
-        """Do nothing: nothing is open between calls."""
+        """Close the files of a run that was not finished; a later load goes on with it."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     def _id(self, folder: Path) -> str:
         return folder.relative_to(self._root).as_posix()
@@ -152,6 +167,10 @@ class TensorBoardTarget:
             where=str(folder),
             run=run.run_id,
         )
+
+
+def _partial_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + _PARTIAL)
 
 
 def mark_of(run: SourceRun) -> dict[str, Any]:
@@ -188,15 +207,18 @@ def _is_plain(name: str) -> bool:
     return bool(_PLAIN.match(name)) and name == name.strip()
 
 
-def _remove(partial: Path, run: SourceRun) -> None:
-    """Remove what a load that was cut left of this run; never anything else."""
+def _is_left_of(partial: Path, run: SourceRun) -> bool:
+    """Return whether a load of this run that was cut left a folder, and nobody else made it."""
     if not partial.exists():
-        return
+        return False
     mark = read_mark(partial)
-    if any(partial.iterdir()) and (mark is None or not _is_of(mark, run)):
-        raise TargetRefused(
-            f"{partial} is there, and no load of {run.run_id} left it; move it away",
-            where=str(partial),
-            run=run.run_id,
-        )
-    shutil.rmtree(partial)
+    if mark is not None and _is_of(mark, run):
+        return True
+    if not any(partial.iterdir()):
+        partial.rmdir()
+        return False
+    raise TargetRefused(
+        f"{partial} is there, and no load of {run.run_id} left it; move it away",
+        where=str(partial),
+        run=run.run_id,
+    )

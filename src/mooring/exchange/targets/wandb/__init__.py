@@ -1,5 +1,5 @@
 """Weights & Biases as a target."""
 
-from mooring.exchange.targets.wandb.target import WandbTarget
+from mooring.exchange.targets.wandb.target import WandbSettings, WandbTarget
 
-__all__ = ["WandbTarget"]
+__all__ = ["WandbSettings", "WandbTarget"]

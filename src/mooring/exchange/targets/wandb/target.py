@@ -47,6 +47,7 @@ class WandbSettings:
     base_url : of the server; None: W&B's own setting
     api_key : for the server; None: what `wandb login` or WANDB_API_KEY left
     entity : user or team that runs go to; None: the default of the API key
+    project : the one project that all runs go to; None: one for each project of the source
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class WandbSettings:
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     entity: str | None = None
+    project: str | None = None
 
 
 class WandbTarget:
@@ -301,7 +303,7 @@ class WandbTarget:
         Runs of two projects that meet in one of W&B's are told apart by their marks.
         """
         prefix = f"{self._settings.name_prefix}_" if self._settings.name_prefix else ""
-        name = _NO_PROJECT_CHARACTER.sub("_", prefix + run.project)
+        name = _NO_PROJECT_CHARACTER.sub("_", prefix + (self._wandb.project or run.project))
         if len(name) > _NAME_LIMIT:
             name = f"{name[: _NAME_LIMIT - 9]}-{_digest(run.project)[:8]}"
         return name
