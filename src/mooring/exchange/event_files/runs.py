@@ -25,6 +25,7 @@ DISPLAY_NAMES = "tensorboard/display_names/"
 GRAPH = "tensorboard/graph"
 
 _MAX_ELEMENTS = 10_000_000
+_DT_FLOAT = 1
 _NO_PLUGIN = "(none)"
 _SILENT = frozenset({"file_version", "session_log", "source_metadata", None})
 """What says nothing about the run itself."""
@@ -146,13 +147,11 @@ class _RunReader:
                 self._gathered.left_out[f"tag {tag!r}", why] += 1
 
     def _read_scalar(self, tag: str, tensor: Any, step: int, wall: float) -> None:
+        if tensor.dtype == _DT_FLOAT and len(tensor.float_val) == 1:
+            path = self._gathered.tags.path(tag, AttributeType.FLOAT_SERIES)
+            self._add(AttributeType.FLOAT_SERIES, path, step, wall, _exact(tensor))
+            return
         found = _array(tensor)
-        if len(tensor.double_val) == len(tensor.float_val) == 1:
-            # Our own target writes both: TensorBoard shows the short one.
-            with np.errstate(over="ignore"):
-                exact = np.array(tensor.double_val, np.float64)
-                if np.array_equal(exact.astype(np.float32), found.ravel(), equal_nan=True):
-                    found = exact
         if found is None or found.size != 1 or found.dtype.kind not in "fiub":
             self._gathered.left_out[f"scalar {tag!r}", "no single number"] += 1
             return
@@ -230,6 +229,20 @@ class _RunReader:
 
     def _add(self, type: AttributeType, path: str, step: int, wall: float, value: object) -> None:
         self._gathered.add(type, path, step * STEP_SCALE, wall, value)
+
+
+def _exact(tensor: Any) -> float:
+    """Return the 32-bit number of a tensor, or the exact one that our own target puts beside it.
+
+    TensorBoard shows the short one, and reads no other.
+    """
+    short: float = tensor.float_val[0]
+    if len(tensor.double_val) != 1:
+        return short
+    exact: float = tensor.double_val[0]
+    if math.isfinite(short):
+        return exact if abs(exact - short) <= max(abs(short) * 1.2e-7, 1.5e-45) else short
+    return exact if math.isnan(exact) == math.isnan(short) else short
 
 
 def _array(tensor: Any) -> Any:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mooring.errors import MissingExtra, SourceUnreadable
 
@@ -80,6 +80,21 @@ def iter_payloads(
             yield from _iter_chunks(file, first)
     except OSError as error:
         raise SourceUnreadable(f"{path} cannot be read: {error}", where=str(path)) from error
+
+
+def iter_records(path: Path, *, last_blocks: int | None = None) -> Iterator[tuple[int, Any]]:
+    """Yield offset and `Record` of a log, or `Damage` where it cannot be read."""
+    from google.protobuf.message import DecodeError
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined,unused-ignore]
+
+    for offset, payload in iter_payloads(path, last_blocks=last_blocks):
+        if isinstance(payload, Damage):
+            yield offset, payload
+            continue
+        try:
+            yield offset, Record.FromString(payload)
+        except DecodeError as error:
+            yield offset, Damage(offset, f"no record of W&B: {error}")
 
 
 def _iter_chunks(file: BinaryIO, first_block: int) -> Iterator[tuple[int, bytes | Damage]]:

@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from mooring.errors import InvalidStep
 from mooring.exchange.gathering import Gathered, RunContent, Tell
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.exchange.wandb_log.console import Console
-from mooring.exchange.wandb_log.records import Damage, iter_payloads
+from mooring.exchange.wandb_log.heads import RunHead, micros_of
+from mooring.exchange.wandb_log.records import Damage, iter_records
 from mooring.exchange.wandb_log.values import (
     flatten,
     histogram_of,
@@ -42,88 +43,6 @@ _OWN_KEYS = frozenset({"_step", "_timestamp", "_runtime", "_wandb"})
 _SILENT = frozenset(
     {"header", "telemetry", "final", "footer", "preempting", "request", "noop_link_artifact", None}
 )
-
-
-@dataclass(slots=True)
-class RunHead:
-    """What the first records of a run's logs tell.
-
-    `ended` is its exit code; None when the logs do not tell that it ended.
-    """
-
-    run_id: str = ""
-    entity: str = ""
-    project: str = ""
-    name: str = ""
-    group: str = ""
-    job_type: str = ""
-    notes: str = ""
-    host: str = ""
-    sweep: str = ""
-    tags: frozenset[str] = frozenset()
-    created: int | None = None
-    parent: str = ""
-    parent_step: float | None = None
-    ended: int | None = None
-    damages: list[tuple[Path, Damage]] = field(default_factory=list)
-
-    def take(self, run: Any) -> None:
-        """Take what a run's record tells; later records win."""
-        for mine, theirs in _HEAD_FIELDS:
-            if text := getattr(run, theirs):
-                setattr(self, mine, text)
-        if run.tags:
-            self.tags = frozenset(run.tags)
-        if run.HasField("start_time") and self.created is None:
-            self.created = _micros(run.start_time)
-        if run.HasField("branch_point") and run.branch_point.run:
-            self.parent = run.branch_point.run
-            self.parent_step = run.branch_point.value
-
-
-_HEAD_FIELDS = (
-    ("run_id", "run_id"),
-    ("entity", "entity"),
-    ("project", "project"),
-    ("name", "display_name"),
-    ("group", "run_group"),
-    ("job_type", "job_type"),
-    ("notes", "notes"),
-    ("host", "host"),
-    ("sweep", "sweep_id"),
-)
-
-
-def iter_records(path: Path, *, last_blocks: int | None = None) -> Iterator[tuple[int, Any]]:
-    """Yield offset and `Record` of a log, or `Damage` where it cannot be read."""
-    from google.protobuf.message import DecodeError
-    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined,unused-ignore]
-
-    for offset, payload in iter_payloads(path, last_blocks=last_blocks):
-        if isinstance(payload, Damage):
-            yield offset, payload
-            continue
-        try:
-            yield offset, Record.FromString(payload)
-        except DecodeError as error:
-            yield offset, Damage(offset, f"no record of W&B: {error}")
-
-
-def read_head(logs: Sequence[Path]) -> RunHead:
-    """Read who a run is; the logs are walked to their ends."""
-    head = RunHead()
-    for log in logs:
-        head.ended = None
-        for _, record in iter_records(log):
-            if isinstance(record, Damage):
-                head.damages.append((log, record))
-                continue
-            match record.WhichOneof("record_type"):
-                case "run":
-                    head.take(record.run)
-                case "exit":
-                    head.ended = record.exit.exit_code
-    return head
 
 
 def read_run(logs: Sequence[Path], tell: Tell, *, console: bool = True) -> RunContent:
@@ -193,7 +112,7 @@ class _RunReader:
                     self._read_stats(record.stats)
                 case "output" | "output_raw":
                     part = getattr(record, what)
-                    self._console.add(part.output_type, _micros(part.timestamp), part.line)
+                    self._console.add(part.output_type, micros_of(part.timestamp), part.line)
                 case "files":
                     self._listed.update(
                         folder / item.path for item in record.files.files if is_inside(item.path)
@@ -356,7 +275,7 @@ class _RunReader:
     def _read_stats(self, stats: Any) -> None:
         step = self._samples * STEP_SCALE
         self._samples += 1
-        wall = _micros(stats.timestamp) / 1e6
+        wall = micros_of(stats.timestamp) / 1e6
         for item in stats.item:
             value = parse(item.value_json)
             name = MONITORING + item.key
@@ -519,8 +438,3 @@ def _mime_type(name: str) -> str:
     import mimetypes
 
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
-def _micros(timestamp: Any) -> int:
-    micros: int = timestamp.seconds * 1_000_000 + timestamp.nanos // 1000
-    return micros

@@ -74,7 +74,7 @@ def tracking(folder: Path, run_id: str = "abc123", **options: Any) -> Iterator[A
 
 def wait_for_end(log: Path) -> None:
     """Wait until a log is whole: `finish` returns before it is."""
-    from mooring.exchange.wandb_log.runs import read_head
+    from mooring.exchange.wandb_log.heads import read_head
 
     until = time.monotonic() + 60
     while time.monotonic() < until:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from mooring.errors import SourceUnreadable
-from mooring.exchange.wandb_log.records import Damage, iter_payloads
-from mooring.exchange.wandb_log.runs import iter_records
+from mooring.exchange.wandb_log.records import Damage, iter_payloads, iter_records
 from tests.unit.exchange.wandb.conftest import log_of, tracking
 
 

@@ -13,8 +13,9 @@ from mooring.errors import InvalidInput, InvalidName, ProjectNotFound, SourceUnr
 from mooring.exchange.gathering import RunContent
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
+from mooring.exchange.wandb_log.heads import RunHead, read_head
 from mooring.exchange.wandb_log.records import find_logs, require_wandb
-from mooring.exchange.wandb_log.runs import RunHead, read_head, read_run
+from mooring.exchange.wandb_log.runs import read_run
 from mooring.model import AttributeType, ProjectName, step_to_micros, validate_run_id
 
 if TYPE_CHECKING:

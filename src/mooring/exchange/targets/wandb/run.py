@@ -23,8 +23,8 @@ from mooring.exchange.points import rows_by_path
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Inventory, Lost
-from mooring.exchange.wandb_log.records import Damage
-from mooring.exchange.wandb_log.runs import ARTIFACTS, CONFIG, MARK, iter_records, read_run
+from mooring.exchange.wandb_log.records import Damage, iter_records
+from mooring.exchange.wandb_log.runs import ARTIFACTS, CONFIG, MARK, read_run
 from mooring.model import STEP_SCALE, AttributeType, Typed, datetime_from_micros
 
 if TYPE_CHECKING:
