@@ -371,7 +371,15 @@ def test_an_attribute_with_a_name_of_the_plugin(store: Store, tmp_path: Path) ->
     assert series.path.startswith("_hparams_/session_start_info_")
 
 
-def test_a_log_directory_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_log_directory_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TargetRefused, match="cannot be made"):
+    with pytest.raises(TargetRefused, match="no folder"):
         TensorBoardTarget(tmp_path / "file")
+
+
+def test_a_dry_run_makes_nothing(store: Store, tmp_path: Path) -> None:
+    start(store).close()
+    target = TensorBoardTarget(tmp_path / "logs")
+    (run,) = load_runs(StoreSource(store), target, dry_run=True).runs
+    assert run.status is RunStatus.WOULD_LOAD
+    assert not any(tmp_path.iterdir())

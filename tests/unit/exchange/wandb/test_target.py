@@ -293,3 +293,11 @@ def test_a_server_that_does_not_answer(folder: Path) -> None:
             target.find_run(run)
         with pytest.raises(TargetUnreachable, match="does not answer"):
             target.open_run(run, {}, parent=None, found=False)
+
+
+def test_a_dry_run_makes_nothing(store: Store, folder: Path) -> None:
+    start(store).close()
+    target = WandbTarget(WandbSettings(folder=folder / "new"))
+    (run,) = load_runs(StoreSource(store), target, dry_run=True).runs
+    assert run.status is RunStatus.WOULD_LOAD
+    assert not any(folder.iterdir())

@@ -46,12 +46,8 @@ class TensorBoardTarget:
         self._root = Path(root).absolute()
         self._settings = settings or LoadSettings()
         self._open: TensorBoardRun | None = None
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TargetRefused(
-                f"{self._root} cannot be made: {error}", where=str(self._root)
-            ) from error
+        if self._root.exists() and not self._root.is_dir():
+            raise TargetRefused(f"{self._root} is no folder", where=str(self._root))
 
     @property
     def name(self) -> str:

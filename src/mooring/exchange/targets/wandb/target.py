@@ -77,12 +77,8 @@ class WandbTarget:
         self._folder = wandb.folder.absolute()
         self._opened = False
         self._api_: Any = None
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TargetRefused(
-                f"{self._folder} cannot be made: {error}", where=str(self._folder)
-            ) from error
+        if self._folder.exists() and not self._folder.is_dir():
+            raise TargetRefused(f"{self._folder} is no folder", where=str(self._folder))
         if wandb.online and not self._has_key():
             raise InvalidInput(
                 "W&B needs an API key: give --api-key, set WANDB_API_KEY, or run `wandb login`"
@@ -157,6 +153,12 @@ class WandbTarget:
                 if mark.get("complete"):
                     raise TargetRefused(f"{folder} is complete; it is not replaced", run=run.run_id)
                 _remove(folder)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TargetRefused(
+                f"{self._folder} cannot be made: {error}", where=str(self._folder)
+            ) from error
         mark_ = Mark(
             project=run.project,
             run_id=run.run_id,
