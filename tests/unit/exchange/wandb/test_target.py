@@ -233,8 +233,12 @@ def test_what_a_cut_load_left_is_made_anew(store: Store, folder: Path) -> None:
     again, read = read_one(folder)
     assert points_of(again, read, FLOATS, "loss")[0][2] == 1.0
     assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
+    whole = target.open_run(described, {}, parent=None, found=True)
+    held = whole.read_back()
+    assert held is not None
+    assert dict(held.points) == {"loss": 1, "mooring_step": 1}
     with pytest.raises(TargetRefused, match="complete"):
-        target.open_run(described, {}, parent=None, found=True)
+        whole.write_values({"lr": 0.1})
 
 
 def test_forks_are_noted(store: Store, folder: Path) -> None:

@@ -78,13 +78,21 @@ class WandbRun:
     """Fills one run of W&B."""
 
     def __init__(
-        self, run: wandb.Run, *, mark: Mark, folder: Path, online: bool, multiplier: int
+        self,
+        run: wandb.Run,
+        *,
+        mark: Mark,
+        folder: Path,
+        online: bool,
+        multiplier: int,
+        ended: Callable[[], object],
     ) -> None:
         self._run = run
         self._mark = mark
         self._folder = folder
         self._online = online
         self._multiplier = multiplier
+        self._ended = ended
         self._names: dict[str, str] = {}
         self._defined: set[str] = set()
         self._files: dict[tuple[str, int | None], str] = {}
@@ -163,6 +171,7 @@ class WandbRun:
         self._tell_mark()
         self._run.finish(exit_code=0 if complete else 1)
         self._finished = True
+        self._ended()
         if not self._online:
             place = Path(self._run.settings.sync_dir)
             log = Path(self._run.settings.sync_file)
@@ -187,25 +196,7 @@ class WandbRun:
             self._tell_mark()  # when this is in the log, all that was sent before is
             sent = self._mark.sent
             self._wait_for(log, lambda record: _has_mark(record, sent))
-        run = read_run([log], lambda what, why: None)
-        points: dict[str, int] = {}
-        for series in run.list_series():
-            if series.type in (AttributeType.FLOAT_SERIES, AttributeType.HISTOGRAM_SERIES):
-                points[series.path] = series.count or 0
-        files: dict[str, int | None] = {}
-        for path, value in run.values.items():
-            if path.startswith(ARTIFACTS) and isinstance(value, SourceFile):
-                name, _, entry = path.removeprefix(ARTIFACTS).split("/", 2)
-                files[f"{name}/{entry}"] = value.size_bytes
-                if entry == _EXACT:
-                    with Path(value.location).open("rb") as lines:
-                        points[name] = sum(1 for _ in lines)
-        values = {
-            path.removeprefix(CONFIG).split("/", 1)[0]
-            for path in run.values
-            if path.startswith(CONFIG)
-        }
-        return Inventory(values=frozenset(values - {MARK}), points=points, files=files)
+        return read_inventory(log)
 
     def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
         """Return the config key, metric, or artifact (of a file: with its entry)."""
@@ -344,6 +335,68 @@ class WandbRun:
 
     def _name(self, path: str) -> str:
         return self._names.get(path) or _clean(path)
+
+
+class FinishedRun:
+    """An offline run that is complete: it is read, and not written."""
+
+    def __init__(self, id: str, folder: Path) -> None:
+        self._id = id
+        self._folder = folder
+
+    @property
+    def id(self) -> str:
+        """W&B's id of the run."""
+        return self._id
+
+    def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
+        """Refuse."""
+        raise self._complete()
+
+    def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
+        """Refuse."""
+        raise self._complete()
+
+    def write_file(
+        self, path: str, type: AttributeType, step: int | None, file: SourceFile, content: Path
+    ) -> Sequence[Lost]:
+        """Refuse."""
+        raise self._complete()
+
+    def finish(self, *, complete: bool, content: str) -> None:
+        """Do nothing."""
+
+    def read_back(self) -> Inventory:
+        """Read the transaction log."""
+        return read_inventory(self._folder / f"run-{self._id}.wandb")
+
+    def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
+        """Return the name that the attribute has when no other one would have it."""
+        return _clean(path)
+
+    def _complete(self) -> TargetRefused:
+        return TargetRefused(f"{self._folder} is complete; it is not replaced")
+
+
+def read_inventory(log: Path) -> Inventory:
+    """Tell what the transaction log of an offline run holds."""
+    run = read_run([log], lambda what, why: None)
+    points: dict[str, int] = {}
+    for series in run.list_series():
+        if series.type in (AttributeType.FLOAT_SERIES, AttributeType.HISTOGRAM_SERIES):
+            points[series.path] = series.count or 0
+    files: dict[str, int | None] = {}
+    for path, value in run.values.items():
+        if path.startswith(ARTIFACTS) and isinstance(value, SourceFile):
+            name, _, entry = path.removeprefix(ARTIFACTS).split("/", 2)
+            files[f"{name}/{entry}"] = value.size_bytes
+            if entry == _EXACT:
+                with Path(value.location).open("rb") as lines:
+                    points[name] = sum(1 for _ in lines)
+    values = {
+        path.removeprefix(CONFIG).split("/", 1)[0] for path in run.values if path.startswith(CONFIG)
+    }
+    return Inventory(values=frozenset(values - {MARK}), points=points, files=files)
 
 
 def _holds(log: Path, what: Callable[[Any], bool]) -> bool:

@@ -21,7 +21,7 @@ from urllib.request import getproxies
 from mooring.errors import InvalidInput, TargetRefused, TargetUnreachable
 from mooring.exchange.source import SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, TargetRun
-from mooring.exchange.targets.wandb.run import MARK_FILE, Mark, WandbRun
+from mooring.exchange.targets.wandb.run import MARK_FILE, FinishedRun, Mark, WandbRun
 from mooring.exchange.wandb_log.records import require_wandb
 from mooring.exchange.wandb_log.runs import MARK
 from mooring.model import AttributeType
@@ -34,6 +34,9 @@ _BASE_URL = "https://api.wandb.ai"
 _NAME_LIMIT = 128
 _TAG_LIMIT = 64
 _FLUSH_S = 0.2
+
+_OPEN: dict[str, wandb.Run] = {}
+"""Runs that were begun in this process: W&B opens none a second time before it has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,7 @@ class WandbTarget:
         self._settings = settings or LoadSettings()
         self._folder = wandb.folder.absolute()
         self._opened = False
+        self._begun: set[str] = set()
         self._api_: Any = None
         if self._folder.exists() and not self._folder.is_dir():
             raise TargetRefused(f"{self._folder} is no folder", where=str(self._folder))
@@ -151,7 +155,8 @@ class WandbTarget:
         else:
             for folder, mark in self._offline_folders(run):
                 if mark.get("complete"):
-                    raise TargetRefused(f"{folder} is complete; it is not replaced", run=run.run_id)
+                    return FinishedRun(_id_of(folder), folder)
+                _end(id)
                 _remove(folder)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -184,12 +189,15 @@ class WandbTarget:
                 settings=self._client_settings(values),
             )
         self._opened = True
+        _OPEN[id] = opened
+        self._begun.add(id)
         return WandbRun(
             opened,
             mark=mark_,
             folder=self._folder,
             online=self._wandb.online,
             multiplier=self._settings.step_multiplier,
+            ended=lambda: _OPEN.pop(id, None),
         )
 
     def close(self) -> None:
@@ -197,6 +205,8 @@ class WandbTarget:
         if self._opened:
             import wandb
 
+            for id in self._begun:
+                _end(id)
             if wandb.run is None:  # else the caller logs something of its own
                 wandb.teardown()
             self._opened = False
@@ -344,6 +354,13 @@ def _next_id(base: str, old: str) -> str:
 
 def _id_of(folder: Path) -> str:
     return folder.name.split("-", 3)[3]
+
+
+def _end(id: str) -> None:
+    """End a run that this process left open."""
+    opened = _OPEN.pop(id, None)
+    if opened is not None:
+        opened.finish(exit_code=1)  # which one that has ended does not mind
 
 
 def _remove(folder: Path) -> None:
