@@ -59,7 +59,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # The tests that need it say so when it is not there, and fail where CI=true.
-$(XETRACK)/.installed: $(STAMP) tests/peers/xetrack.txt tests/peers/xetrack-seed.txt
+$(XETRACK)/.installed: tests/peers/xetrack.txt tests/peers/xetrack-seed.txt | $(STAMP)
 	@rm -rf $(XETRACK)
 	@{ $(PYTHON) -m venv $(XETRACK) && \
 	  $(XETRACK)/bin/python -m pip --disable-pip-version-check install --quiet \
@@ -69,7 +69,7 @@ $(XETRACK)/.installed: $(STAMP) tests/peers/xetrack.txt tests/peers/xetrack-seed
 	  echo "xetrack could not be installed: the tests that drive it will be skipped." >&2
 
 # These files name every package, with its version.
-$(VENV)/peers/%/.installed: tests/peers/%.txt $(STAMP)
+$(VENV)/peers/%/.installed: tests/peers/%.txt | $(STAMP)
 	@rm -rf $(@D)
 	@{ $(PYTHON) -m venv $(@D) && \
 	  $(@D)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $< && \
