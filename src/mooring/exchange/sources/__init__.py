@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -156,6 +158,27 @@ def _is_wandb(path: Path) -> bool:
     return path.is_dir() and bool(find_logs(path))
 
 
+def _mlflow(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.mlflow import MlflowSource
+
+    path = Path(address).expanduser()
+    return MlflowSource(f"sqlite:///{path.absolute()}" if path.is_file() else address)
+
+
+def _is_mlflow(path: Path) -> bool:
+    if path.is_dir():
+        return any(path.glob("*/meta.yaml")) and not (path / "meta.yaml").exists()
+    with path.open("rb") as stream:
+        if stream.read(16) != b"SQLite format 3\0":
+            return False
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return {"experiments", "latest_metrics", "params"} <= {name for (name,) in found}
+        except sqlite3.DatabaseError:
+            return False  # damaged; whatever it is, nothing can be read from it
+
+
 SOURCES: Mapping[str, SourceKind] = {
     "parquet": SourceKind("an export in the layout of Neptune Exporter", _parquet, _is_parquet),
     "backup": SourceKind(
@@ -171,6 +194,7 @@ SOURCES: Mapping[str, SourceKind] = {
     "tensorboard": SourceKind(
         "a log directory of TensorBoard's event files", _tensorboard, _is_tensorboard
     ),
+    "mlflow": SourceKind("an MLflow server, database or folder", _mlflow, _is_mlflow),
     "trackio": SourceKind("projects of trackio", _trackio, _is_trackio),
 }
 """Kinds by name, in the order in which they are looked for."""
@@ -211,6 +235,8 @@ def open_source(
 def detect_source(address: str) -> str:
     """Return the kind of source that an address looks like."""
     path = Path(address).expanduser()
+    if "://" in address:
+        raise InvalidInput(f"{address}: say what is there, such as --from mlflow")
     if not path.exists():
         raise StoreNotFound(f"there is nothing at {address}", address=address)
     for name, kind in SOURCES.items():
