@@ -21,7 +21,7 @@ from mooring.exchange.reports import Outcome
 from mooring.exchange.sources.parquet import ParquetSource
 from mooring.exchange.sources.store import StoreSource
 from mooring.exchange.summary import summarize
-from mooring.exchange.targets.parquet import export_runs
+from mooring.exchange import export_runs
 from mooring.model import AttributeType
 from mooring.store import Store, open_store
 from tests.unit.exchange.parquet.exporter_files import (
