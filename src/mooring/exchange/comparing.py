@@ -27,6 +27,10 @@ POINTS_AT_ONCE = 2_000_000
 """Points that are read together, of as many series as have so many."""
 
 
+ROWS = "rows of the table"
+"""What a difference names where it is no attribute; `previews` is another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """How an attribute of a run differs: `what` is "missing", "more", "type", "value", "points"."""
@@ -290,9 +294,9 @@ def _compare_extras(
     a, b = left.read_extras(left_run), right.read_extras(right_run)
     found = []
     if _rows(a.rows) != _rows(b.rows):
-        found.append(Difference("", "points", "rows of the table differ"))
+        found.append(Difference(ROWS, "points", "they differ"))
     if _rows(a.previews) != _rows(b.previews):
-        found.append(Difference("", "points", "previews differ"))
+        found.append(Difference("previews", "points", "they differ"))
     if sorted(a.not_inherited) != sorted(b.not_inherited):
         found.append(Difference("", "value", "attributes that are not inherited differ"))
     return found

@@ -12,6 +12,7 @@ The same import again skips what is there and equal, so it also completes one th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from mimetypes import guess_type
 
@@ -23,6 +24,7 @@ from mooring.errors import (
     InvalidInput,
     MooringError,
     ProjectNotFound,
+    SourceUnreadable,
     StoreError,
     StoreReadOnly,
 )
@@ -74,6 +76,8 @@ DERIVED = frozenset(
     }
 )
 """Attributes that the store derives from what a run is; they are not compared as values."""
+
+_TIMES = frozenset({"sys/creation_time", "sys/modification_time", "sys/ping_time"})
 
 
 def import_runs(
@@ -144,11 +148,13 @@ class _Import:
         self._inside = StoreSource(store)
         self._problems = ProblemList()
         self._blobs: dict[str, FileRef] = {}
+        self._runs: dict[tuple[str, str], SourceRun] = {}
 
     def run(self, progress: Progress) -> TransferReport:
         runs: list[SourceRun] = []
         for project in self._source.list_projects():
             runs += order_by_lineage(self._source.list_runs(project))
+        self._runs = {(self._project_of(run), run.run_id): run for run in runs}
         outcomes = []
         told = list(self._source.problems.named)
         for number, run in enumerate(runs):
@@ -183,7 +189,7 @@ class _Import:
             raise  # the store cannot go on, so nor can the rest
         except AlreadyExists as error:
             return _failed(project, run, Outcome.CONFLICT, str(error))
-        except (MooringError, OSError) as error:
+        except (MooringError, OSError, pa.ArrowException) as error:
             return _failed(project, run, Outcome.FAILED, str(error))
 
     def _find(self, project: str, run_id: str) -> RunInfo | None:
@@ -210,6 +216,7 @@ class _Import:
 
     def _compare(self, run: SourceRun, present: RunInfo) -> RunOutcome:
         inside = self._inside.describe([present])[0]
+        start = len(self._source.problems.named)
         comparison = compare_runs(self._source, run, self._inside, inside, ignored=DERIVED)
         base = RunOutcome(
             project=present.project,
@@ -221,33 +228,71 @@ class _Import:
             files=comparison.files,
             verified=True if self._verify else None,
         )
-        differences = list(comparison.differences)
+        missing = [*_incomplete(run), *self._source.problems.named[start:]]
         noted = self._inside.read_values(inside).get(MISSING)
+        noted = noted if isinstance(noted, frozenset) else frozenset()
+        differences = list(comparison.differences)
         _, why = self._parent(present.project, run)
-        if why and isinstance(noted, frozenset) and _PARENT in noted and not differences:
-            return replace(base, outcome=Outcome.PARTLY, missing=(Problem(_PARENT, why),))
-        differences += _identity_differences(run, inside)
+        if why and _PARENT in noted:
+            missing.append(Problem(_PARENT, why))
+        else:
+            differences += _identity_differences(run, inside)
         if not differences:
-            return base
-        if isinstance(noted, frozenset) and all(
-            one.what == "missing" or (one.what == "points" and one.path in noted)
-            for one in differences
-        ):
-            return self._complete(run, present)
+            outcome = Outcome.PARTLY if missing else Outcome.PRESENT
+            return replace(base, outcome=outcome, missing=tuple(missing))
+        note = (
+            "the store has a run of this id with other content; import it under another project, "
+            "or delete the one that is there"
+        )
+        if noted and all(_only_lacks(one, noted) for one in differences):
+            heirs = self._find_heirs(present.project, run.run_id)
+            changed = [one.run_id for one in heirs if not self._is_as_in_source(one)]
+            if not changed:
+                keys = [one.handle for one in heirs if isinstance(one.handle, int)]
+                return self._complete(run, [present.key, *keys])
+            note = (
+                f"what it lacks could come in now, but run {changed[0]!r}, which inherits from it, "
+                "is not as in the source; delete that one, or import under another project"
+            )
         return replace(
             base,
             outcome=Outcome.CONFLICT,
             missing=_told(differences),
-            note="the store has a run of this id with other content; import it under another "
-            "project, or delete the one that is there",
+            note=note,
             verified=None,
         )
 
-    def _complete(self, run: SourceRun, present: RunInfo) -> RunOutcome:
-        """Replace a run that came in with something missing, and that nobody changed since."""
+    def _find_heirs(self, project: str, run_id: str) -> list[SourceRun]:
+        """Return the runs of the store that inherit from a run."""
+        found: list[SourceRun] = []
+        ids = {run_id}
+        for one in order_by_lineage(self._inside.list_runs(project)):
+            if one.parent in ids:
+                ids.add(one.run_id)
+                found.append(one)
+        return found
+
+    def _is_as_in_source(self, inside: SourceRun) -> bool:
+        """Return whether an heir can be taken from the source again, and loses nothing by it."""
+        run = self._runs.get((inside.project, inside.run_id))
+        if run is None:
+            return False
+        noted = self._inside.read_values(inside).get(MISSING)
+        noted = noted if isinstance(noted, frozenset) else frozenset()
+        found = compare_runs(self._source, run, self._inside, inside, ignored=DERIVED)
+        differences = [*found.differences, *_identity_differences(run, inside)]
+        return all(_only_lacks(one, noted) for one in differences if noted) and (
+            bool(noted) or not differences
+        )
+
+    def _complete(self, run: SourceRun, keys: Sequence[int]) -> RunOutcome:
+        """Replace a run that came in with something missing, and that nobody changed since.
+
+        Those that inherit from it go too: they come in again after it, as in the source.
+        """
         if self._dry_run:
             return self._plan(run)
-        self._store.delete_runs([present.key])
+        self._store.delete_runs(keys)
         outcome = self._move(run)
         return self._verified(run, outcome) if self._verify else outcome
 
@@ -284,10 +329,14 @@ class _Import:
                 incoming.write_rows(extras.rows)
             if extras.previews is not None:
                 incoming.write_previews(extras.previews)
+            self._set_values(values, incoming, missing)
+            missing += _incomplete(run)
             missing += self._source.problems.named[self._start_of_run :]
-            if missing:
-                values[MISSING] = frozenset(problem.what for problem in missing)
-            incoming.set_values(values)
+            if missing or MISSING in read:
+                noted = read.get(MISSING)
+                known = noted if isinstance(noted, frozenset) else frozenset()
+                lacking = known.union(problem.what for problem in missing)
+                incoming.set_values({MISSING: lacking})
             info = incoming.commit()
         if run.sys_id is not None and info.sys_id != run.sys_id:
             self._problems.add(
@@ -295,17 +344,15 @@ class _Import:
                 f"its short id {run.sys_id!r} is taken; it is {info.sys_id!r} here",
                 kind="short ids",
             )
-        note = run.incomplete
         return RunOutcome(
             project=project,
             run_id=run.run_id,
-            outcome=Outcome.PARTLY if missing or note else Outcome.DONE,
+            outcome=Outcome.PARTLY if missing else Outcome.DONE,
             values=len(read),
             series=len(series),
             points=points,
             files=sum(_file_of(value) is not None for value in read.values()),
             missing=tuple(missing),
-            note=note,
         )
 
     def _parent(self, project: str, run: SourceRun) -> tuple[RunInfo | None, str]:
@@ -331,6 +378,20 @@ class _Import:
             except ExchangeError as error:
                 missing.append(Problem(path, str(error)))
         return values
+
+    @staticmethod
+    def _set_values(
+        values: Mapping[str, Value | Typed], incoming: RunImport, missing: list[Problem]
+    ) -> None:
+        """Set values; those that a store cannot have are missing, and the others are there."""
+        try:
+            incoming.set_values(values)
+        except InvalidInput:
+            for path, value in values.items():
+                try:
+                    incoming.set_values({path: value})
+                except InvalidInput as error:
+                    missing.append(Problem(path, str(error)))
 
     def _take_value(self, value: SourceValue) -> Value | Typed:
         if isinstance(value, SourceFile):
@@ -372,13 +433,13 @@ class _Import:
         points = 0
         if extras.rows is None and others and self._same_ids(run):
             parts = self._source.list_parts(run)
-            if parts is not None:
-                for part in parts:
+            for part in parts or ():
+                with suppress(SourceUnreadable):  # reading the points tells which are lost
                     points += incoming.attach(
                         part.file, part.series, digest=part.digest, how=self._attach
                     )
-                attached = {one.path for part in parts for one in part.series}
-                others = [one for one in others if one.path not in attached]
+                    attached = {one.path for one in part.series}
+                    others = [one for one in others if one.path not in attached]
         for type, paths in chunks(others):
             points += incoming.write_points(type, self._source.read_points(run, type, paths))
         for type, paths in chunks(files):
@@ -449,6 +510,11 @@ class _Import:
         )
 
 
+def _incomplete(run: SourceRun) -> list[Problem]:
+    """Return what the source itself tells that it does not have of a run."""
+    return [Problem(f"run {run.run_id!r}", run.incomplete)] if run.incomplete else []
+
+
 def _without_cells(series: Sequence[SourceSeries], extras: RunExtras) -> list[SourceSeries]:
     """Leave out the series whose points are all cells of the run's rows, and come with them."""
     if extras.rows is None:
@@ -472,6 +538,13 @@ def _identity_differences(run: SourceRun, inside: SourceRun) -> list[Difference]
             Difference("sys/forking/step", "value", f"{run.fork_step} and {inside.fork_step}")
         )
     return found
+
+
+def _only_lacks(one: Difference, noted: frozenset[str]) -> bool:
+    """Return whether a run that came in without what `noted` tells differs by that alone."""
+    if one.what == "value":  # which a store makes by itself where it was lost
+        return one.path in _TIMES
+    return one.what == "missing" or (one.what == "points" and one.path in noted)
 
 
 def _told(differences: list[Difference]) -> tuple[Problem, ...]:

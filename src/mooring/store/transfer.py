@@ -68,7 +68,8 @@ class RunImport(Protocol):
 
         `how` is "copy", "link" (a hard link, else a copy) or "refer" (a symbolic link: the file
         stays where it is). Values of the series are read to compute their aggregates, and steps
-        have to ascend without repetition in each.
+        have to ascend without repetition in each: `SourceUnreadable` where they do not, or the
+        file is damaged; then nothing of it is taken, and the series can come by `write_points`.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
@@ -67,20 +67,27 @@ class ParquetSource:
         series_zone: tzinfo | None = None,
     ) -> None:
         self._problems = ProblemList()
-        self._told: set[tuple[str, str]] = set()
+        self._told: dict[int, int] = {}
         self._archive = Archive(
             Path(folder) if isinstance(folder, str) else folder,
             files=files,
-            tell=self._tell,
+            tell=self._problems.add,
             series_zone=series_zone,
         )
         self._files: dict[str, ArchivedFile] = {}
 
-    def _tell(self, what: str, why: str) -> None:
-        # What is read twice is told once.
-        if (what, why) not in self._told:
-            self._told.add((what, why))
-            self._problems.add(what, why)
+    @contextmanager
+    def _reading(self, run: SourceRun) -> Iterator[ArchivedRun]:
+        """Give the run; what could not be read of it until the end is told then, once."""
+        assert isinstance(run.handle, ArchivedRun)
+        archived = run.handle
+        try:
+            yield archived
+        finally:
+            # Only now: what was met while all runs were listed belongs to the run all the same.
+            for what, why in archived.problems[self._told.get(id(archived), 0) :]:
+                self._problems.add(what, why)
+            self._told[id(archived)] = len(archived.problems)
 
     @property
     def address(self) -> str:
@@ -108,7 +115,9 @@ class ParquetSource:
 
     def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
         """Return all attributes of a run that are no series."""
-        return {path: self._source_value(value) for path, value in _archived(run).values.items()}
+        with self._reading(run) as archived:
+            values = archived.values
+        return {path: self._source_value(value) for path, value in values.items()}
 
     def _source_value(self, value: ArchivedValue) -> SourceValue:
         if isinstance(value, ArchivedFile):
@@ -130,14 +139,15 @@ class ParquetSource:
 
     def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
         """Return the series that a run itself has points of."""
-        return [SourceSeries(one.path, one.type, one.count) for one in _archived(run).series]
+        with self._reading(run) as archived:
+            return [SourceSeries(one.path, one.type, one.count) for one in archived.series]
 
     def read_points(
         self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
     ) -> pa.Table:
         """Return the points of a run's own series of one type."""
-        archived = _archived(run)
-        raw, files = archived.read_points(type, paths)
+        with self._reading(run) as archived:
+            raw, files = archived.read_points(type, paths)
         values = raw["value"]
         if type is AttributeType.FILE_SERIES:
             found = [self._source_file(file) for file in files]
@@ -158,12 +168,8 @@ class ParquetSource:
             values = []
         points = make_points(type, raw["path"], raw["step"], raw["time"], values)
         if points.num_rows < raw.num_rows:
-            names = ", ".join(sorted(set(raw["path"].to_pylist()))[:3])
-            self._tell(
-                names,
-                f"run {run.run_id!r} of {run.project}: {raw.num_rows - points.num_rows} points at "
-                "the step of a later one are left out",
-            )
+            with self._reading(run) as archived:
+                archived.tell_of_repetition(raw)
         return points
 
     def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
@@ -177,28 +183,23 @@ class ParquetSource:
 
     def read_extras(self, run: SourceRun) -> RunExtras:
         """Return what only our own exports have."""
-        archived = _archived(run)
-        manifest = archived.manifest
-        if manifest is None:
-            return RunExtras()
-        return RunExtras(
-            rows=archived.read_extra(manifest.rows),
-            previews=archived.read_extra(manifest.previews),
-            not_inherited=manifest.not_inherited,
-        )
+        with self._reading(run) as archived:
+            manifest = archived.manifest
+            if manifest is None:
+                return RunExtras()
+            return RunExtras(
+                rows=archived.read_extra(manifest.rows, "rows of the table"),
+                previews=archived.read_extra(manifest.previews, "previews"),
+                not_inherited=manifest.not_inherited,
+            )
 
     def list_parts(self, run: SourceRun) -> Sequence[SealedFile] | None:
         """Return the files that hold all points of a run, if they can be taken as they are."""
-        archived = _archived(run)
-        return None if archived.incomplete else archived.list_sealed()
+        with self._reading(run) as archived:
+            return None if archived.incomplete else archived.list_sealed()
 
     def close(self) -> None:
         """Do nothing: files are closed as soon as they are read."""
-
-
-def _archived(run: SourceRun) -> ArchivedRun:
-    assert isinstance(run.handle, ArchivedRun)
-    return run.handle
 
 
 def _project_name(name: str) -> str:

@@ -7,6 +7,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from mooring.errors import ExportDamaged, MooringError, SourceUnreadable
+from mooring.model import ProjectName, validate_run_id
 from mooring.store.archive.part import Part, codes_of
 from mooring.store.archive.places import Roots, RunParts, find_parts, find_roots
 from mooring.store.archive.run import ArchivedRun, open_manifest
@@ -91,20 +92,15 @@ class Archive:
                     "is not believed",
                 )
                 manifest = None
-            tell = self._telling(project, run_id)
             try:
-                run = ArchivedRun(files, project, run_id, opened, manifest, tell, self._zone)
+                ProjectName.parse(project)
+                validate_run_id(run_id)
+                run = ArchivedRun(files, project, run_id, opened, manifest, self._zone)
             except MooringError as error:
-                tell("", str(error))
+                self._tell(f"run {run_id!r} of {project!r}", f"{files.parts[0]}: {error}")
                 continue
             runs.append(run)
         return runs
-
-    def _telling(self, project: str, run_id: str) -> Tell:
-        def tell(path: str, why: str) -> None:
-            self._tell(path or f"run {run_id!r} of {project}", why)
-
-        return tell
 
     def _ids(self, files: RunParts, opened: dict[int, Part]) -> list[tuple[str, str]]:
         found: dict[tuple[str, str], None] = {}

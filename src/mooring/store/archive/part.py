@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mooring.wire.exporter import SCHEMA
 REQUIRED = frozenset({"project_id", "run_id", "attribute_path", "attribute_type"})
 SERIES_TYPES = frozenset(str(type) for type in AttributeType if type.is_series)
 _TEXTS = ("project_id", "run_id", "attribute_path", "attribute_type")
+_OF_POINTS = ("step", "timestamp", "histogram_value")
 _NO_ROWS = pa.table([pa.array([], field.type) for field in SCHEMA], schema=SCHEMA)
 _TYPES = {field.name: field.type for field in SCHEMA}
 
@@ -27,6 +29,8 @@ class Part:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lost_values: dict[str, str] = {}
+        """Columns of single values that cannot be read in some rows, and why."""
         try:
             self._metadata = pq.read_metadata(path)
             self._schema = self._metadata.schema.to_arrow_schema()
@@ -119,13 +123,52 @@ class Part:
     def value_rows(self) -> pa.Table:
         """Rows of single values, of all runs in the part."""
         groups = [group for group, _ in self.groups_with_values()]
-        columns = [name for name in SCHEMA.names if name != "histogram_value"]
+        columns = [name for name in SCHEMA.names if name not in _OF_POINTS and self.has(name)]
         if not groups:
             return _NO_ROWS
-        table = self.read(columns, groups)
+        try:
+            table = self.read(columns, groups)
+        except SourceUnreadable:
+            table = pa.concat_tables([self._read_values(columns, group) for group in groups])
         kinds, types = codes_of(table["attribute_type"])
         mask = np.array([name not in SERIES_TYPES for name in types] + [True])[kinds]
         return table.filter(pa.array(mask))
+
+    def _read_values(self, columns: Sequence[str], group: int) -> pa.Table:
+        """Return rows of a damaged group; what cannot be read of them is null."""
+        with suppress(SourceUnreadable):
+            return self.read(columns, [group])
+        try:
+            ids = self.read(_TEXTS, [group])
+        except SourceUnreadable as error:
+            self.lost_values[""] = str(error)
+            return self._nothing(columns)
+        found = []
+        for name in columns:
+            try:
+                found.append(ids[name] if name in _TEXTS else self.read([name], [group])[name])
+            except SourceUnreadable as error:
+                self.lost_values[name] = str(error)
+                found.append(pa.nulls(ids.num_rows, self._read_schema.field(name).type))
+        return pa.table(found, names=list(columns))
+
+    def read_groups(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table | None, str]]:
+        """Yield (row group, its columns or None, why not) one by one, of a damaged file."""
+        for group in range(self._metadata.num_row_groups):
+            try:
+                yield group, self.read(columns, [group]), ""
+            except SourceUnreadable as error:
+                yield group, None, str(error)
+
+    def _nothing(self, columns: Sequence[str]) -> pa.Table:
+        return pa.schema([self._read_schema.field(name) for name in columns]).empty_table()
+
+    @cached_property
+    def _read_schema(self) -> pa.Schema:
+        with pq.ParquetFile(
+            self.path, metadata=self._metadata, read_dictionary=list(_TEXTS)
+        ) as file:
+            return file.schema_arrow
 
     def read(self, columns: Sequence[str] | None, groups: Sequence[int] | None = None) -> pa.Table:
         """Return columns of the file, those that it lacks left out."""
@@ -162,8 +205,20 @@ def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
         found = found.value_type
     if types.is_null(found):
         return True
+    if types.is_struct(wanted):
+        return types.is_struct(found) and all(
+            found.get_field_index(field.name) >= 0
+            and _fits(found.field(field.name).type, field.type)
+            for field in wanted
+        )
+    if types.is_list(wanted):
+        return bool(
+            types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
+        ) and _fits(found.value_type, wanted.value_type)
     if types.is_string(wanted):
-        return bool(types.is_string(found) or types.is_large_string(found))
+        return bool(
+            types.is_string(found) or types.is_large_string(found) or types.is_string_view(found)
+        )
     if types.is_decimal(wanted):
         return bool(types.is_decimal(found) or types.is_floating(found) or types.is_integer(found))
     if types.is_timestamp(wanted):
@@ -172,11 +227,7 @@ def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
         return bool(types.is_integer(found))
     if types.is_floating(wanted):
         return bool(types.is_floating(found) or types.is_integer(found))
-    if types.is_boolean(wanted):
-        return bool(types.is_boolean(found))
-    if types.is_struct(wanted):
-        return bool(types.is_struct(found))
-    return bool(types.is_list(found) or types.is_large_list(found))
+    return bool(types.is_boolean(found))
 
 
 def _unreadable(path: Path, error: Exception) -> SourceUnreadable:

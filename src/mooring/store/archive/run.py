@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import mimetypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cached_property
@@ -17,24 +18,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mooring.errors import ExportDamaged, MooringError, SourceUnreadable
+from mooring.errors import InvalidPath, InvalidStep, MooringError, SourceUnreadable
 from mooring.model import (
+    MAX_TIME,
+    MIN_TIME,
     AttributeType,
     RunKind,
     Typed,
     datetime_from_micros,
     micros_from_datetime,
     step_to_micros,
+    validate_path,
 )
+from mooring.store.archive.cells import are_histograms, read_histograms, read_steps, read_times
 from mooring.store.archive.part import SERIES_TYPES, Part, codes_of
 from mooring.store.archive.places import RunParts
 from mooring.store.transfer import SealedFile, SealedSeries
-from mooring.wire.exporter import VALUE_COLUMNS
+from mooring.wire.exporter import SCHEMA, VALUE_COLUMNS
 from mooring.wire.exporter.columns import micros_of_decimals
 from mooring.wire.exporter.manifest import Manifest, PartEntry, decode_manifest
-
-Tell = Callable[[str, str], None]
-"""Called with what could not be read (an attribute, a file), and why."""
 
 _FOLDERS = (AttributeType.FILE_SET, AttributeType.ARTIFACT)
 _KNOWN = frozenset(str(type) for type in AttributeType)
@@ -85,7 +87,6 @@ class ArchivedRun:
         run_id: str,
         opened: Mapping[int, Part],
         manifest: Manifest | None,
-        tell: Tell,
         series_zone: tzinfo | None = None,
     ) -> None:
         self.files = files
@@ -93,9 +94,15 @@ class ArchivedRun:
         self.run_id = run_id
         self.manifest = manifest
         self._parts = dict(opened)
-        self._tell = tell
+        self.problems: list[tuple[str, str]] = []
+        """What could not be read so far (an attribute, a file), and why, each told once."""
         self._zone = series_zone
+        self._damaged = False
         self.incomplete = self._why_incomplete()
+
+    def _tell(self, what: str, why: str) -> None:
+        if (what, why) not in self.problems:
+            self.problems.append((what, why))
 
     def _why_incomplete(self) -> str:
         reasons = []
@@ -111,6 +118,9 @@ class ArchivedRun:
                 at = present.get(entry.name)
                 if at is None:
                     reasons.append(f"{entry.name} is missing")
+                elif at in self._parts and self._parts[at].rows != entry.rows:
+                    del self._parts[at]
+                    reasons.append(f"{entry.name} does not have {entry.rows} rows")
                 elif at in self._parts and not self._is_as_noted(self._parts[at], entry):
                     del self._parts[at]
                     reasons.append(
@@ -139,23 +149,41 @@ class ArchivedRun:
     def values(self) -> Mapping[str, ArchivedValue]:
         """Attributes that hold a single value."""
         found: dict[str, ArchivedValue] = {}
+        types: dict[str, str] = {}
         for part in self._parts.values():
-            table = self._of_run(part.value_rows)
-            for row in table.to_pylist():
+            for row in _rows_of_values(self._of_run(part.value_rows)):
                 path, kind = row["attribute_path"], row["attribute_type"]
-                if path is None or kind not in _KNOWN:
-                    self._tell(str(path), f"{part.path} has an attribute of type {kind!r}")
+                if not self._is_known(part, path, kind):
                     continue
                 try:
                     value = self._value(AttributeType(kind), row)
                 except MooringError as error:
                     self._tell(path, str(error))
                     continue
-                if value is not None:  # else the run has no such attribute
+                column = VALUE_COLUMNS.get(AttributeType(kind), "")
+                if value is None:  # the run has no such attribute
+                    if column in part.lost_values:
+                        self._tell(path, part.lost_values[column])
+                elif types.setdefault(path, kind) == kind:
                     found[path] = value
+                else:
+                    self._tell(path, f"{part.path}: it is {types[path]} and {kind}")
+            if "" in part.lost_values:
+                self._tell(part.path.name, part.lost_values[""])
         for path, kind, value in self.manifest.others if self.manifest else ():
             found[path] = Typed(AttributeType(kind), value)
         return found
+
+    def _is_known(self, part: Part, path: str | None, kind: str | None) -> bool:
+        """Return whether a store can have such an attribute; else tell."""
+        try:
+            validate_path(path)
+        except InvalidPath as error:
+            self._tell(str(path)[:100], f"{part.path}: {error}")
+            return False
+        if kind not in _KNOWN:
+            self._tell(str(path), f"{part.path} has an attribute of type {kind!r}")
+        return kind in _KNOWN
 
     def _value(self, type: AttributeType, row: Mapping[str, Any]) -> ArchivedValue | None:
         if type not in VALUE_COLUMNS:
@@ -165,8 +193,15 @@ class ArchivedRun:
             return None
         match type:
             case AttributeType.DATETIME:
-                micros = micros_from_datetime(cell) + (row.get("timestamp_us") or 0)
+                micros = cell + (row.get("timestamp_us") or 0)
+                if not MIN_TIME <= micros <= MAX_TIME:
+                    raise SourceUnreadable(
+                        f"run {self.run_id!r}: a time that is not within the years 1 to 9999",
+                        run=self.run_id,
+                    )
                 return datetime_from_micros(micros)
+            case AttributeType.INT if not -(2**63) <= cell < 2**63:
+                raise SourceUnreadable(f"{cell} does not fit 64 bits", run=self.run_id)
             case AttributeType.STRING_SET:
                 return frozenset(text for text in cell if text is not None)
             case AttributeType.FILE | AttributeType.FILE_SET | AttributeType.ARTIFACT:
@@ -181,11 +216,23 @@ class ArchivedRun:
     ) -> ArchivedFile:
         if not place:
             raise SourceUnreadable(f"run {self.run_id!r}: a file without a path", run=self.run_id)
-        path = self._locate(place)
-        if type in _FOLDERS and path.is_dir():
-            wanted = "files.zip" if type is AttributeType.FILE_SET else "files_list.json"
-            inside = sorted(p for p in path.iterdir() if p.is_file())
-            path = next((p for p in inside if p.name == wanted), inside[0] if inside else path)
+        try:
+            path = self._locate(place)
+            if type in _FOLDERS and path.is_dir():
+                wanted = "files.zip" if type is AttributeType.FILE_SET else "files_list.json"
+                inside = sorted(p for p in path.iterdir() if p.is_file())
+                leaf = next((p for p in inside if p.name == wanted), inside[0] if inside else None)
+                path = path if leaf is None else self._locate(f"{place}/{leaf.name}")
+            if not path.is_file():
+                raise SourceUnreadable(
+                    f"run {self.run_id!r}: {path} is no file", where=place, run=self.run_id
+                )
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise SourceUnreadable(
+                f"run {self.run_id!r}: the file path {place[:100]!r} cannot be ({error})",
+                where=place,
+                run=self.run_id,
+            ) from error
         if blob is None:
             mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             return ArchivedFile(path, path.name, mime)
@@ -254,7 +301,11 @@ class ArchivedRun:
         value = self.values.get("sys/forking/step")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
             return None
-        return step_to_micros(value)
+        try:
+            return step_to_micros(value)
+        except InvalidStep as error:
+            self._tell("sys/forking/step", str(error))
+            return None
 
     @property
     def trashed(self) -> bool:
@@ -273,12 +324,15 @@ class ArchivedRun:
         found: dict[str, ArchivedSeries] = {}
         for number, part in self._parts.items():
             for path, kind, first, last, count in self._scan(part):
-                if kind not in _KNOWN:
-                    self._tell(path, f"{part.path} has an attribute of type {kind!r}")
+                if not self._is_known(part, path, kind):
+                    continue
+                if path.startswith("sys/"):
+                    self._tell(path, f"{part.path}: what lies below sys/ is no series")
                     continue
                 old = found.get(path)
-                if old is not None and old.type != kind:
-                    self._tell(path, f"{part.path}: it is a {kind} there and a {old.type} before")
+                if path in self.values or (old is not None and old.type != kind):
+                    before = "a single value" if old is None else old.type
+                    self._tell(path, f"{part.path}: it is {kind} there and {before} before")
                     continue
                 found[path] = ArchivedSeries(
                     path,
@@ -308,11 +362,21 @@ class ArchivedRun:
 
     def _scan(self, part: Part) -> list[tuple[str, str, int, int, int]]:
         """Return (path, type, first row, last row, rows) of each series in a part."""
-        table = part.read(["attribute_path", "attribute_type", "run_id", "project_id"])
+        columns = ["attribute_path", "attribute_type", "run_id", "project_id"]
+        try:
+            table = part.read(columns)
+        except SourceUnreadable as error:
+            self._damaged = True
+            self._tell(part.path.name, str(error))
+            groups = [table for _, table, _ in part.read_groups(columns) if table is not None]
+            if not groups:
+                return []
+            table = pa.concat_tables(groups)
         paths, names = codes_of(table["attribute_path"])
         kinds, types = codes_of(table["attribute_type"])
         wanted = np.array([name in SERIES_TYPES for name in types] + [False])
         rows = np.flatnonzero(wanted[kinds] & (paths >= 0))
+        self._tell_of_others(part, kinds, types, paths, names)
         if self.files.common:
             rows = rows[self._mask(table)[rows]]
         if not len(rows):
@@ -330,6 +394,24 @@ class ArchivedRun:
                 distinct.tolist(), first.tolist(), last.tolist(), counts.tolist(), strict=True
             )
         ]
+
+    def _tell_of_others(
+        self,
+        part: Part,
+        kinds: np.ndarray,
+        types: Sequence[str | None],
+        paths: np.ndarray,
+        names: Sequence[str | None],
+    ) -> None:
+        """Tell of rows that are neither points of a known type nor single values."""
+        for code, kind in enumerate(types):
+            if kind not in _KNOWN:
+                for at in np.unique(paths[kinds == code]).tolist():
+                    self._is_known(part, names[at] if at >= 0 else None, kind)
+        single = np.array([name not in SERIES_TYPES for name in types] + [True])[kinds]
+        left_out = int(single.sum()) - part.value_rows.num_rows
+        if left_out and not self._damaged:
+            self._tell(part.path.name, f"{left_out} single values lie at a step, and are left out")
 
     def _mask(self, table: pa.Table) -> np.ndarray:
         result = np.ones(table.num_rows, bool)
@@ -358,9 +440,11 @@ class ArchivedRun:
         pieces: list[pa.Table] = []
         files: list[ArchivedFile] = []
         for number in numbers:
-            piece, more = self._read_part(self._parts[number], type, wanted, len(files))
-            pieces.append(piece)
-            files += more
+            part = self._parts[number]
+            for table in self._rows_of_points(part, type, wanted):
+                piece, more = self._read_table(part, table, type, wanted, len(files))
+                pieces.append(piece)
+                files += more
         empty = pa.table(
             {
                 "path": pa.array([], pa.string()),
@@ -371,16 +455,36 @@ class ArchivedRun:
         )
         return (pa.concat_tables(pieces) if pieces else empty), files
 
-    def _read_part(
-        self, part: Part, type: AttributeType, wanted: set[str], base: int
-    ) -> tuple[pa.Table, list[ArchivedFile]]:
-        value = VALUE_COLUMNS[type]
-        columns = ["attribute_path", "attribute_type", "step", "timestamp", "timestamp_us", value]
+    def _rows_of_points(
+        self, part: Part, type: AttributeType, wanted: set[str]
+    ) -> Iterator[pa.Table]:
+        """Yield the columns that points need, of a damaged part what can be read of them."""
+        columns = ["attribute_path", "attribute_type", "step", "timestamp", "timestamp_us"]
+        columns.append(VALUE_COLUMNS[type])
         if type is AttributeType.FILE_SERIES:
             columns.append("file_blob")
         if self.files.common:
             columns += ["run_id", "project_id"]
-        table = part.read(columns)
+        try:
+            yield part.read(columns)
+            return
+        except SourceUnreadable:
+            self._damaged = True
+        for group, table, why in part.read_groups(columns):
+            if table is not None:
+                yield table
+                continue
+            inside = wanted
+            with suppress(SourceUnreadable):
+                names = part.read(["attribute_path"], [group])["attribute_path"].unique()
+                inside = wanted.intersection(names.to_pylist())
+            for path in sorted(inside):
+                self._tell(path, why)
+
+    def _read_table(
+        self, part: Part, table: pa.Table, type: AttributeType, wanted: set[str], base: int
+    ) -> tuple[pa.Table, list[ArchivedFile]]:
+        value = VALUE_COLUMNS[type]
         paths, names = codes_of(table["attribute_path"])
         kinds, types = codes_of(table["attribute_type"])
         mask = np.array([name in wanted for name in names] + [False])[paths]
@@ -393,12 +497,21 @@ class ArchivedRun:
                 mask[:] = False
         if not mask.all():
             table = table.filter(pa.array(mask))
-        table = self._without_null(part, table, "step", type)
-        if type is not AttributeType.FLOAT_SERIES and table.num_rows:
+        if table.num_rows and type is not AttributeType.FLOAT_SERIES:
             table = self._without_null(part, table, value, type)
+        if table.num_rows:
+            table = self._without_null(part, table, "step", type)
+        if table.num_rows and type is AttributeType.HISTOGRAM_SERIES:
+            table = self._only(part, table, are_histograms(table[value]), "value that is whole")
         if not table.num_rows:
             return _points(table["attribute_path"], [], [], pa.nulls(0, pa.int64())), []
-        steps, times = self._steps(part, table), self._times(part, table)
+        steps, can_be = read_steps(table["step"])
+        times, in_time = self._times(part, table)
+        if not (can_be & in_time).all():
+            table = self._only(part, table, can_be, "step within ±10^12")
+            steps, times = steps[can_be], times[can_be]
+            table = self._only(part, table, in_time[can_be], "time within the years 1 to 9999")
+            steps, times = steps[in_time[can_be]], times[in_time[can_be]]
         files: list[ArchivedFile] = []
         column = table[value]
         match type:
@@ -407,7 +520,7 @@ class ArchivedRun:
             case AttributeType.STRING_SERIES:
                 column = column.cast(pa.string())
             case AttributeType.HISTOGRAM_SERIES:
-                column = _histograms(column)
+                column = read_histograms(column)
             case _:
                 return self._file_points(part, table, steps, times, base)
         return _points(table["attribute_path"], steps, times, column), files
@@ -438,39 +551,38 @@ class ArchivedRun:
     ) -> pa.Table:
         if not table[column].null_count:
             return table
-        lost = table.filter(pc.is_null(table[column]))
+        valid = pc.is_valid(table[column])
         # Files that a run lacks have rows all the same; of other series they are lost values.
-        if column == "step" or type is not AttributeType.FILE_SERIES:
-            for path in lost["attribute_path"].unique().to_pylist():
-                count = pc.sum(pc.equal(lost["attribute_path"].cast(pa.string()), path)).as_py()
-                self._tell(str(path), f"{part.path}: {count} points have no {column}")
-        return table.filter(pc.is_valid(table[column]))
+        if column != "step" and type is AttributeType.FILE_SERIES:
+            return table.filter(valid)
+        return self._only(part, table, valid.to_numpy(), column)
 
-    def _steps(self, part: Part, table: pa.Table) -> np.ndarray:
-        column = table["step"]
-        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-            numbers = column.cast(pa.float64()).to_numpy()
-            whole = np.floor(numbers)
-            steps: np.ndarray = np.rint((numbers - whole) * 1e6).astype(np.int64)
-            steps += whole.astype(np.int64) * 1_000_000
-            return steps
-        return micros_of_decimals(column.cast(pa.decimal128(18, 6)))
+    def _only(self, part: Part, table: pa.Table, kept: np.ndarray, what: str) -> pa.Table:
+        """Return the rows to be kept; tell how many points of which series have no `what`."""
+        if kept.all():
+            return table
+        lost = table["attribute_path"].filter(pa.array(~kept)).cast(pa.string())
+        for one in lost.value_counts().to_pylist():
+            self._tell(one["values"], f"{part.path}: {one['counts']} points have no {what}")
+        return table.filter(pa.array(kept))
 
-    def _times(self, part: Part, table: pa.Table) -> np.ndarray:
+    def _times(self, part: Part, table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        created = self.created or 0  # of files of Neptune 2 no time is noted
         if not part.has("timestamp"):
-            return np.full(table.num_rows, self.created or 0, np.int64)
-        column = table["timestamp"]
-        if self._zone is not None:
-            naive = column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
-            column = pc.assume_timezone(
-                naive, str(self._zone), ambiguous="earliest", nonexistent="latest"
-            )
-        micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
-        # Of files that other tools exported from Neptune 2: no time is noted.
-        times: np.ndarray = pc.fill_null(micros, self.created or 0).to_numpy()
+            return np.full(table.num_rows, created), np.ones(table.num_rows, bool)
+        times, good = read_times(table["timestamp"], otherwise=created, zone=self._zone)
         if part.has("timestamp_us"):
             times = times + pc.fill_null(table["timestamp_us"], 0).to_numpy()
-        return times
+        return times, good
+
+    def tell_of_repetition(self, points: pa.Table) -> None:
+        """Tell which series have several points at one step, of which the last one is taken."""
+        counts = points.group_by(["path", "step"]).aggregate([([], "count_all")])
+        again = counts.filter(pc.greater(counts["count_all"], 1))
+        of_series = again.group_by("path").aggregate([("count_all", "sum"), ("count_all", "count")])
+        for row in of_series.to_pylist():
+            count = row["count_all_sum"] - row["count_all_count"]
+            self._tell(row["path"], f"{count} points at the step of a later one are left out")
 
     # files as they are
 
@@ -480,8 +592,13 @@ class ArchivedRun:
         That is possible where each series lies in one part by ascending step, and has no null.
         """
         plain = [one for one in self.series if one.type is not AttributeType.FILE_SERIES]
-        if self.files.common or self._zone is not None or not plain:
+        if self.files.common or self._zone is not None or not plain or self._damaged:
             return None
+        with suppress(SourceUnreadable):  # which reading the points will tell
+            return self._list_sealed(plain)
+        return None
+
+    def _list_sealed(self, plain: Sequence[ArchivedSeries]) -> Sequence[SealedFile] | None:
         if any(len(one.parts) > 1 for one in plain):
             return None
         found = []
@@ -534,23 +651,40 @@ class ArchivedRun:
             paths = paths[mask]
         if table["step"].null_count or table["timestamp"].null_count:
             return False
+        if not read_times(table["timestamp"], otherwise=0)[1].all():
+            return False
         steps = micros_of_decimals(table["step"])
         order = np.argsort(paths, kind="stable")
         ordered, sorted_steps = paths[order], steps[order]
         again = (ordered[1:] == ordered[:-1]) & (sorted_steps[1:] <= sorted_steps[:-1])
         if bool(again.any()):
             return False
-        others = {one.type for one in members} - {AttributeType.FLOAT_SERIES}
-        return not any(
-            part.read([VALUE_COLUMNS[type]])[VALUE_COLUMNS[type]].null_count
-            != part.rows - sum(one.count for one in members if one.type is type)
-            for type in others
+        return all(
+            self._has_values(part, [one for one in members if one.type is type])
+            for type in {one.type for one in members}
         )
+
+    def _has_values(self, part: Part, members: Sequence[ArchivedSeries]) -> bool:
+        """Return whether each point of series of one type has a value as segments have it."""
+        type = members[0].type
+        name = VALUE_COLUMNS[type]
+        if not part.has(name) or part.type_of(name) != SCHEMA.field(name).type:
+            return False
+        if type is AttributeType.FLOAT_SERIES:
+            return True  # null is NaN
+        table = part.read(["attribute_path", name])
+        paths, names = codes_of(table["attribute_path"])
+        wanted = {one.path for one in members}
+        mask = np.array([one in wanted for one in names] + [False])[paths]
+        values = table[name].filter(pa.array(mask))
+        if type is AttributeType.HISTOGRAM_SERIES and not are_histograms(values).all():
+            return False
+        return not values.null_count
 
     # what only our own exports have
 
-    def read_extra(self, entry: PartEntry | None) -> pa.Table | None:
-        """Return rows or previews of the manifest's folder."""
+    def read_extra(self, entry: PartEntry | None, what: str) -> pa.Table | None:
+        """Return rows or previews of the manifest's folder; tell where they cannot be read."""
         if entry is None or self.files.manifest is None:
             return None
         path = self.files.manifest.parent / entry.name
@@ -558,12 +692,25 @@ class ArchivedRun:
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             if digest != entry.digest:
-                raise ExportDamaged(
-                    f"{path} is not the file that its manifest tells of", where=str(path)
-                )
+                self._tell(what, f"{path} is not the file that its manifest tells of")
+                return None
             return pq.read_table(path)
         except (pa.ArrowException, OSError) as error:
-            raise SourceUnreadable(f"{path} cannot be read ({error})", where=str(path)) from error
+            self._tell(what, f"{path} cannot be read ({error})")
+            return None
+
+
+def _rows_of_values(table: pa.Table) -> list[dict[str, Any]]:
+    """Return rows of single values; times as microseconds, which Python may not have."""
+    if "datetime_value" in table.column_names and table.num_rows:
+        column = table["datetime_value"]
+        times, good = read_times(column, otherwise=0)
+        times = np.where(good, times, MAX_TIME + 1)
+        nulls = pc.is_null(column).to_numpy()
+        at = table.column_names.index("datetime_value")
+        table = table.set_column(at, "datetime_value", pa.array(times, pa.int64(), mask=nulls))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _points(
@@ -576,18 +723,6 @@ def _points(
             "time": pa.array(times, pa.int64()),
             "value": values,
         }
-    )
-
-
-def _histograms(column: pa.ChunkedArray) -> pa.Array:
-    whole = column.combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = pa.concat_arrays(whole.chunks)
-    kind = pc.fill_null(pc.struct_field(whole, "type"), "COUNTING")
-    numbers = pa.list_(pa.float64())
-    return pa.StructArray.from_arrays(
-        [kind, *(pc.struct_field(whole, name).cast(numbers) for name in ("edges", "values"))],
-        names=["kind", "edges", "values"],
     )
 
 

@@ -10,13 +10,13 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from mooring.errors import MooringError, StoreReadOnly
+from mooring.errors import MooringError, SourceUnreadable, StoreReadOnly
 from mooring.model import (
     AttributeType,
     FileRef,
@@ -80,6 +80,14 @@ class ArchiveStore(SqliteStore):
         return str(self._folder)
 
     def _enter(self, store: SqliteStore, project: str, run: ArchivedRun) -> None:
+        try:
+            self._enter_whole(store, project, run)
+        except MooringError as error:
+            self._tell(f"run {run.run_id!r} of {project}", str(error))
+        for what, why in run.problems:
+            self._tell(f"run {run.run_id!r} of {project}, {what!r}", why)
+
+    def _enter_whole(self, store: SqliteStore, project: str, run: ArchivedRun) -> None:
         if run.incomplete:
             self._tell(f"run {run.run_id!r} of {project}", run.incomplete)
         parent: RunInfo | None = None
@@ -102,12 +110,9 @@ class ArchiveStore(SqliteStore):
             created=run.created,
             owner=owner,
         )
-        try:
-            with store.import_run(spec) as incoming:
-                self._fill(incoming, run)
-                incoming.commit()
-        except MooringError as error:
-            self._tell(f"run {run.run_id!r} of {project}", str(error))
+        with store.import_run(spec) as incoming:
+            self._fill(incoming, run)
+            incoming.commit()
 
     def _fill(self, incoming: RunImport, run: ArchivedRun) -> None:
         values: dict[str, Value | Typed] = {}
@@ -117,23 +122,28 @@ class ArchiveStore(SqliteStore):
         cells: dict[str, int] = {}
         if run.manifest is not None:
             incoming.do_not_inherit(run.manifest.not_inherited)
-            rows = run.read_extra(run.manifest.rows)
+            rows = run.read_extra(run.manifest.rows, "rows of the table")
             if rows is not None:
                 incoming.write_rows(rows)
                 cells = {n: rows.num_rows - rows[n].null_count for n in rows.column_names}
-            previews = run.read_extra(run.manifest.previews)
+            previews = run.read_extra(run.manifest.previews, "previews")
             if previews is not None:
                 incoming.write_previews(previews)
         sealed = None if cells or run.incomplete else run.list_sealed()
+        attached: set[str] = set()
         for part in sealed or ():
-            incoming.attach(part.file, part.series, digest=part.digest, how="refer")
+            with suppress(SourceUnreadable):  # reading the points tells which are lost
+                incoming.attach(part.file, part.series, digest=part.digest, how="refer")
+                attached.update(one.path for one in part.series)
         for type in AttributeType:
-            if not type.is_series or (sealed and type is not AttributeType.FILE_SERIES):
+            if not type.is_series:
                 continue
             paths = [
                 one.path
                 for one in run.series
-                if one.type is type and cells.get(one.path) != one.count
+                if one.type is type
+                and one.path not in attached
+                and cells.get(one.path) != one.count
             ]
             if not paths:
                 continue

@@ -29,6 +29,7 @@ from mooring.errors import (
     InvalidValue,
     SourceUnreadable,
     StoreClosed,
+    StoreCorrupt,
     TypeConflict,
 )
 from mooring.model import (
@@ -163,9 +164,20 @@ class SqliteRunImport:
         self._place(file, target, how)
         points = sum(one.count for one in series)
         written = WrittenSegment(name, points, target.stat().st_size, digest)
-        # Known before its content is read, so that an error in it removes the file.
-        self._written.append((written, []))
-        self._written[-1] = (written, list(self._read_attached(name, file, series)))
+        before = (dict(self._aggregates), self._points, self._last_step, self._last_time)
+        try:
+            entries = list(self._read_attached(name, file, series))
+        except BaseException as error:
+            self._sealer.drop([(written, [])])
+            self._aggregates, self._points, self._last_step, self._last_time = before
+            if isinstance(error, StoreCorrupt):
+                raise SourceUnreadable(
+                    f"{file} cannot be read ({error})", where=str(file)
+                ) from error
+            raise
+        self._written.append((written, entries))
+        if how != "refer":
+            self._sync(target)
         return points
 
     def write_rows(self, rows: pa.Table) -> int:
@@ -407,8 +419,11 @@ class SqliteRunImport:
                 if one.count != one.span:
                     part = read.rows_of(one.path, at, one.span)
                 found = Series(0, ids[one.path], type, steps[part], times[part], values[part])
-                if len(found.steps) != one.count or not bool(
-                    np.all(found.steps[1:] > found.steps[:-1])
+                if (
+                    len(found.steps) != one.count
+                    or found.steps.dtype != np.int64  # null among them
+                    or found.times.dtype != np.int64
+                    or not bool(np.all(found.steps[1:] > found.steps[:-1]))
                 ):
                     raise SourceUnreadable(
                         f"{file}: the points of {one.path!r} are not {one.count} by ascending step",
@@ -488,8 +503,6 @@ class SqliteRunImport:
             target.parent.mkdir(parents=True, exist_ok=True)
             place(file, temporary)
             temporary.replace(target)
-            if how != "refer":
-                self._sync(target)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise file_error(error, target.parent) from error

@@ -6,13 +6,17 @@ format pass over. It is the last file of a run to be written: a run without it i
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from mooring.errors import ExportDamaged
-from mooring.model import AttributeType, RunKind
+from mooring.model import MAX_TIME, MIN_TIME, AttributeType, RunKind
+from mooring.wire.exporter.schema import VALUE_COLUMNS
+
+_T = TypeVar("_T")
 
 MANIFEST_FOLDER = ".mooring"
 MANIFEST_FORMAT = 1
@@ -135,25 +139,25 @@ def encode_manifest(manifest: Manifest) -> bytes:
         "missing": [list(one) for one in manifest.missing],
         "options": dict(manifest.options),
     }
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return sign_manifest(text.encode())
+
+
+_CHECKSUM = b',"checksum":"'
+
+
+def sign_manifest(data: bytes) -> bytes:
+    """Return a JSON object with a checksum of itself as its last member.
+
+    >>> sign_manifest(b'{"format":1}')[:40]
+    b'{"format":1,"checksum":"be84feadd0a5a637'
+    """
+    body = data.rstrip().removesuffix(b"}")
+    return body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b'"}'
 
 
 def decode_manifest(data: bytes, *, where: str) -> Manifest:
     """Return the manifest of its JSON; `ExportDamaged` names `where` when it is none."""
-
-    def part(one: Sequence[Any] | None) -> PartEntry | None:
-        if one is None:
-            return None
-        name, rows, size, digest = one
-        return PartEntry(
-            name=_leaf(str(name)), rows=int(rows), size_bytes=int(size), digest=str(digest)
-        )
-
-    def _leaf(name: str) -> str:
-        if "/" in name or "\\" in name or name in ("", ".", ".."):
-            raise ValueError(f"{name!r} is no name of a file")
-        return name
-
     try:
         record = json.loads(data)
         if int(record["format"]) > MANIFEST_FORMAT:
@@ -162,30 +166,109 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
                 f"{MANIFEST_FORMAT}. Upgrade Mooring (pip install -U mooring) to read it",
                 where=where,
             )
-        return Manifest(
-            kind=RunKind(record["kind"]),
-            **{name: record[name] for name in _RUN_FIELDS},
-            parts=tuple(p for one in record["parts"] if (p := part(one))),
-            series=tuple(
-                SeriesEntry(
-                    path=path, type=AttributeType(type), part=number, first_row=first, count=count
-                )
-                for path, type, number, first, count in record["series"]
-            ),
-            files=tuple(
-                FileEntry(path=path, size_bytes=size, digest=digest)
-                for path, size, digest in record["files"]
-            ),
-            others=tuple((path, type, value) for path, type, value in record["others"]),
-            rows=part(record["rows"]),
-            previews=part(record["previews"]),
-            not_inherited=tuple(record["not_inherited"]),
-            missing=tuple((path, why) for path, why in record["missing"]),
-            options=record["options"],
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        body, _, rest = data.rpartition(_CHECKSUM)
+        if rest.rstrip(b'"}\n') != hashlib.sha256(body).hexdigest().encode():
+            raise ValueError("its checksum is another one")
+        return _decode(record)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ExportDamaged(
             f"{where} is no manifest of an export ({type(error).__name__}: {error}); "
             "export the run again",
             where=where,
         ) from error
+
+
+def _decode(record: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        kind=RunKind(record["kind"]),
+        project=_text(record["project"]),
+        run_id=_text(record["run_id"]),
+        sys_id=_optional(_text, record["sys_id"]),
+        name=_optional(_text, record["name"]),
+        created=_optional(_time, record["created"]),
+        parent=_optional(_text, record["parent"]),
+        fork_step=_optional(_number, record["fork_step"]),
+        trashed=_checked(bool, record["trashed"]),
+        tool=_text(record["tool"]),
+        exported=_text(record["exported"]),
+        content=_text(record["content"]),
+        values=_count(record["values"]),
+        parts=tuple(_part(one) for one in record["parts"]),
+        series=tuple(
+            SeriesEntry(
+                path=_text(path),
+                type=_series_type(type),
+                part=_count(number),
+                first_row=_count(first),
+                count=_count(count),
+            )
+            for path, type, number, first, count in record["series"]
+        ),
+        files=tuple(
+            FileEntry(path=_text(path), size_bytes=_count(size), digest=_text(digest))
+            for path, size, digest in record["files"]
+        ),
+        others=tuple(_other(*one) for one in record["others"]),
+        rows=_optional(_part, record["rows"]),
+        previews=_optional(_part, record["previews"]),
+        not_inherited=tuple(_text(path) for path in _checked(list, record["not_inherited"])),
+        missing=tuple((_text(path), _text(why)) for path, why in record["missing"]),
+        options=_checked(dict, record["options"]),
+    )
+
+
+def _checked(kind: type[_T], value: object) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _optional(read: Callable[[Any], _T], value: object) -> _T | None:
+    return None if value is None else read(value)
+
+
+def _text(value: object) -> str:
+    return _checked(str, value)
+
+
+def _number(value: object) -> int:
+    number = _checked(int, value)
+    if isinstance(value, bool) or not -(2**63) <= number < 2**63:
+        raise ValueError(f"{value!r} does not fit 64 bits")
+    return number
+
+
+def _count(value: object) -> int:
+    number = _number(value)
+    if number < 0:
+        raise ValueError(f"{value!r} is no count")
+    return number
+
+
+def _time(value: object) -> int:
+    number = _number(value)
+    if not MIN_TIME <= number <= MAX_TIME:
+        raise ValueError(f"{value!r} is not within the years 1 to 9999")
+    return number
+
+
+def _series_type(value: Any) -> AttributeType:
+    type = AttributeType(value)
+    if not type.is_series:
+        raise ValueError(f"{value!r} is no type of a series")
+    return type
+
+
+def _other(path: object, type: Any, value: Any) -> tuple[str, str, Any]:
+    """Return an attribute of a type that the Parquet files do not know."""
+    known = AttributeType(type)
+    if known in VALUE_COLUMNS:
+        raise ValueError(f"{type!r} is a type of the files")
+    return _text(path), str(known), value
+
+
+def _part(one: Sequence[Any]) -> PartEntry:
+    name, rows, size, digest = one
+    if "/" in _text(name) or "\\" in name or "\0" in name or name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is no name of a file")
+    return PartEntry(name=name, rows=_count(rows), size_bytes=_count(size), digest=_text(digest))

@@ -115,7 +115,9 @@ def make_table(
 def write_part(path: Path, batches: Sequence[pa.Table], **options: Any) -> Path:
     """Write batches as row groups of a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(path, batches[0].schema, **{"compression": "snappy", **options}) as writer:
+    with pq.ParquetWriter(
+        path, batches[0].schema, **{"compression": "snappy", **options}
+    ) as writer:
         for batch in batches:
             writer.write_table(batch)
     return path
