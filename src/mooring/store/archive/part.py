@@ -34,6 +34,9 @@ class Part:
         try:
             self._metadata = pq.read_metadata(path)
             self._schema = self._metadata.schema.to_arrow_schema()
+            columns = self._metadata.schema
+            # By place in a row group, where a column of structs has several.
+            self._leaves = {columns.column(i).path: i for i in range(len(columns))}
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(path, error) from error
         missing = REQUIRED - set(self._schema.names)
@@ -75,7 +78,7 @@ class Part:
 
     def only(self, column: str) -> str | None:
         """Return the text that all rows have in a column, or None where they differ."""
-        at = self._schema.names.index(column)
+        at = self._leaves[column]
         found: set[object] = set()
         for group in range(self._metadata.num_row_groups):
             chunk = self._metadata.row_group(group).column(at)
@@ -102,7 +105,7 @@ class Part:
         """Return (row group, its first row) of those that can hold single values."""
         found = []
         first = 0
-        at = self._schema.names.index("step") if self.has("step") else None
+        at = self._leaves.get("step")
         for group in range(self._metadata.num_row_groups):
             rows = self._metadata.row_group(group)
             full = False

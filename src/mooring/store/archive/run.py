@@ -379,6 +379,11 @@ class ArchivedRun:
         self._tell_of_others(part, kinds, types, paths, names)
         if self.files.common:
             rows = rows[self._mask(table)[rows]]
+        if AttributeType.FILE_SERIES in types and not self._damaged:
+            # Files that a run lacks have rows all the same.
+            files = self._files_in(part)
+            is_file = np.array([name == AttributeType.FILE_SERIES for name in types] + [False])
+            rows = rows[files[rows] | ~is_file[kinds[rows]]]
         if not len(rows):
             return []
         key = paths[rows].astype(np.int64) * (len(types) + 1) + kinds[rows]
@@ -394,6 +399,17 @@ class ArchivedRun:
                 distinct.tolist(), first.tolist(), last.tolist(), counts.tolist(), strict=True
             )
         ]
+
+    def _files_in(self, part: Part) -> np.ndarray:
+        """Return which rows of a part have a file."""
+        if not part.has("file_value"):
+            return np.zeros(part.rows, bool)
+        try:
+            paths = pc.struct_field(part.read(["file_value"])["file_value"], "path")
+        except SourceUnreadable:  # which reading the points will tell
+            return np.ones(part.rows, bool)
+        there: np.ndarray = pc.is_valid(paths).to_numpy(zero_copy_only=False)
+        return there
 
     def _tell_of_others(
         self,

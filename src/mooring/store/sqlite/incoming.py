@@ -421,9 +421,8 @@ class SqliteRunImport:
                 found = Series(0, ids[one.path], type, steps[part], times[part], values[part])
                 if (
                     len(found.steps) != one.count
-                    or found.steps.dtype != np.int64  # null among them
-                    or found.times.dtype != np.int64
                     or not bool(np.all(found.steps[1:] > found.steps[:-1]))
+                    or (found.values.dtype == object and any(v is None for v in found.values))
                 ):
                     raise SourceUnreadable(
                         f"{file}: the points of {one.path!r} are not {one.count} by ascending step",

@@ -266,11 +266,10 @@ class SegmentRows:
         """Times in microseconds since 1970."""
         times = self._table["timestamp"]
         if times.type.unit == "us":
-            micros: np.ndarray = times.cast(pa.int64()).to_numpy()
-            return micros
-        micros = times.cast(pa.int64()).to_numpy() * 1000
+            return _integers(times)
+        micros = _integers(times) * 1000
         if "timestamp_us" in self._table.column_names:
-            micros += self._table["timestamp_us"].to_numpy()
+            micros += _integers(self._table["timestamp_us"])
         return micros
 
     def values(self, type: AttributeType) -> np.ndarray:
@@ -285,6 +284,12 @@ class SegmentRows:
     def table(self) -> pa.Table:
         """All columns that were read, of the row groups that were read."""
         return self._table
+
+
+def _integers(column: pa.ChunkedArray) -> np.ndarray:
+    """Return integers; 0 for null, which rows beside those of a series can have."""
+    numbers: np.ndarray = column.cast(pa.int64()).fill_null(0).to_numpy()
+    return numbers
 
 
 def group_rows(texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
@@ -323,6 +328,8 @@ def value_column(type: AttributeType) -> str:
 def _cell(type: AttributeType, value: Any) -> Any:
     """Return a value as the JSON cell that the log would hold."""
     match type:
+        case _ if value is None:  # of a row beside those of the series, in files of others
+            return None
         case AttributeType.HISTOGRAM_SERIES:
             return ["h", value["edges"], value["values"], value["type"]]
         case AttributeType.FILE_SERIES:

@@ -64,7 +64,13 @@ def points_of(
 ) -> list[tuple[float, Any]]:
     """Return (step, value) of a series in a store."""
     table = table_of(store, run, [path], type, project)
-    return list(zip([step / 1e6 for step in table["step"].to_pylist()], table["value"].to_pylist()))
+    return list(
+        zip(
+            [step / 1e6 for step in table["step"].to_pylist()],
+            table["value"].to_pylist(),
+            strict=True,
+        )
+    )
 
 
 def table_of(

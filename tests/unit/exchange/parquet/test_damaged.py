@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from mooring import File, Run
+from mooring.exchange import export_runs
 from mooring.exchange.importing import MISSING
 from mooring.exchange.reports import Outcome
 from mooring.exchange.sources.parquet import ParquetSource
 from mooring.exchange.sources.store import StoreSource
 from mooring.exchange.summary import summarize
-from mooring.exchange import export_runs
 from mooring.model import AttributeType
 from mooring.store import Store, open_store
 from mooring.wire.exporter.manifest import sign_manifest
