@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +20,7 @@ def write_whole(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write a file beside its place, and rename it when it is complete."""
     temporary = _beside(path)
     try:
-        with temporary.open("wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             if sync:
@@ -38,7 +37,7 @@ def write_stream(path: Path, source: BinaryIO) -> tuple[str, int]:
     hasher = hashlib.sha256()
     size = 0
     try:
-        with temporary.open("wb") as stream:
+        with temporary.open("xb") as stream:
             while chunk := source.read(_CHUNK):
                 hasher.update(chunk)
                 stream.write(chunk)
@@ -53,8 +52,15 @@ def write_stream(path: Path, source: BinaryIO) -> tuple[str, int]:
 
 
 def _beside(path: Path) -> Path:
+    """Return where a file is written before it has its name.
+
+    The place depends on the name alone: what a killed process leaves there, the next one removes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".tmp-{uuid.uuid4().hex}")
+    digest = hashlib.blake2b(os.fsencode(path.name), digest_size=16).hexdigest()
+    temporary = path.with_name(f".tmp-{digest}")
+    temporary.unlink(missing_ok=True)  # also a link that somebody put there
+    return temporary
 
 
 def disk_error(error: OSError, where: Path) -> Exception:

@@ -259,8 +259,8 @@ class _Export:
             self._write_points(run, series, parts)
             for table in file_points:
                 kept = _with_files(table, written)
-                todo = set(kept["path"].unique().to_pylist()) - parts.done
-                if todo and kept.num_rows:
+                kept = kept.filter([path not in parts.done for path in kept["path"].to_pylist()])
+                if kept.num_rows:
                     rows = points_table(run, AttributeType.FILE_SERIES, kept, paths)
                     parts.add(rows, AttributeType.FILE_SERIES)
             parts.close_part()

@@ -218,6 +218,10 @@ class RunParts:
             if temporary.exists():
                 sync_file(temporary)
                 temporary.replace(self._folder / name)
+        number = len(names)  # what a larger export that was cut has left
+        while (left := self._temporary(part_name(self._run_id, number))).exists():
+            left.unlink()
+            number += 1
         sync_folder(self._folder)
 
     def _remove_old_parts(self) -> None:
