@@ -35,7 +35,7 @@ from mooring.exchange.source import (
     SourceSeries,
     SourceValue,
 )
-from mooring.exchange.targets.parquet.parts import RunParts, digest_of
+from mooring.exchange.targets.parquet.parts import RunParts, digest_of, remove_journal
 from mooring.exchange.targets.parquet.places import (
     ExportPlaces,
     FileKey,
@@ -179,6 +179,8 @@ class _Export:
                 and not self._overwrite
                 and self._is_there(run, known)
             ):
+                if not self._dry_run:  # a kill after the manifest leaves the journal
+                    remove_journal(places.manifests_of(run), run.run_id)
                 return replace(outcome, outcome=Outcome.PRESENT, files=len(known.files)), None
         elif known is not None:
             raise AlreadyExists(

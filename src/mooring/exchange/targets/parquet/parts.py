@@ -86,7 +86,7 @@ class RunParts:
     def __init__(self, folder: Path, manifests: Path, run_id: str, content: str) -> None:
         self._folder = folder
         self._run_id = run_id
-        self._journal_path = manifests / f"{sanitize_id(run_id)}.journal"
+        self._journal_path = _journal_of(manifests, run_id)
         self._journal = self._resume(content)
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
@@ -243,6 +243,15 @@ class RunParts:
                 self._writer.close()
             self._writer = None
             self._temporary(self._name()).unlink(missing_ok=True)
+
+
+def _journal_of(manifests: Path, run_id: str) -> Path:
+    return manifests / f"{sanitize_id(run_id)}.journal"
+
+
+def remove_journal(manifests: Path, run_id: str) -> None:
+    """Remove the journal of a run that is whole, if there is one."""
+    _journal_of(manifests, run_id).unlink(missing_ok=True)
 
 
 def digest_of(path: Path) -> str:
