@@ -25,8 +25,8 @@ from mooring.wire.exporter import PART_NAME
 from mooring.wire.exporter.manifest import MANIFEST_FOLDER
 from mooring.wire.exporter.names import MODEL_FOLDERS
 
-_COMMON_PART = re.compile(r"^part_(\d+)\.parquet$")
-_DIGEST = re.compile(r"-[0-9a-f]{16}$")
+_COMMON_PART = re.compile(r"^part_(\d+)\.parquet\Z")
+_DIGEST = re.compile(r"-[0-9a-f]{16}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

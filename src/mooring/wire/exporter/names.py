@@ -8,7 +8,7 @@ import re
 
 from mooring.model import RunKind
 
-PART_NAME = re.compile(r"^(?P<run>.*)_part_(?P<number>\d+)\.parquet$", re.DOTALL)
+PART_NAME = re.compile(r"^(?P<run>.*)_part_(?P<number>\d+)\.parquet\Z", re.DOTALL)
 """A part of one run; `part_<n>.parquet` alone is a part of the oldest layout."""
 
 MODEL_FOLDERS = {RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model_versions"}
@@ -17,6 +17,7 @@ MODEL_FOLDERS = {RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model_versions
 _MAX_PART = 255
 _MAX_BYTES = 240
 _MAX_ID_BYTES = 236
+_KEPT_OF_LONG_ID = 213  # with the digest 230, which leaves place for any number of a part
 _KEPT_OF_LONG = 238
 
 
@@ -31,7 +32,7 @@ def sanitize_id(id: str) -> str:
     """
     name = f"{replace(id)}-{_digest(id)}"
     if len(name.encode()) > _MAX_ID_BYTES:  # the other tool cannot write such names at all
-        name = f"{name.encode()[: _MAX_ID_BYTES - 17].decode(errors='ignore')}-{_digest(id)}"
+        name = f"{_cut(name, _KEPT_OF_LONG_ID)}-{_digest(id)}"
     return name
 
 
@@ -78,8 +79,7 @@ def _sanitize_part(part: str) -> str:
     if len(name) > _MAX_PART:
         name = f"{name[:_KEPT_OF_LONG]}_{_digest(part)}"
     if len(name.encode()) > _MAX_BYTES:  # of letters that take several bytes each
-        cut = name.encode()[: _MAX_BYTES - 17].decode(errors="ignore")
-        name = f"{cut}_{_digest(part)}"
+        name = f"{_cut(name, _MAX_BYTES - 17)}_{_digest(part)}"
     return name
 
 
@@ -91,7 +91,11 @@ def distinguish(path: str, of: str) -> str:
     """
     folder, slash, leaf = path.rpartition("/")
     stem, dot, suffix = leaf.partition(".")
-    return f"{folder}{slash}{stem[:200]}_{_digest(of)}{dot}{suffix}"
+    return f"{folder}{slash}{_cut(stem, 200)}_{_digest(of)}{dot}{suffix}"
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    return text.encode()[:size_bytes].decode(errors="ignore")
 
 
 def _digest(text: str) -> str:

@@ -372,6 +372,22 @@ def test_ids_that_names_of_files_cannot_have(store: Store, out: Path, id: str) -
     assert [run.run_id for run in ParquetSource(out).list_runs("local/p")] == [id]
 
 
+@pytest.mark.parametrize("length", [213, 219, 220, 730])
+def test_a_long_id_with_many_parts(
+    tmp_path: Path, out: Path, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.db"
+    with Run("p", store=str(path), run_id="x" * length, on_error="raise") as run:
+        for step in range(100):
+            run.log({f"m{i}": i * step / 7 for i in range(30)}, step=step)
+    monkeypatch.setattr(parts, "PART_BYTES", 1_000)
+    monkeypatch.setattr(exporting, "POINTS_AT_ONCE", 200)
+    with open_store(path) as store:
+        report = export(store, out, verify=True)
+    assert report.is_complete, told(report)
+    assert len(list((out / "data").rglob("*.parquet"))) > 10
+
+
 # copied as they are
 
 

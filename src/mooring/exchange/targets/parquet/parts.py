@@ -41,6 +41,8 @@ from mooring.wire.exporter.manifest import PartEntry, SeriesEntry
 PART_BYTES = 50 << 20
 """A part that has grown beyond it is closed before the next table of points."""
 
+_MAX_NAME_BYTES = 255
+
 
 @dataclass
 class _Journal:
@@ -111,7 +113,10 @@ class RunParts:
         return False
 
     def _temporary(self, name: str) -> Path:
-        return self._folder / f"{name}.tmp"
+        temporary = f"{name}.tmp"
+        if len(temporary.encode()) > _MAX_NAME_BYTES:  # a long id, and a number of two digits
+            temporary = name.removesuffix("parquet") + "tmp"
+        return self._folder / temporary
 
     @property
     def done(self) -> frozenset[str]:
