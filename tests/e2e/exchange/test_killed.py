@@ -103,6 +103,12 @@ def fill(path: Path, *, sealed: bool) -> None:
             store.compact()
 
 
+def choose(changes: int, few: int, *, seed: int) -> list[int]:
+    """Return at which changes to kill: the same few, or many that are others each time."""
+    chance = random.Random(None if LONG else seed)
+    return sorted(chance.sample(range(1, changes + 1), min(40 if LONG else few, changes)))
+
+
 def tree(folder: Path) -> Mapping[str, str]:
     """Return the content of each file; of manifests less what tells the time."""
     found = {}
@@ -173,10 +179,9 @@ def test_an_export_killed_at_a_change_of_the_folder(
 ) -> None:
     store, whole, _, changes = made
     assert changes > 20
-    wanted = range(1, changes + 1) if LONG else sorted(random.Random(7).sample(range(changes), 3))
-    for number in wanted:
+    for number in choose(changes, 3, seed=7):
         out = tmp_path / str(number)
-        process = start(*export_arguments(store, out), last=number or 1, folder=out)
+        process = start(*export_arguments(store, out), last=number, folder=out)
         process.communicate(timeout=180)
         assert process.returncode == -signal.SIGKILL
         assert_nothing_half_is_taken_for_whole(out, store)
@@ -190,7 +195,7 @@ def test_an_export_killed_again_and_again(
 ) -> None:
     store, whole, took, _ = made
     chance = random.Random(11)
-    for _ in range(20 if LONG else 1):
+    for _ in range(8 if LONG else 1):
         out = tmp_path / "out"
         killed = 0
         for _ in range(5 if LONG else 3):
@@ -224,9 +229,7 @@ def test_an_export_of_changed_runs_killed_and_gone_on_with(
     fresh = tmp_path / "fresh"
     finish(*export_arguments(store, fresh))
     assert tree(changed) == tree(fresh)
-    chance = random.Random(13)
-    wanted = range(1, changes, 3) if LONG else sorted(chance.sample(range(1, changes), 2))
-    for number in wanted:
+    for number in choose(changes, 2, seed=13):
         out = tmp_path / str(number)
         shutil.copytree(whole, out)
         process = start(*export_arguments(store, out), last=number, folder=out)
@@ -279,7 +282,7 @@ def test_an_import_killed_again_and_again(
     original, exports, took, _ = made
     digests = tree(exports)
     chance = random.Random(17)
-    for _ in range(20 if LONG else 1):
+    for _ in range(8 if LONG else 1):
         store = tmp_path / "new.db"
         command = ["import", exports, "--store", store, "--attach", attach]
         for _ in range(4 if LONG else 2):
@@ -307,9 +310,7 @@ def test_an_import_killed_at_a_change_of_the_folder(
     )
     changes = int(told.rpartition("changes ")[2])
     assert changes > 5
-    chance = random.Random(19)
-    wanted = range(1, changes + 1) if LONG else sorted(chance.sample(range(1, changes + 1), 2))
-    for number in wanted:
+    for number in choose(changes, 2, seed=19):
         folder = tmp_path / str(number)
         folder.mkdir()
         command = ["import", exports, "--store", folder / "new.db"]
