@@ -434,6 +434,9 @@ class _Import:
         if extras.rows is None and others and self._same_ids(run):
             parts = self._source.list_parts(run)
             for part in parts or ():
+                if self._verify:  # then its values are read, whatever is noted of them
+                    plain = [replace(one, stats=None) for one in part.series]
+                    part = replace(part, series=plain)
                 with suppress(SourceUnreadable):  # reading the points tells which are lost
                     points += incoming.attach(
                         part.file, part.series, digest=part.digest, how=self._attach

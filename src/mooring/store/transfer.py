@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from mooring.model import AttributeType, RunInfo, RunSpec, Typed, Value
+from mooring.model import AttributeType, RunInfo, RunSpec, SeriesStats, Typed, Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +19,7 @@ class SealedSeries:
     """Rows of a Parquet file that are the points of a series.
 
     `first_row` and `span` tell where they lie; among other rows when `count` is smaller than
-    `span`.
+    `span`. `stats` are its aggregates, where whoever wrote the file noted them.
     """
 
     path: str
@@ -27,6 +27,7 @@ class SealedSeries:
     first_row: int
     count: int
     span: int
+    stats: SeriesStats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,8 @@ class RunImport(Protocol):
         """Take a Parquet file in the exporter's schema as it is; return its number of points.
 
         `how` is "copy", "link" (a hard link, else a copy) or "refer" (a symbolic link: the file
-        stays where it is). Values of the series are read to compute their aggregates, and steps
+        stays where it is). Values of the series are read to compute their aggregates, unless
+        those of all float series are told (`stats`) and the run is no fork. Steps
         have to ascend without repetition in each: `SourceUnreadable` where they do not, or the
         file is damaged; then nothing of it is taken, and the series can come by `write_points`.
         """

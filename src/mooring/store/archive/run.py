@@ -24,6 +24,7 @@ from mooring.model import (
     MIN_TIME,
     AttributeType,
     RunKind,
+    SeriesStats,
     Typed,
     datetime_from_micros,
     micros_from_datetime,
@@ -66,6 +67,7 @@ class ArchivedSeries:
     parts: tuple[int, ...]
     first_row: int
     span: int
+    stats: SeriesStats | None = None
 
 
 class ArchivedRun:
@@ -353,7 +355,13 @@ class ArchivedRun:
             if number in self._parts:
                 found.append(
                     ArchivedSeries(
-                        one.path, one.type, one.count, (number,), one.first_row, one.count
+                        one.path,
+                        one.type,
+                        one.count,
+                        (number,),
+                        one.first_row,
+                        one.count,
+                        one.stats,
                     )
                 )
             else:
@@ -630,7 +638,9 @@ class ArchivedRun:
                     size_bytes=part.size_bytes,
                     digest=part.digest,
                     series=[
-                        SealedSeries(one.path, one.type, one.first_row, one.count, one.span)
+                        SealedSeries(
+                            one.path, one.type, one.first_row, one.count, one.span, one.stats
+                        )
                         for one in members
                     ],
                 )

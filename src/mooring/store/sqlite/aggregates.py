@@ -99,6 +99,30 @@ def series_row(series: Series) -> AttributeRow:
     return (*head, float(values[-1]), *span, float(values[0]), *extremes)
 
 
+def row_of_stats(path: int, run: int, stats: SeriesStats) -> AttributeRow:
+    """Return the row of a float series whose aggregates are known."""
+    return (
+        path,
+        run,
+        TYPE_CODES[AttributeType.FLOAT_SERIES],
+        stats.last,
+        stats.count,
+        stats.first_step,
+        stats.last_step,
+        stats.last_time,
+        stats.first,
+        stats.minimum,
+        stats.minimum_step,
+        stats.maximum,
+        stats.maximum_step,
+        stats.sum,
+        stats.sum_squares,
+        stats.nan_count,
+        stats.positive_inf_count,
+        stats.negative_inf_count,
+    )
+
+
 def combine(old: AttributeRow, new: AttributeRow) -> AttributeRow:
     """Return the row of a series whose points after `old` are those of `new`."""
     if not old[COUNT]:

@@ -407,6 +407,9 @@ class SqliteRunImport:
         )
         segment = self._segments.open(name)
         for type, members in by_type.items():
+            if self._spec.parent is None and all(one.stats is not None for one in members):
+                yield from self._take_stats(file, members, ids)
+                continue
             scattered = any(one.count != one.span for one in members)
             columns = ["step", "timestamp", "timestamp_us", value_column(type)]
             read = segment.read(
@@ -441,34 +444,61 @@ class SqliteRunImport:
                     None if one.count == one.span else one.span,
                 )
 
+    def _take_stats(
+        self, file: Path, members: Sequence[SealedSeries], ids: Mapping[str, int]
+    ) -> Iterator[Entry]:
+        """Take series whose aggregates are known; their values are not read."""
+        for one in members:
+            stats = one.stats
+            assert stats is not None
+            if stats.count != one.count or one.type is not AttributeType.FLOAT_SERIES:
+                raise SourceUnreadable(
+                    f"{file}: the aggregates of {one.path!r} are not those of its points",
+                    where=str(file),
+                    attribute=one.path,
+                )
+            row = row_of.row_of_stats(ids[one.path], 0, stats)
+            self._count(ids[one.path], one.type, row, stats.last_time, stats.last_time)
+            span = None if one.count == one.span else one.span
+            steps = (stats.first_step, stats.last_step)
+            yield (0, ids[one.path], TYPE_CODES[one.type], one.first_row, one.count, *steps, span)
+
     def _add(self, series: Series) -> None:
         """Count the points of a series in what is kept of it."""
-        steps, times = series.steps, series.times
-        if int(steps[0]) < -_MAX_MICROS or int(steps[-1]) > _MAX_MICROS:
-            raise InvalidStep(f"attribute {self._name(series)!r}: a step is beyond ±10^12")
-        low, high = int(times.min()), int(times.max())
-        if low < MIN_TIME or high > MAX_TIME:
-            raise InvalidValue(
-                f"attribute {self._name(series)!r}: a time is not within the years 1 to 9999"
-            )
-        key = (series.path, series.type)
-        if key in self._aggregates:
-            raise InvalidInput(f"attribute {self._name(series)!r} comes in twice")
-        self._points += len(steps)
-        last = int(steps[-1])
-        self._last_step = last if self._last_step is None else max(last, self._last_step)
-        self._last_time = high if self._last_time is None else max(high, self._last_time)
         visible = series
         if self._spec.parent is not None:
             visible = series.between(self._spec.fork_step, None)
-        self._aggregates[key] = (
+        row = (
             series_row(visible)
             if len(visible.steps)
             else row_of.empty_row(series.path, 0, series.type)
         )
+        times = (int(series.times.min()), int(series.times.max()))
+        steps = (int(series.steps[0]), int(series.steps[-1]))
+        self._count(series.path, series.type, row, *times, len(series.steps), steps)
 
-    def _name(self, series: Series) -> str:
-        return self._catalog.name(series.path)
+    def _count(
+        self,
+        path: int,
+        type: AttributeType,
+        row: AttributeRow,
+        first_time: int,
+        last_time: int,
+        count: int | None = None,
+        steps: tuple[int, int] | None = None,
+    ) -> None:
+        first, last = steps or (row[row_of.FIRST_STEP], row[row_of.LAST_STEP])
+        name = self._catalog.name(path)
+        if first < -_MAX_MICROS or last > _MAX_MICROS:
+            raise InvalidStep(f"attribute {name!r}: a step is beyond ±10^12")
+        if first_time < MIN_TIME or last_time > MAX_TIME:
+            raise InvalidValue(f"attribute {name!r}: a time is not within the years 1 to 9999")
+        if (path, type) in self._aggregates:
+            raise InvalidInput(f"attribute {name!r} comes in twice")
+        self._points += row[row_of.COUNT] if count is None else count
+        self._last_step = last if self._last_step is None else max(last, self._last_step)
+        self._last_time = last_time if self._last_time is None else max(last_time, self._last_time)
+        self._aggregates[path, type] = row
 
     def _check_series_path(self, path: object, type: AttributeType) -> None:
         checked = validate_path(path)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
-from mooring.model import AttributeType
+from mooring.model import AttributeType, SeriesStats
 from mooring.store.contract import Lineage
+from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.columns import EVENTS_PATH, TableColumns
+from mooring.store.sqlite.fold import read_rows
 from mooring.store.sqlite.rows import from_records
 from mooring.store.sqlite.schema import LOG_EVENT, TYPE_CODES, TYPES
 from mooring.store.sqlite.sealed_tables import (
@@ -159,15 +163,16 @@ class Outgoing:
         ):
             return None
         names = dict(zip(paths, self._catalog.names(paths), strict=True))
+        stats = self._stats(connection, run, paths)
         files: list[SealedFile] = []
-        by_segment: dict[int, list[tuple[object, ...]]] = {}
+        by_segment: dict[int, list[tuple[Any, ...]]] = {}
         for entry in entries:
             by_segment.setdefault(entry[0], []).append(entry)
         for found in by_segment.values():
             _, name, _, rows, size, digest = found[0][:6]
             series = [
-                SealedSeries(names[entry[6]], TYPES[entry[7]], entry[8], entry[9], entry[9])  # type: ignore[index, arg-type]
-                for entry in found
+                SealedSeries(names[path], TYPES[code], first, count, count, stats.get(path))
+                for *_, path, code, first, count, _ in found
             ]
             total = self._segments.open(str(name)).rows
             if total != rows or total != sum(one.count for one in series):
@@ -176,9 +181,25 @@ class Outgoing:
                 SealedFile(
                     file=self._segments.path_of(str(name)),
                     rows=total,
-                    size_bytes=int(size),  # type: ignore[call-overload]
+                    size_bytes=int(size),
                     digest=str(digest),
                     series=series,
                 )
             )
         return files
+
+    @staticmethod
+    def _stats(
+        connection: sqlite3.Connection, run: int, paths: Sequence[int]
+    ) -> dict[int, SeriesStats]:
+        """Return the aggregates of a run's float series, unless inherited points are in them."""
+        if connection.execute(
+            "SELECT 1 FROM runs WHERE id = ? AND parent IS NOT NULL", (run,)
+        ).fetchone():
+            return {}
+        code = TYPE_CODES[AttributeType.FLOAT_SERIES]
+        return {
+            row[row_of.PATH]: row_of.stats_of(row)
+            for row in read_rows(connection, run, paths)
+            if row[row_of.TYPE] == code
+        }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from mooring.errors import ExportDamaged
-from mooring.model import MAX_TIME, MIN_TIME, AttributeType, RunKind
+from mooring.model import MAX_TIME, MIN_TIME, AttributeType, RunKind, SeriesStats
 from mooring.wire.exporter.schema import VALUE_COLUMNS
 
 _T = TypeVar("_T")
@@ -35,13 +36,17 @@ class PartEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesEntry:
-    """A series: in which part its points lie together, from which row on, and how many."""
+    """A series: in which part its points lie together, from which row on, and how many.
+
+    `stats` are the aggregates of a float series, where the store that was exported told them.
+    """
 
     path: str
     type: AttributeType
     part: int
     first_row: int
     count: int
+    stats: SeriesStats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +135,10 @@ def encode_manifest(manifest: Manifest) -> bytes:
         "kind": str(manifest.kind),
         **{name: getattr(manifest, name) for name in _RUN_FIELDS},
         "parts": [part(one) for one in manifest.parts],
-        "series": [[s.path, str(s.type), s.part, s.first_row, s.count] for s in manifest.series],
+        "series": [
+            [s.path, str(s.type), s.part, s.first_row, s.count, _encode_stats(s.stats)]
+            for s in manifest.series
+        ],
         "files": [[f.path, f.size_bytes, f.digest] for f in manifest.files],
         "others": [list(one) for one in manifest.others],
         "rows": part(manifest.rows),
@@ -150,7 +158,7 @@ def sign_manifest(data: bytes) -> bytes:
     """Return a JSON object with a checksum of itself as its last member.
 
     >>> sign_manifest(b'{"format":1}')[:40]
-    b'{"format":1,"checksum":"be84feadd0a5a637'
+    b'{"format":1,"checksum":"12285bd869bd7156'
     """
     body = data.rstrip().removesuffix(b"}")
     return body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b'"}'
@@ -201,8 +209,9 @@ def _decode(record: Mapping[str, Any]) -> Manifest:
                 part=_count(number),
                 first_row=_count(first),
                 count=_count(count),
+                stats=_optional(_stats, stats[0] if stats else None),
             )
-            for path, type, number, first, count in record["series"]
+            for path, type, number, first, count, *stats in record["series"]
         ),
         files=tuple(
             FileEntry(path=_text(path), size_bytes=_count(size), digest=_text(digest))
@@ -215,6 +224,51 @@ def _decode(record: Mapping[str, Any]) -> Manifest:
         missing=tuple((_text(path), _text(why)) for path, why in record["missing"]),
         options=_checked(dict, record["options"]),
     )
+
+
+def _encode_stats(stats: SeriesStats | None) -> list[Any] | None:
+    """Return aggregates as a list in the order of their fields; floats that JSON lacks as texts."""
+    if stats is None:
+        return None
+    values = (getattr(stats, one.name) for one in fields(stats))
+    return [
+        repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for value in values
+    ]
+
+
+def _stats(values: Any) -> SeriesStats:
+    """Return aggregates of a float series."""
+    count, first_step, last_step, first, last, last_time, *rest = _checked(list, values)
+    low, low_step, high, high_step, total, squares, nan, above, below = rest
+    stats = SeriesStats(
+        count=_count(count),
+        first_step=_number(first_step),
+        last_step=_number(last_step),
+        first=_float(first),
+        last=_float(last),
+        last_time=_time(last_time),
+        minimum=_optional(_float, low),
+        minimum_step=_optional(_number, low_step),
+        maximum=_optional(_float, high),
+        maximum_step=_optional(_number, high_step),
+        sum=_float(total),
+        sum_squares=_float(squares),
+        nan_count=_count(nan),
+        positive_inf_count=_count(above),
+        negative_inf_count=_count(below),
+    )
+    if not stats.count or stats.first_step > stats.last_step or stats.finite_count < 0:
+        raise ValueError(f"{values!r} are no aggregates of a series")
+    return stats
+
+
+def _float(value: object) -> float:
+    if isinstance(value, str):
+        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[value]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
 
 
 def _checked(kind: type[_T], value: object) -> _T:

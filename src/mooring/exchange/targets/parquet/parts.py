@@ -175,7 +175,14 @@ class RunParts:
             )
         number = len(self._journal.parts)
         self._series = [
-            SeriesEntry(path=s.path, type=s.type, part=number, first_row=s.first_row, count=s.count)
+            SeriesEntry(
+                path=s.path,
+                type=s.type,
+                part=number,
+                first_row=s.first_row,
+                count=s.count,
+                stats=s.stats,
+            )
             for s in file.series
         ]
         self._enter(
