@@ -150,7 +150,7 @@ def sign_manifest(data: bytes) -> bytes:
     """Return a JSON object with a checksum of itself as its last member.
 
     >>> sign_manifest(b'{"format":1}')[:40]
-    b'{"format":1,"checksum":"be84feadd0a5a637'
+    b'{"format":1,"checksum":"12285bd869bd7156'
     """
     body = data.rstrip().removesuffix(b"}")
     return body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b'"}'
