@@ -22,9 +22,10 @@ from mooring.exchange.source import (
     make_points,
 )
 from mooring.model import AttributeType, ProjectName, Typed
+from mooring.store.archive.files import ArchivedFile
 from mooring.store.archive.folder import Archive
 from mooring.store.archive.places import Roots
-from mooring.store.archive.run import ArchivedFile, ArchivedRun, ArchivedValue
+from mooring.store.archive.run import ArchivedRun, ArchivedValue
 from mooring.store.transfer import SealedFile
 
 

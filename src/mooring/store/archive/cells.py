@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -79,6 +80,19 @@ def read_times(
         shifted = pc.assume_timezone(naive, str(zone), ambiguous="earliest", nonexistent="latest")
         micros = shifted.cast(pa.int64()).to_numpy()
     return np.where(valid, micros, otherwise), good | ~valid
+
+
+def rows_of_values(table: pa.Table) -> list[dict[str, Any]]:
+    """Return rows of single values; times as microseconds, which Python may not have."""
+    if "datetime_value" in table.column_names and table.num_rows:
+        column = table["datetime_value"]
+        times, good = read_times(column, otherwise=0)
+        times = np.where(good, times, MAX_TIME + 1)
+        nulls = pc.is_null(column).to_numpy()
+        at = table.column_names.index("datetime_value")
+        table = table.set_column(at, "datetime_value", pa.array(times, pa.int64(), mask=nulls))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def are_histograms(column: pa.ChunkedArray) -> np.ndarray:

@@ -17,6 +17,7 @@ from mooring.model import AttributeType
 from mooring.wire.exporter import SCHEMA
 
 REQUIRED = frozenset({"project_id", "run_id", "attribute_path", "attribute_type"})
+_MANY_ROWS = 50_000
 SERIES_TYPES = frozenset(str(type) for type in AttributeType if type.is_series)
 _TEXTS = ("project_id", "run_id", "attribute_path", "attribute_type")
 _OF_POINTS = ("step", "timestamp", "histogram_value")
@@ -180,9 +181,12 @@ class Part:
             with pq.ParquetFile(
                 self.path, metadata=self._metadata, memory_map=True, read_dictionary=list(_TEXTS)
             ) as file:
-                if groups is None:
-                    return file.read(columns=names)
-                return file.read_row_groups(list(groups), columns=names)
+                chosen = range(file.num_row_groups) if groups is None else groups
+                rows = sum(self._metadata.row_group(group).num_rows for group in chosen)
+                # Threads cost more than they save where there is little to read.
+                return file.read_row_groups(
+                    list(chosen), columns=names, use_threads=rows > _MANY_ROWS
+                )
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.path, error) from error
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,50 +21,31 @@ from mooring.model import (
     MIN_TIME,
     AttributeType,
     RunKind,
-    SeriesStats,
     Typed,
     datetime_from_micros,
     micros_from_datetime,
     step_to_micros,
     validate_path,
 )
-from mooring.store.archive.cells import are_histograms, read_histograms, read_steps, read_times
+from mooring.store.archive.cells import (
+    are_histograms,
+    read_histograms,
+    read_steps,
+    read_times,
+    rows_of_values,
+)
+from mooring.store.archive.files import ArchivedFile, find_file
 from mooring.store.archive.part import SERIES_TYPES, Part, codes_of
 from mooring.store.archive.places import RunParts
-from mooring.store.transfer import SealedFile, SealedSeries
-from mooring.wire.exporter import SCHEMA, VALUE_COLUMNS
-from mooring.wire.exporter.columns import micros_of_decimals
+from mooring.store.archive.sealed import ArchivedSeries, list_sealed
+from mooring.store.transfer import SealedFile
+from mooring.wire.exporter import VALUE_COLUMNS
 from mooring.wire.exporter.manifest import Manifest, PartEntry, decode_manifest
 
-_FOLDERS = (AttributeType.FILE_SET, AttributeType.ARTIFACT)
 _KNOWN = frozenset(str(type) for type in AttributeType)
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedFile:
-    """A file of an export; `digest` and `size_bytes` are known where Mooring wrote the export."""
-
-    path: Path
-    name: str
-    mime_type: str
-    size_bytes: int | None = None
-    digest: str | None = None
-
-
 ArchivedValue = int | float | str | bool | datetime | frozenset[str] | ArchivedFile | Typed
-
-
-@dataclass(frozen=True, slots=True)
-class ArchivedSeries:
-    """A series: in which parts it lies, and where in the last of them."""
-
-    path: str
-    type: AttributeType
-    count: int
-    parts: tuple[int, ...]
-    first_row: int
-    span: int
-    stats: SeriesStats | None = None
 
 
 class ArchivedRun:
@@ -98,12 +76,15 @@ class ArchivedRun:
         self._parts = dict(opened)
         self.problems: list[tuple[str, str]] = []
         """What could not be read so far (an attribute, a file), and why, each told once."""
-        self._zone = series_zone
+        self._told: set[tuple[str, str]] = set()
+        # Where Mooring wrote the export, times are what they say.
+        self._zone = series_zone if manifest is None else None
         self._damaged = False
         self.incomplete = self._why_incomplete()
 
     def _tell(self, what: str, why: str) -> None:
-        if (what, why) not in self.problems:
+        if (what, why) not in self._told:
+            self._told.add((what, why))
             self.problems.append((what, why))
 
     def _why_incomplete(self) -> str:
@@ -153,7 +134,7 @@ class ArchivedRun:
         found: dict[str, ArchivedValue] = {}
         types: dict[str, str] = {}
         for part in self._parts.values():
-            for row in _rows_of_values(self._of_run(part.value_rows)):
+            for row in rows_of_values(self._of_run(part.value_rows)):
                 path, kind = row["attribute_path"], row["attribute_type"]
                 if not self._is_known(part, path, kind):
                     continue
@@ -216,46 +197,7 @@ class ArchivedRun:
     def _file(
         self, type: AttributeType, place: str | None, blob: Mapping[str, Any] | None
     ) -> ArchivedFile:
-        if not place:
-            raise SourceUnreadable(f"run {self.run_id!r}: a file without a path", run=self.run_id)
-        try:
-            path = self._locate(place)
-            if type in _FOLDERS and path.is_dir():
-                wanted = "files.zip" if type is AttributeType.FILE_SET else "files_list.json"
-                inside = sorted(p for p in path.iterdir() if p.is_file())
-                leaf = next((p for p in inside if p.name == wanted), inside[0] if inside else None)
-                path = path if leaf is None else self._locate(f"{place}/{leaf.name}")
-            if not path.is_file():
-                raise SourceUnreadable(
-                    f"run {self.run_id!r}: {path} is no file", where=place, run=self.run_id
-                )
-        except (OSError, ValueError) as error:  # a name that no file can have
-            raise SourceUnreadable(
-                f"run {self.run_id!r}: the file path {place[:100]!r} cannot be ({error})",
-                where=place,
-                run=self.run_id,
-            ) from error
-        if blob is None:
-            mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            return ArchivedFile(path, path.name, mime)
-        return ArchivedFile(path, blob["name"], blob["mime"], blob["size"], blob["digest"])
-
-    def _locate(self, place: str) -> Path:
-        """Return where a file lies; it cannot be outside the folder of the project's files."""
-        for root in self.files.files:
-            path = root / place
-            if not path.resolve().is_relative_to(root.resolve()):
-                raise SourceUnreadable(
-                    f"run {self.run_id!r}: the file path {place!r} leads out of {root}",
-                    where=place,
-                    run=self.run_id,
-                )
-            if path.exists():
-                return path
-        root = self.files.files[0] if self.files.files else Path("files")
-        raise SourceUnreadable(
-            f"run {self.run_id!r}: {root / place} is missing", where=place, run=self.run_id
-        )
+        return find_file(self.files.files, type, place, blob, run=self.run_id)
 
     def _of_run(self, table: pa.Table) -> pa.Table:
         if self.files.common:
@@ -611,101 +553,15 @@ class ArchivedRun:
     # files as they are
 
     def list_sealed(self) -> Sequence[SealedFile] | None:
-        """Return the parts as files that a store can take as they are, or None.
-
-        That is possible where each series lies in one part by ascending step, and has no null.
-        """
+        """Return the parts as files that a store can take as they are, or None."""
         plain = [one for one in self.series if one.type is not AttributeType.FILE_SERIES]
         if self.files.common or self._zone is not None or not plain or self._damaged:
             return None
         with suppress(SourceUnreadable):  # which reading the points will tell
-            return self._list_sealed(plain)
-        return None
-
-    def _list_sealed(self, plain: Sequence[ArchivedSeries]) -> Sequence[SealedFile] | None:
-        if any(len(one.parts) > 1 for one in plain):
-            return None
-        found = []
-        for number in sorted({one.parts[0] for one in plain}):
-            part = self._parts[number]
-            members = [one for one in plain if one.parts[0] == number]
-            if not self._can_attach(part, members):
-                return None
-            found.append(
-                SealedFile(
-                    file=part.path,
-                    rows=part.rows,
-                    size_bytes=part.size_bytes,
-                    digest=part.digest,
-                    series=[
-                        SealedSeries(
-                            one.path, one.type, one.first_row, one.count, one.span, one.stats
-                        )
-                        for one in members
-                    ],
-                )
+            return list_sealed(
+                self._parts, plain, ids=(self.project, self.run_id), trusted=bool(self.manifest)
             )
-        return found
-
-    def _can_attach(self, part: Part, members: Sequence[ArchivedSeries]) -> bool:
-        if part.only("project_id") != self.project or part.only("run_id") != self.run_id:
-            return False
-        if not (part.has("step") and part.has("timestamp")):
-            return False
-        if part.type_of("step") != pa.decimal128(18, 6):
-            return False
-        times = part.type_of("timestamp")
-        if not pa.types.is_timestamp(times) or times.unit not in ("ms", "us") or times.tz is None:
-            return False
-        if times.unit == "us" and part.has("timestamp_us"):
-            return False
-        if self.manifest is not None:
-            return True  # written by us, and the digest is right
-        return self._ascends(part, members)
-
-    def _ascends(self, part: Part, members: Sequence[ArchivedSeries]) -> bool:
-        table = part.read(["attribute_path", "attribute_type", "step", "timestamp"])
-        paths, names = codes_of(table["attribute_path"])
-        kinds, types = codes_of(table["attribute_type"])
-        wanted = {one.path for one in members}
-        mask = np.array([name in wanted for name in names] + [False])[paths]
-        series = np.array([name in SERIES_TYPES for name in types] + [False])[kinds]
-        if bool((mask & ~series).any()):
-            return False  # a path that is a series and a value
-        if not mask.all():
-            table = table.filter(pa.array(mask))
-            paths = paths[mask]
-        if table["step"].null_count or table["timestamp"].null_count:
-            return False
-        if not read_times(table["timestamp"], otherwise=0)[1].all():
-            return False
-        steps = micros_of_decimals(table["step"])
-        order = np.argsort(paths, kind="stable")
-        ordered, sorted_steps = paths[order], steps[order]
-        again = (ordered[1:] == ordered[:-1]) & (sorted_steps[1:] <= sorted_steps[:-1])
-        if bool(again.any()):
-            return False
-        return all(
-            self._has_values(part, [one for one in members if one.type is type])
-            for type in {one.type for one in members}
-        )
-
-    def _has_values(self, part: Part, members: Sequence[ArchivedSeries]) -> bool:
-        """Return whether each point of series of one type has a value as segments have it."""
-        type = members[0].type
-        name = VALUE_COLUMNS[type]
-        if not part.has(name) or part.type_of(name) != SCHEMA.field(name).type:
-            return False
-        if type is AttributeType.FLOAT_SERIES:
-            return True  # null is NaN
-        table = part.read(["attribute_path", name])
-        paths, names = codes_of(table["attribute_path"])
-        wanted = {one.path for one in members}
-        mask = np.array([one in wanted for one in names] + [False])[paths]
-        values = table[name].filter(pa.array(mask))
-        if type is AttributeType.HISTOGRAM_SERIES and not are_histograms(values).all():
-            return False
-        return not values.null_count
+        return None
 
     # what only our own exports have
 
@@ -724,19 +580,6 @@ class ArchivedRun:
         except (pa.ArrowException, OSError) as error:
             self._tell(what, f"{path} cannot be read ({error})")
             return None
-
-
-def _rows_of_values(table: pa.Table) -> list[dict[str, Any]]:
-    """Return rows of single values; times as microseconds, which Python may not have."""
-    if "datetime_value" in table.column_names and table.num_rows:
-        column = table["datetime_value"]
-        times, good = read_times(column, otherwise=0)
-        times = np.where(good, times, MAX_TIME + 1)
-        nulls = pc.is_null(column).to_numpy()
-        at = table.column_names.index("datetime_value")
-        table = table.set_column(at, "datetime_value", pa.array(times, pa.int64(), mask=nulls))
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
 
 
 def _points(

@@ -27,8 +27,9 @@ from mooring.model import (
     Value,
     order_by_lineage,
 )
+from mooring.store.archive.files import ArchivedFile
 from mooring.store.archive.folder import Archive
-from mooring.store.archive.run import ArchivedFile, ArchivedRun, ArchivedValue
+from mooring.store.archive.run import ArchivedRun, ArchivedValue
 from mooring.store.contract import Finding, PathSelector, StoreCheck
 from mooring.store.sqlite.store import SqliteStore
 from mooring.store.transfer import RunImport

@@ -131,7 +131,7 @@ def test_import_and_again(source: Source, here: Path) -> None:
     first = import_runs(source, store, verify=True)
     second = import_runs(source, store)
 
-    assert {run.outcome.value for run in second.runs} <= {"present", "incomplete"}, second
+    assert {run.outcome.value for run in second.runs} <= {"present", "partly"}, second
     inside = StoreSource(store)
     run = inside.list_runs("team/digits")[1]
     assert inside.read_values(run)["params/lr"] == "0.10"

@@ -460,6 +460,27 @@ def test_an_export_that_fails_inside_a_run_is_gone_on_with(
     assert _less_manifests(dict(_digests(out))) == _less_manifests(dict(_digests(whole)))
 
 
+def test_a_run_that_is_sealed_after_its_export_was_cut(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.db"
+    with Run(PROJECT, store=str(path), run_id="a", on_error="raise") as run:
+        for step in range(200):
+            run.log({f"m{i:02}": i / (step + 1) for i in range(12)}, step=step)
+    monkeypatch.setattr(parts, "PART_BYTES", 1_000)
+    monkeypatch.setattr(exporting, "POINTS_AT_ONCE", 400)
+    with open_store(path) as store:
+        assert outcomes(export_runs(_Breaking(store, after=3), out)) == {"a": Outcome.FAILED}
+        store.compact()
+        report = export(store, out, verify=True)
+        assert report.is_complete, told(report)
+    seen: set[str] = set()
+    for part in out.rglob("*.parquet"):
+        names = set(pq.read_table(part, columns=["attribute_path"])[0].unique().to_pylist())
+        assert not names & seen
+        seen |= names
+
+
 def _digests(folder: Path) -> Iterator[tuple[str, str]]:
     for name, (digest, _) in tree(folder).items():
         yield name, digest

@@ -45,6 +45,7 @@ from mooring.exchange.targets.parquet.places import (
 from mooring.exchange.targets.parquet.tables import describe_files, points_table, values_table
 from mooring.exchange.writing import disk_error, write_stream, write_whole
 from mooring.model import AttributeType, Typed, order_by_lineage
+from mooring.store.transfer import SealedFile
 from mooring.wire.exporter import EXPORTER_TYPES, sanitize_id
 from mooring.wire.exporter.manifest import (
     FileEntry,
@@ -299,11 +300,9 @@ class _Export:
         if not plain:
             return
         copied = self._source.list_parts(run)
-        if copied is not None and {s.path for p in copied for s in p.series} == {
-            one.path for one in plain
-        }:
+        if copied is not None and _can_copy(copied, plain, parts.done):
             for part in copied:
-                if not parts.done.issuperset(one.path for one in part.series):
+                if parts.done.isdisjoint(one.path for one in part.series):
                     parts.copy(part)
             return
         todo = [one for one in plain if one.path not in parts.done]
@@ -367,6 +366,19 @@ class _Export:
         digest, size = digest_of(temporary), temporary.stat().st_size
         temporary.replace(path)
         return PartEntry(name=path.name, rows=table.num_rows, size_bytes=size, digest=digest)
+
+
+def _can_copy(
+    copied: Sequence[SealedFile], plain: Sequence[SourceSeries], done: frozenset[str]
+) -> bool:
+    """Return whether files hold all series, and none of them one that is written and one not.
+
+    That happens where a run was sealed after its export was cut.
+    """
+    paths = [{one.path for one in part.series} for part in copied]
+    return set().union(*paths) == {one.path for one in plain} and all(
+        found <= done or found.isdisjoint(done) for found in paths
+    )
 
 
 def _finish(parts: RunParts, path: Path, manifest: Manifest) -> None:
