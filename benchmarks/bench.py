@@ -9,11 +9,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from benchmarks.environments import Environment
 from benchmarks.processes import Process, TaskFailed, run_task, time_python
 from benchmarks.subjects import Subject
+
+
+class Line(Protocol):
+    """What a line of a table is about: a subject, or a way of one."""
+
+    @property
+    def title(self) -> str:
+        """How the table names it."""
+        ...
+
+
+AnyLine = TypeVar("AnyLine", bound=Line)
 
 
 @dataclass(slots=True)
@@ -38,6 +50,11 @@ class Bench:
     def rounds_or(self, default: int) -> int:
         """Return how many rounds to make, where `default` is usual."""
         return self.rounds or (2 if self.quick else default)
+
+    @property
+    def trackers(self) -> list[Subject]:
+        """Those of all subjects that log."""
+        return [subject for subject in self.subjects if subject.logs]
 
     def chosen(self, *subjects: Subject) -> list[Subject]:
         """Return those of some subjects that this run was asked for."""
@@ -111,16 +128,16 @@ class Bench:
         self,
         title: str,
         rounds: int,
-        subjects: Sequence[Subject],
-        one_round: Callable[[Subject], Any],
-    ) -> tuple[dict[Subject, list[Any]], dict[Subject, str]]:
+        subjects: Sequence[AnyLine],
+        one_round: Callable[[AnyLine], Any],
+    ) -> tuple[dict[AnyLine, list[Any]], dict[AnyLine, str]]:
         """Let all subjects do one round, then all the next; return what they gave, and problems.
 
         The order is turned by one place each round, so that nobody always follows the same one.
         A subject that fails is left out from then on.
         """
-        results: dict[Subject, list[Any]] = {subject: [] for subject in subjects}
-        problems: dict[Subject, str] = {}
+        results: dict[AnyLine, list[Any]] = {subject: [] for subject in subjects}
+        problems: dict[AnyLine, str] = {}
         for number in range(rounds):
             turn = number % max(1, len(subjects))
             for subject in [*subjects[turn:], *subjects[:turn]]:

@@ -18,6 +18,9 @@ from benchmarks.measures import (
     columns,
     disk,
     durability,
+    exchange,
+    exchange_load,
+    exchange_memory,
     first_frame,
     importing,
     logging,
@@ -49,6 +52,9 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "names": names.measure,
     "first_frame": first_frame.measure,
     "waiting": waiting.measure,
+    "exchange": exchange.measure,
+    "exchange_load": exchange_load.measure,
+    "exchange_memory": exchange_memory.measure,
 }
 EXAMPLE = """example:
   python -m benchmarks --only durable,log --peers xetrack,mlflow --rounds 3

@@ -18,6 +18,7 @@ class Subject:
     imports : what a script of its users imports
     syncs : how often a call syncs the disk: counted with strace, pinned versions, 200 calls of 5
     has_bars : whether this is what the bars of Mooring are about
+    logs : whether it is a tracker; the others only exchange
     """
 
     key: str
@@ -27,6 +28,7 @@ class Subject:
     imports: str
     syncs: int = 0
     has_bars: bool = False
+    logs: bool = True
 
     @property
     def is_mooring(self) -> bool:
@@ -118,6 +120,22 @@ NEPTUNE_SCALE = Subject(
     imports="neptune_scale",
     syncs=1,
 )
+EXPORTER_RULES = Subject(
+    key="exporter_rules",
+    title="exporter's rules (re-created)",
+    call="pyarrow.parquet.ParquetWriter, a row group a batch",
+    requirements="exporter_rules.txt",
+    imports="pyarrow.parquet",
+    logs=False,
+)
+MOORING_LOAD = Subject(
+    key="mooring_load",
+    title="Mooring beside MLflow",
+    call="load_runs(source, MlflowTarget(uri))",
+    requirements="mooring_load.txt",
+    imports="mlflow",
+    logs=False,
+)
 
 SUBJECTS = (
     MOORING,
@@ -131,4 +149,6 @@ SUBJECTS = (
     WANDB,
     TENSORBOARDX,
     NEPTUNE_SCALE,
+    EXPORTER_RULES,
+    MOORING_LOAD,
 )

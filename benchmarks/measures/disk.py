@@ -34,13 +34,13 @@ def measure(bench: Bench) -> list[Figure]:
         bench.say(f"bytes a point · training for {calls:,} batches")
         write_rows(doubles, calls)
         write_rows(singles, calls, single=True)
-        for subject in bench.subjects:
+        for subject in bench.trackers:
             if subject == MOORING_POWER:
                 continue  # its files are the same
             bench.say(f"bytes a point · {subject.title}")
             figures.append(_logged(bench, subject, doubles, calls))
         for kind, rows in (("doubles", doubles), ("values that were float32", singles)):
-            if MOORING in bench.subjects:
+            if MOORING in bench.trackers:
                 bench.say(f"bytes a point · sealed · {kind}")
                 figures += _sealed(bench, rows, kind)
     return figures

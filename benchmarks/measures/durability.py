@@ -38,10 +38,10 @@ def _kill_rounds(bench: Bench, calls: int, *, group: bool) -> list[Figure]:
             return _kill_and_count(bench, subject, folder, calls, group=group)
 
     rounds = bench.rounds_or(3)
-    results, problems = bench.interleaved(f"SIGKILL ({who})", rounds, bench.subjects, one_round)
+    results, problems = bench.interleaved(f"SIGKILL ({who})", rounds, bench.trackers, one_round)
     return [
         _figure(question, subject, results[subject], problems.get(subject, ""), calls)
-        for subject in bench.subjects
+        for subject in bench.trackers
     ]
 
 

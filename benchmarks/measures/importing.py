@@ -18,7 +18,7 @@ WATCHED = (*HEAVY, "polars", "numpy", "sqlalchemy", "scipy", "httpx", "pydantic"
 def measure(bench: Bench) -> list[Figure]:
     """Start fresh processes in turn: an empty one and one that imports, for each subject."""
     others = (MOORING_TRACKER, MOORING_POWER)
-    subjects = [subject for subject in bench.subjects if subject not in others]
+    subjects = [subject for subject in bench.trackers if subject not in others]
     rounds = bench.rounds_or(15)
     passing: dict[Subject, list[float]] = {subject: [] for subject in subjects}
 

@@ -40,11 +40,11 @@ def measure(bench: Bench) -> list[Figure]:
         return {size["metrics"]: size for size in answer["sizes"]}
 
     rounds = bench.rounds_or(7)
-    results, problems = bench.interleaved("log()", rounds, bench.subjects, one_round)
+    results, problems = bench.interleaved("log()", rounds, bench.trackers, one_round)
     figures: list[Figure] = []
     for metrics in CALLS:
         lines = []
-        for subject in bench.subjects:
+        for subject in bench.trackers:
             if metrics in _sizes(subject):
                 measured = [found[metrics] for found in results[subject]]
                 problem = problems.get(subject, "")
