@@ -312,7 +312,9 @@ class ArchivedRun:
 
     def _scan(self, part: Part) -> list[tuple[str, str, int, int, int]]:
         """Return (path, type, first row, last row, rows) of each series in a part."""
-        columns = ["attribute_path", "attribute_type", "run_id", "project_id"]
+        columns = ["attribute_path", "attribute_type"]
+        if self.files.common:
+            columns += ["run_id", "project_id"]
         try:
             table = part.read(columns)
         except SourceUnreadable as error:

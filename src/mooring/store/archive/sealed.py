@@ -60,13 +60,33 @@ def list_sealed(
                 rows=part.rows,
                 size_bytes=part.size_bytes,
                 digest=part.digest,
-                series=[
-                    SealedSeries(one.path, one.type, one.first_row, one.count, one.span, one.stats)
-                    for one in members
-                ],
+                series=_ranges(members),
             )
         )
     return found
+
+
+def _ranges(members: Sequence[ArchivedSeries]) -> list[SealedSeries]:
+    """Return where series lie; those that lie among each other's rows share one range.
+
+    A reader sorts the rows of a range by path once, whatever it has of them.
+    """
+    ranges: dict[str, list[int]] = {}
+    shared = [0, 0]
+    for one in sorted(members, key=lambda one: one.first_row):
+        stop = one.first_row + one.span
+        if one.count == one.span:
+            ranges[one.path] = [one.first_row, stop]
+            continue
+        if one.first_row >= shared[1]:
+            shared = [one.first_row, stop]
+        shared[1] = max(shared[1], stop)
+        ranges[one.path] = shared  # which may still grow
+    return [
+        SealedSeries(one.path, one.type, first, one.count, stop - first, one.stats)
+        for one in members
+        for first, stop in [ranges[one.path]]
+    ]
 
 
 def _has_columns(part: Part, ids: tuple[str, str]) -> bool:
@@ -105,6 +125,8 @@ def _ascends(part: Part, members: Sequence[ArchivedSeries]) -> bool:
     again = (ordered[1:] == ordered[:-1]) & (sorted_steps[1:] <= sorted_steps[:-1])
     if bool(again.any()):
         return False
+    if len(ordered) != sum(one.count for one in members):
+        return False  # a path that is a series of two types
     return all(
         _has_values(part, [one for one in members if one.type is type])
         for type in {one.type for one in members}
