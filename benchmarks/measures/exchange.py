@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -324,7 +325,8 @@ def _answered(data: _Data, question: Measure, ways: Sequence[_Way], *, n: str) -
             figures.append(failed(measure, way.title, is_mooring=way.is_mooring, problem=problem))
             continue
         peak = max(found["peak_mib"] for found in results[way])
-        memory = f"{peak:,.0f} MiB at most"
+        worked = statistics.median(found["cpu_s"] for found in results[way])
+        memory = f"{worked:.2f} CPU s, {peak:,.0f} MiB at most"
         figures.append(
             over_rounds(
                 measure,
