@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.peers.protocol import Task, folder_bytes, metric_names, serve_tasks
 
 if TYPE_CHECKING:
-    from mooring.exchange.reports import TransferReport
+    from mooring.exchange import TransferReport
 
 PROJECT = "local/bench"
 STARTED = 1_700_000_000_000_000
@@ -105,20 +105,13 @@ def export(task: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _export(task: Mapping[str, Any], target: Path) -> TransferReport:
     import mooring
-    from mooring.exchange.selection import Selection
-    from mooring.exchange.sources.parquet import ParquetSource
-    from mooring.exchange.sources.store import StoreSource
-    from mooring.exchange.targets.parquet import ExportPlaces, export_runs
-    from mooring.exchange.verifying import verify_transfer
+    from mooring import exchange
 
-    selection = Selection(attributes=(".",)) if task.get("read") else None
-    places = ExportPlaces.below(target)
+    selection = exchange.Selection(attributes=(".",)) if task.get("read") else None
     with closing(mooring.open_store(task["source"])) as store:
-        source = StoreSource(store)
-        report = export_runs(source, places, selection=selection)
-        if task.get("verify"):
-            report = verify_transfer(report, source, ParquetSource(places.roots))
-    return report
+        source = exchange.StoreSource(store)
+        verify = task.get("verify", False)
+        return exchange.export_runs(source, target, selection=selection, verify=verify)
 
 
 def export_and_copy(task: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,13 +147,12 @@ def import_export(task: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _import(task: Mapping[str, Any]) -> TransferReport:
     import mooring
-    from mooring.exchange.importing import import_runs
-    from mooring.exchange.sources.parquet import ParquetSource
+    from mooring import exchange
 
     target = Path(task["folder"]) / "imported.db"
     with closing(mooring.open_store(str(target))) as store:
-        return import_runs(
-            ParquetSource(task["source"]),
+        return exchange.import_runs(
+            exchange.ParquetSource(task["source"]),
             store,
             attach=task.get("attach", "copy"),
             verify=task.get("verify", False),
@@ -169,12 +161,11 @@ def _import(task: Mapping[str, Any]) -> TransferReport:
 
 def summarize(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Count what an export holds."""
-    from mooring.exchange.sources.parquet import ParquetSource
-    from mooring.exchange.summary import summarize
+    from mooring import exchange
 
     _prepare(task)
     begin, start = time.process_time(), time.perf_counter()
-    summary = summarize(ParquetSource(task["source"]))
+    summary = exchange.summarize(exchange.ParquetSource(task["source"]))
     taken, worked = time.perf_counter() - start, time.process_time() - begin
     (project,) = summary.projects
     assert not summary.problems, summary.problems
@@ -217,15 +208,14 @@ def _prepare(task: Mapping[str, Any]) -> None:
     """Import what the task will import, by the same way with one point."""
     if not task.get("warm", True):
         return
-    from mooring.exchange.sources.parquet import ParquetSource
-    from mooring.exchange.summary import summarize
+    from mooring import exchange
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = {"runs": 1, "metrics": 1, "points": 1, "params": 1}
         write_sealed({"folder": name, **size})
         _export({"source": str(folder / "bench.db"), "verify": True}, folder / "export")
-        summarize(ParquetSource(folder / "export"))
+        exchange.summarize(exchange.ParquetSource(folder / "export"))
         _import({"folder": name, "source": str(folder / "export"), "verify": True})
 
 

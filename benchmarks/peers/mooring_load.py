@@ -28,8 +28,7 @@ SERVER_STARTS_WITHIN_S = 120.0
 def load(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Load all runs of a store; the run is read back and compared, as always."""
     import mooring
-    from mooring.exchange.loading import load_runs
-    from mooring.exchange.sources.store import StoreSource
+    from mooring import exchange
     from mooring.exchange.targets.mlflow import MlflowTarget
 
     folder = Path(task["folder"])
@@ -38,7 +37,9 @@ def load(task: Mapping[str, Any]) -> Mapping[str, Any]:
         with closing(mooring.open_store(task["source"])) as store:
             start = time.perf_counter()
             target = MlflowTarget(uri)
-            report = load_runs(StoreSource(store), target, journal=folder / "journal.jsonl")
+            report = exchange.load_runs(
+                exchange.StoreSource(store), target, journal=folder / "journal.jsonl"
+            )
             taken = time.perf_counter() - start
             target.close()
         lacking = [run for run in report.runs if run.problems or run.status != "loaded"]
