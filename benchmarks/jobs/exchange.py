@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PROJECT = "local/bench"
 STARTED = 1_700_000_000_000_000
+POINTS_A_CALL = 4_000_000
 SYNCED_AT_ONCE = 4
 """As many as Mooring's export forces to the disk at once."""
 
@@ -63,19 +64,25 @@ def _values(metrics: int, points: int, seed: int) -> Any:
 
 
 def _write_table(store: Any, key: int, writer: Any, metrics: int, points: int, seed: int) -> None:
+    """Write whole series, as many in a call as have some millions of points."""
     import numpy as np
     import pyarrow as pa
 
-    codes = pa.array(np.repeat(np.arange(metrics, dtype=np.int32), points))
-    table = pa.table(
-        {
-            "path": pa.DictionaryArray.from_arrays(codes, pa.array(metric_names(metrics))),
-            "step": np.tile(np.arange(points), metrics),
-            "value": _values(metrics, points, seed).ravel(),
-            "time": np.tile(STARTED + 1_000_000 * np.arange(points), metrics),
-        }
-    )
-    store.write_table(key, table)
+    chance, names = np.random.default_rng(seed), metric_names(metrics)
+    at_once = max(1, POINTS_A_CALL // points)
+    for first in range(0, metrics, at_once):
+        some = names[first : first + at_once]
+        codes = pa.array(np.repeat(np.arange(len(some), dtype=np.int32), points))
+        values = chance.standard_normal((len(some), points)).cumsum(axis=1)
+        table = pa.table(
+            {
+                "path": pa.DictionaryArray.from_arrays(codes, pa.array(some)),
+                "step": np.tile(np.arange(points), len(some)),
+                "value": values.ravel(),
+                "time": np.tile(STARTED + 1_000_000 * np.arange(points), len(some)),
+            }
+        )
+        store.write_table(key, table)
 
 
 def _log_points(store: Any, key: int, writer: Any, metrics: int, points: int, seed: int) -> None:
