@@ -123,6 +123,17 @@ class Part:
             first += rows.num_rows
         return found
 
+    def groups_of(self, ranges: Sequence[tuple[int, int]]) -> list[int]:
+        """Return the row groups that hold ranges of rows, each (first row, number of rows)."""
+        found = []
+        first = 0
+        for group in range(self._metadata.num_row_groups):
+            stop = first + self._metadata.row_group(group).num_rows
+            if any(start < stop and start + count > first for start, count in ranges):
+                found.append(group)
+            first = stop
+        return found
+
     @cached_property
     def value_rows(self) -> pa.Table:
         """Rows of single values, of all runs in the part."""
@@ -156,9 +167,11 @@ class Part:
                 found.append(pa.nulls(ids.num_rows, self._read_schema.field(name).type))
         return pa.table(found, names=list(columns))
 
-    def read_groups(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table | None, str]]:
+    def read_groups(
+        self, columns: Sequence[str], groups: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, pa.Table | None, str]]:
         """Yield (row group, its columns or None, why not) one by one, of a damaged file."""
-        for group in range(self._metadata.num_row_groups):
+        for group in range(self._metadata.num_row_groups) if groups is None else groups:
             try:
                 yield group, self.read(columns, [group]), ""
             except SourceUnreadable as error:

@@ -409,7 +409,11 @@ class ArchivedRun:
         files: list[ArchivedFile] = []
         for number in numbers:
             part = self._parts[number]
-            for table in self._rows_of_points(part, type, wanted):
+            here = [one for one in chosen if number in one.parts]
+            groups = None
+            if all(len(one.parts) == 1 for one in here):  # else only its last rows are known
+                groups = part.groups_of([(one.first_row, one.span) for one in here])
+            for table in self._rows_of_points(part, type, wanted, groups):
                 piece, more = self._read_table(part, table, type, wanted, len(files))
                 pieces.append(piece)
                 files += more
@@ -424,7 +428,7 @@ class ArchivedRun:
         return (pa.concat_tables(pieces) if pieces else empty), files
 
     def _rows_of_points(
-        self, part: Part, type: AttributeType, wanted: set[str]
+        self, part: Part, type: AttributeType, wanted: set[str], groups: Sequence[int] | None
     ) -> Iterator[pa.Table]:
         """Yield the columns that points need, of a damaged part what can be read of them."""
         columns = ["attribute_path", "attribute_type", "step", "timestamp", "timestamp_us"]
@@ -434,11 +438,11 @@ class ArchivedRun:
         if self.files.common:
             columns += ["run_id", "project_id"]
         try:
-            yield part.read(columns)
+            yield part.read(columns, groups)
             return
         except SourceUnreadable:
             self._damaged = True
-        for group, table, why in part.read_groups(columns):
+        for group, table, why in part.read_groups(columns, groups):
             if table is not None:
                 yield table
                 continue
