@@ -38,7 +38,7 @@ class Part:
             columns = self._metadata.schema
             # By place in a row group, where a column of structs has several.
             self._leaves = {columns.column(i).path: i for i in range(len(columns))}
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: texts in no UTF-8
             raise _unreadable(path, error) from error
         missing = REQUIRED - set(self._schema.names)
         if missing:
@@ -197,10 +197,14 @@ class Part:
                 chosen = range(file.num_row_groups) if groups is None else groups
                 rows = sum(self._metadata.row_group(group).num_rows for group in chosen)
                 # Threads cost more than they save where there is little to read.
-                return file.read_row_groups(
+                table = file.read_row_groups(
                     list(chosen), columns=names, use_threads=rows > _MANY_ROWS
                 )
-        except (pa.ArrowException, OSError) as error:
+            for column in table.columns:
+                if not pa.types.is_primitive(column.type):
+                    column.validate(full=True)  # texts of damaged pages are no UTF-8
+            return table
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(self.path, error) from error
 
 

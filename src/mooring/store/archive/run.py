@@ -415,8 +415,9 @@ class ArchivedRun:
                 groups = part.groups_of([(one.first_row, one.span) for one in here])
             for table in self._rows_of_points(part, type, wanted, groups):
                 piece, more = self._read_table(part, table, type, wanted, len(files))
-                pieces.append(piece)
-                files += more
+                if piece.num_rows:
+                    pieces.append(piece)
+                    files += more
         empty = pa.table(
             {
                 "path": pa.array([], pa.string()),
@@ -549,7 +550,9 @@ class ArchivedRun:
 
     def tell_of_repetition(self, points: pa.Table) -> None:
         """Tell which series have several points at one step, of which the last one is taken."""
-        counts = points.group_by(["path", "step"]).aggregate([([], "count_all")])
+        # Parts have dictionaries of their own, which grouping does not join.
+        named = pa.table({"path": points["path"].cast(pa.string()), "step": points["step"]})
+        counts = named.group_by(["path", "step"]).aggregate([([], "count_all")])
         again = counts.filter(pc.greater(counts["count_all"], 1))
         of_series = again.group_by("path").aggregate([("count_all", "sum"), ("count_all", "count")])
         for row in of_series.to_pylist():

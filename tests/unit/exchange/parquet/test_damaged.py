@@ -196,6 +196,30 @@ def _break_column(path: Path, *, group: int, column: str) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.parametrize("group", [0, 1])
+def test_texts_that_are_no_utf_8(exports: Path, store: Store, group: int) -> None:
+    said = "0123456789 this is said"
+    rows = [[*identity("c"), row("said", "string", said), row("fine", "int", 3)]]
+    rows.append(points("log", [said], "string_series") + points("m", [1.0]))
+    (path,) = export_run(exports, "c", rows)
+    data = path.read_bytes()
+    places = [at for at in range(len(data)) if data.startswith(said[4:].encode(), at)]
+    start = pq.read_metadata(path).row_group(1).column(0).file_offset or 0
+    first = pq.read_metadata(path).row_group(1).column(0).dictionary_page_offset or start
+    changed = bytearray(data)
+    for at in places:
+        if (at >= first) == bool(group) and at < len(data) - 4_000:
+            changed[at + 3] = 0xFF
+    path.write_bytes(changed)
+    report = bring_in(exports, store)
+    assert outcomes(report)["c"] is Outcome.PARTLY, told(report)
+    assert values_of(store, "c")["fine"] == 3
+    assert points_of(store, "c", "m") == [(0, 1.0)]
+    assert missing_of(store, "c") >= ({"log"} if group else {"said"})
+    with open_store(exports) as in_place:
+        assert values_of(in_place, "c")["fine"] == 3
+
+
 # foreign files
 
 

@@ -175,6 +175,18 @@ def test_a_common_part_that_is_missing(store: Store, tmp_path: Path) -> None:
     assert "part 1 is missing" in told(report)
 
 
+def test_a_series_in_two_parts_with_one_step_in_both(store: Store, tmp_path: Path) -> None:
+    first = [*identity("a"), *points("x", [1.0]), *points("m", [1.0, 2.0])]
+    second = [*points("m", [7.0, 3.0], first=1), *points("y", [1.0])]
+    export_run(tmp_path / "exports", "a", [first], [second])
+    report = bring_in(tmp_path / "exports", store)
+    assert outcomes(report) == {"a": Outcome.PARTLY}
+    assert "m: 1 points at the step of a later one are left out" in told(report)
+    assert points_of(store, "a", "m") == [(0, 1.0), (1, 7.0), (2, 3.0)]
+    with open_store(tmp_path / "exports") as in_place:
+        assert points_of(in_place, "a", "m") == [(0, 1.0), (1, 7.0), (2, 3.0)]
+
+
 # encodings that the exporter's own reader takes too
 
 
