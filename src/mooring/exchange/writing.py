@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,10 +74,3 @@ def disk_error(error: OSError, where: Path) -> Exception:
             address=str(where),
         )
     return ExchangeError(f"{name}: {error.strerror or error}", where=str(where))
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process was writing beside its place."""
-    with suppress(OSError):
-        for path in folder.glob(".tmp-*"):
-            path.unlink(missing_ok=True)

@@ -7,14 +7,15 @@ when they are complete.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,7 +56,9 @@ from mooring.wire.exporter.manifest import (
     encode_manifest,
 )
 
-_SYNCED_AT_ONCE = 4
+_WRITTEN_AT_ONCE = 4
+Step = Callable[[Callable[[], None]], None]
+"""Takes a step of writing a run, to do it at once or later."""
 POINTS_AT_ONCE = 1_000_000
 """Points that are read and written together, of as many series as have so many."""
 
@@ -90,19 +93,20 @@ class _Export:
         self._places = places
         self._overwrite = overwrite
         self._dry_run = dry_run
+        self._waiting = BoundedSemaphore(_WRITTEN_AT_ONCE)
 
     def run(self, progress: Progress) -> TransferReport:
         source = self._source
         projects = {name: source.list_runs(name) for name in source.list_projects()}
         total, done = sum(map(len, projects.values())), 0
-        written: list[tuple[SourceRun, RunOutcome, Future[None] | None]] = []
+        written: list[tuple[SourceRun, RunOutcome | Future[RunOutcome]]] = []
         told = list(source.problems.named)
-        with ThreadPoolExecutor(_SYNCED_AT_ONCE, thread_name_prefix="mooring-export") as pool:
+        with ThreadPoolExecutor(_WRITTEN_AT_ONCE, thread_name_prefix="mooring-export") as pool:
             for runs in projects.values():
                 folders = run_folders(runs)
                 for run in order_by_lineage(runs):
                     progress(done, total)
-                    written.append((run, *self._export(run, folders[run.run_id], pool)))
+                    written.append((run, self._export(run, folders[run.run_id], pool)))
                     done += 1
         outcomes = [self._settle(*one) for one in written]
         progress(total, total)
@@ -118,20 +122,17 @@ class _Export:
 
     def _export(
         self, run: SourceRun, folder: str, pool: ThreadPoolExecutor
-    ) -> tuple[RunOutcome, Future[None] | None]:
+    ) -> RunOutcome | Future[RunOutcome]:
         with self._failing(run) as failed:
             return self._write(run, folder, pool)
-        return failed[0], None
+        return failed[0]
 
-    def _settle(
-        self, run: SourceRun, outcome: RunOutcome, future: Future[None] | None
-    ) -> RunOutcome:
+    def _settle(self, run: SourceRun, outcome: RunOutcome | Future[RunOutcome]) -> RunOutcome:
         """Return what became of a run once its files are on the disk."""
-        if future is None:
+        if isinstance(outcome, RunOutcome):
             return outcome
         with self._failing(run) as failed:
-            future.result()
-            return outcome
+            return outcome.result()
         return failed[0]
 
     @contextmanager
@@ -157,7 +158,7 @@ class _Export:
 
     def _write(
         self, run: SourceRun, folder: str, pool: ThreadPoolExecutor
-    ) -> tuple[RunOutcome, Future[None] | None]:
+    ) -> RunOutcome | Future[RunOutcome]:
         source, places = self._source, self._places
         before = len(source.problems.named)
         values = dict(source.read_values(run))
@@ -182,33 +183,43 @@ class _Export:
             ):
                 if not self._dry_run:  # a kill after the manifest leaves the journal
                     remove_journal(places.manifests_of(run), run.run_id)
-                return replace(outcome, outcome=Outcome.PRESENT, files=len(known.files)), None
+                return replace(outcome, outcome=Outcome.PRESENT, files=len(known.files))
         elif known is not None:
             raise AlreadyExists(
                 f"the export has another run, {known.run_id!r} of {known.project}, in the place of "
                 f"{run.run_id!r}; export to another folder"
             )
         if self._dry_run:
-            return replace(outcome, outcome=Outcome.PLANNED, note=run.incomplete), None
+            return replace(outcome, outcome=Outcome.PLANNED, note=run.incomplete)
         missing: list[Problem] = []
-        parts, manifest = self._write_run(run, folder, values, series, extras, content, missing)
+        complete = self._write_run(run, folder, values, series, extras, content, missing)
         missing += source.problems.named[before:]
         if run.incomplete:
             missing.append(Problem(f"run {run.run_id!r}", run.incomplete))
-        manifest = replace(manifest, missing=tuple((one.what, one.why) for one in missing))
-        path = places.manifests_of(run) / f"{sanitize_id(run.run_id)}.json"
-        # Forcing files to the disk takes longer than writing them: the next run goes on meanwhile.
-        future = pool.submit(_finish, parts, path, manifest)
-        outcome = replace(
-            outcome,
-            outcome=Outcome.PARTLY if missing else Outcome.DONE,
-            points=manifest.points,
-            files=len(manifest.files),
-            size_bytes=sum(part.size_bytes for part in manifest.parts)
-            + sum(file.size_bytes for file in manifest.files),
-            missing=tuple(missing),
-        )
-        return outcome, future
+
+        def finish() -> RunOutcome:
+            parts, manifest = complete()
+            manifest = replace(manifest, missing=tuple((one.what, one.why) for one in missing))
+            parts.finish()
+            path = places.manifests_of(run) / f"{sanitize_id(run.run_id)}.json"
+            write_whole(path, encode_manifest(manifest))
+            parts.remove_journal()
+            return replace(
+                outcome,
+                outcome=Outcome.PARTLY if missing else Outcome.DONE,
+                points=manifest.points,
+                files=len(manifest.files),
+                size_bytes=sum(part.size_bytes for part in manifest.parts)
+                + sum(file.size_bytes for file in manifest.files),
+                missing=tuple(missing),
+            )
+
+        # To compress, and to force files to the disk, takes longer than to read: the next run goes
+        # on meanwhile.
+        self._waiting.acquire()
+        future = pool.submit(finish)
+        future.add_done_callback(lambda _: self._waiting.release())
+        return future
 
     def _options(self) -> str:
         chosen = self._source.selection
@@ -236,7 +247,8 @@ class _Export:
         extras: RunExtras,
         content: str,
         missing: list[Problem],
-    ) -> tuple[RunParts, Manifest]:
+    ) -> Callable[[], tuple[RunParts, Manifest]]:
+        """Read a run, and write it; of one with few points return what writes it."""
         places = self._places
         others = [
             (path, str(type_of(value)), value.value)
@@ -256,45 +268,58 @@ class _Export:
             if (path, None) in written or (path, None) not in paths
         }
         parts = RunParts(places.parts_of(run), places.manifests_of(run), run.run_id, content)
+        many = sum(one.count or 0 for one in series) > POINTS_AT_ONCE
+        steps: list[Callable[[], None]] = []
+        step: Step = (lambda action: action()) if many else steps.append
         try:
             if not parts.has_values:
-                parts.add(values_table(run, values, paths, written))
-            self._write_points(run, series, parts)
+                step(lambda: parts.add(values_table(run, values, paths, written)))
+            self._write_points(run, series, parts, step)
             for table in file_points:
                 kept = _with_files(table, written)
                 kept = kept.filter([path not in parts.done for path in kept["path"].to_pylist()])
                 if kept.num_rows:
                     rows = points_table(run, AttributeType.FILE_SERIES, kept, paths)
-                    parts.add(rows, AttributeType.FILE_SERIES)
-            parts.close_part()
+                    step(partial(parts.add, rows, AttributeType.FILE_SERIES))
         except BaseException:
             parts.abort()
             raise
-        return parts, Manifest(
-            project=run.project,
-            run_id=run.run_id,
-            kind=run.kind,
-            sys_id=run.sys_id,
-            name=run.name,
-            created=run.created,
-            parent=run.parent,
-            fork_step=run.fork_step,
-            trashed=run.trashed,
-            tool=_tool(),
-            exported=datetime.now(UTC).isoformat(timespec="seconds"),
-            content=content,
-            parts=tuple(parts.parts),
-            series=tuple(parts.series),
-            files=tuple(entries),
-            values=len(values),
-            others=others,
-            rows=self._write_extra(run, "rows", extras.rows),
-            previews=self._write_extra(run, "previews", extras.previews),
-            not_inherited=tuple(extras.not_inherited),
-        )
+
+        def complete() -> tuple[RunParts, Manifest]:
+            try:
+                for action in steps:
+                    action()
+                parts.close_part()
+            except BaseException:
+                parts.abort()
+                raise
+            return parts, Manifest(
+                project=run.project,
+                run_id=run.run_id,
+                kind=run.kind,
+                sys_id=run.sys_id,
+                name=run.name,
+                created=run.created,
+                parent=run.parent,
+                fork_step=run.fork_step,
+                trashed=run.trashed,
+                tool=_tool(),
+                exported=datetime.now(UTC).isoformat(timespec="seconds"),
+                content=content,
+                parts=tuple(parts.parts),
+                series=tuple(parts.series),
+                files=tuple(entries),
+                values=len(values),
+                others=others,
+                rows=self._write_extra(run, "rows", extras.rows),
+                previews=self._write_extra(run, "previews", extras.previews),
+                not_inherited=tuple(extras.not_inherited),
+            )
+
+        return complete
 
     def _write_points(
-        self, run: SourceRun, series: Sequence[SourceSeries], parts: RunParts
+        self, run: SourceRun, series: Sequence[SourceSeries], parts: RunParts, step: Step
     ) -> None:
         plain = [one for one in series if one.type is not AttributeType.FILE_SERIES]
         if not plain:
@@ -303,13 +328,13 @@ class _Export:
         if copied is not None and _can_copy(copied, plain, parts.done):
             for part in copied:
                 if parts.done.isdisjoint(one.path for one in part.series):
-                    parts.copy(part)
+                    step(partial(parts.copy, part))
             return
         todo = [one for one in plain if one.path not in parts.done]
         for type, names in chunks(todo, POINTS_AT_ONCE):
             points = self._source.read_points(run, type, names)
             if points.num_rows:
-                parts.add(points_table(run, type, points, {}), type)
+                step(partial(_add_points, parts, run, type, points))
 
     def _read_file_points(self, run: SourceRun, series: Sequence[SourceSeries]) -> list[pa.Table]:
         files = [one for one in series if one.type is AttributeType.FILE_SERIES]
@@ -381,10 +406,8 @@ def _can_copy(
     )
 
 
-def _finish(parts: RunParts, path: Path, manifest: Manifest) -> None:
-    parts.finish()
-    write_whole(path, encode_manifest(manifest))
-    parts.remove_journal()
+def _add_points(parts: RunParts, run: SourceRun, type: AttributeType, points: pa.Table) -> None:
+    parts.add(points_table(run, type, points, {}), type)
 
 
 def _with_files(points: pa.Table, written: Mapping[FileKey, tuple[str, int]]) -> pa.Table:
