@@ -225,8 +225,7 @@ def project_names(experiments: Sequence[str]) -> dict[str, str]:
             return name
         return f"{WORKSPACE}/{cleaned if cleaned.strip() else '_'}"
 
-    names = allocate_names(experiments, rule)
-    return dict(sorted(names.items()))
+    return allocate_names(experiments, rule)
 
 
 def _source_run(held: Any, project: str, trashed: bool, *, plain: bool = False) -> SourceRun:

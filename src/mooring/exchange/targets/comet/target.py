@@ -18,7 +18,7 @@ import numpy as np
 from mooring.errors import MissingExtra, TargetRefused
 from mooring.exchange import marks
 from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import Names
+from mooring.exchange.names import Names
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost

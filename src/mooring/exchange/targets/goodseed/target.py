@@ -17,7 +17,7 @@ import numpy as np
 from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
 from mooring.exchange import marks
 from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import short_digest
+from mooring.exchange.names import short_digest
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost

@@ -17,7 +17,7 @@ import numpy as np
 from mooring.errors import MissingExtra, MooringError, TargetRefused, TargetUnreachable
 from mooring.exchange import marks
 from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import Names, with_digest
+from mooring.exchange.names import Names, with_digest
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost

@@ -14,7 +14,7 @@ import numpy as np
 
 from mooring.errors import MissingExtra, TargetRefused
 from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import Names, short_digest, with_digest
+from mooring.exchange.names import Names, short_digest
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
@@ -203,7 +203,7 @@ class MinfxRun:
         self._ledger = ledger
         self._run = run
         self._parent = parent
-        self._names = _Paths()
+        self._names = _new_names()
         self._copied = 0
         self._finished = False
         prefix = f"{load.name_prefix}_" if load.name_prefix else ""
@@ -218,7 +218,7 @@ class MinfxRun:
 
     def plan_names(self, attributes: Sequence[tuple[str, AttributeType]]) -> Sequence[Lost]:
         """Give all attributes their names."""
-        self._names.plan([path for path, _ in attributes])
+        self._names.plan(path for path, _ in attributes)
         return ()
 
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
@@ -352,26 +352,15 @@ class MinfxRun:
         return _told(str(self._folder), self._run.run_id, path)
 
 
-class _Paths(Names):
-    """Paths without empty parts. None is the beginning of another, as in Minfx none can be."""
-
-    def __init__(self) -> None:
-        self._folders: set[str] = set()
-        own = (f"{_OWN}/{name}" for name in ("original_run_id", "original_project_id"))
-        super().__init__(self._rule, limit=1_024, taken=[_OWN, f"{_OWN}/forking", *own])
-
-    def plan(self, paths: Sequence[str]) -> None:  # type: ignore[override]
-        """Give names to all of `paths`."""
-        for path in paths:
-            parts = _parts(path)
-            self._folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
-        super().plan(paths)
-
-    def _rule(self, path: str) -> str:
-        name = "/".join(_parts(path))
-        if name in self._folders:
-            return with_digest(name, path, limit=1_024)
-        return name
+def _new_names() -> Names:
+    """Return what names attributes: none is the beginning of another, as in Minfx none can be."""
+    own = (f"{_OWN}/{name}" for name in ("original_run_id", "original_project_id"))
+    return Names(
+        lambda path: "/".join(_parts(path)),
+        limit=1_024,
+        nested=False,
+        taken=[_OWN, f"{_OWN}/forking", *own],
+    )
 
 
 def _parts(path: str) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from mooring.exchange.names import allocate_names, with_suffix
+from mooring.exchange.names import allocate_names, folders_of, with_digest
 from mooring.exchange.steps import step_text
 from mooring.model import AttributeType
 
@@ -42,6 +42,11 @@ def clean_name(path: str) -> str:
                     part or "_" for part in parts)  # fmt: skip
 
 
+def cut_name(path: str) -> str:
+    """Return a name that MLflow takes, as long as it takes them."""
+    return clean_name(path)[:MAX_NAME]
+
+
 def clean_file_name(name: str) -> str:
     """Return a name that a file can have among artifacts.
 
@@ -56,7 +61,7 @@ def clean_file_name(name: str) -> str:
         if not dot or len(extension) > 10:
             stem, extension = cleaned, ""
         stem = stem.encode()[: MAX_FILE_NAME - 20].decode(errors="ignore")
-        cleaned = with_suffix(stem, name) + dot * bool(extension) + extension
+        cleaned = with_digest(stem, name) + dot * bool(extension) + extension
     return cleaned
 
 
@@ -74,21 +79,20 @@ class Names:
         self._names: Mapping[str, Mapping[str, str]] = {
             group: allocate_names(
                 paths,
-                clean_name,
+                cut_name,
                 limit=MAX_NAME,
                 nested=nested or group == "artifact",
                 taken={"mooring"} if group == "artifact" else (),
             )
             for group, paths in groups.items()
         }
-        self._folders = {
-            name[:at] for name in self._names["artifact"].values() for at in _ends(name)
-        }
+        artifacts = self._names["artifact"].values()
+        self._folders = {*artifacts, *(folder for name in artifacts for folder in folders_of(name))}
 
     def of(self, path: str, type: AttributeType) -> str:
         """Return the name of an attribute: of a param or metric, or the folder of artifacts."""
         names = self._names[_group(type)]
-        return names[path] if path in names else clean_name(path)[:MAX_NAME]
+        return names[path] if path in names else cut_name(path)
 
     def file(self, path: str, type: AttributeType, step: str | None, name: str) -> str:
         """Return where a file of an attribute lies among the artifacts."""
@@ -98,7 +102,7 @@ class Names:
         base = clean_file_name(name or path.rpartition("/")[2])
         if f"{folder}/{base}" in self._folders:
             stem, dot, extension = base.rpartition(".")
-            base = with_suffix(stem or base, path) + (dot + extension if stem else "")
+            base = with_digest(stem or base, path) + (dot + extension if stem else "")
         return f"{folder}/{base}"
 
     def renamed(self) -> Mapping[str, str]:
@@ -126,7 +130,3 @@ def _group(type: AttributeType) -> str:
     if type is AttributeType.FLOAT_SERIES:
         return "metric"
     return "artifact" if type in _ARTIFACTS else "param"
-
-
-def _ends(name: str) -> list[int]:
-    return [at for at, char in enumerate(name) if char == "/"] + [len(name)]

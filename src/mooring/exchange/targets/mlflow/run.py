@@ -324,4 +324,4 @@ class MlflowRun:
 
 def _tag_name(tag: str) -> str:
     name = clean_name(tag)
-    return f"tag.{name}" if name.startswith(("mlflow.", "mooring.")) else name
+    return (f"tag.{name}" if name.startswith(("mlflow.", "mooring.")) else name)[:MAX_NAME]

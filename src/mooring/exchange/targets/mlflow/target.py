@@ -12,7 +12,7 @@ from typing import Any
 
 from mooring.errors import InvalidInput, MissingExtra
 from mooring.exchange import mlflow_client as marks
-from mooring.exchange.names import with_suffix
+from mooring.exchange.names import with_digest
 from mooring.exchange.source import SourceRun, SourceValue
 from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, Lost
@@ -173,7 +173,7 @@ class MlflowTarget:
         )
         if len(name) <= MAX_EXPERIMENT_NAME:
             return name, ()
-        cut = with_suffix(name, name, limit=MAX_EXPERIMENT_NAME)
+        cut = with_digest(name, name, limit=MAX_EXPERIMENT_NAME)
         return cut, [Lost(None, f"the end of its experiment's name, now {cut!r}")]
 
     def _find_experiment(self, name: str) -> _Experiment | None:
@@ -256,7 +256,7 @@ def _tag(key: str, value: str) -> Any:
 def _run_name(run: SourceRun) -> str:
     if len(run.run_id) <= MAX_RUN_NAME:
         return run.run_id
-    return with_suffix(run.run_id, run.run_id, limit=MAX_RUN_NAME)
+    return with_digest(run.run_id, run.run_id, limit=MAX_RUN_NAME)
 
 
 def _milliseconds(micros: int | None) -> int | None:

@@ -98,7 +98,7 @@ class TensorBoardRun:
     def plan_names(self, attributes: Sequence[tuple[str, AttributeType]]) -> Sequence[Lost]:
         """Choose tags; all but those that the hparams plugin has are the paths themselves."""
         paths = [path for path, _ in attributes]
-        self._tags = allocate_names(paths, lambda path: path, taken=_HPARAM_TAGS)
+        self._tags = allocate_names(paths, str, taken=_HPARAM_TAGS)
         return ()
 
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:

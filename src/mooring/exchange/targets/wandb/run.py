@@ -109,7 +109,12 @@ class WandbRun:
         others = [path for path, type in attributes if type not in _ARTIFACT_TYPES]
         self._names = allocate_names(others, _clean, taken=_TAKEN)
         taken = (*_TAKEN, *self._names.values())
-        self._names |= allocate_names(artifacts, _clean, limit=_LIMIT_ARTIFACT, taken=taken)
+        self._names |= allocate_names(
+            artifacts,
+            lambda path: _clean(path)[:_LIMIT_ARTIFACT],
+            limit=_LIMIT_ARTIFACT,
+            taken=taken,
+        )
         return ()
 
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
