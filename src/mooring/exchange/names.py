@@ -133,8 +133,8 @@ def allocate_names(
 ) -> dict[str, str]:
     """Return the names of paths that are known all at once, as `Names` gives them.
 
-    >>> allocate_names({"a:b", "a_b", "a;b"}, replace_all("[^a-z_]"))
-    {'a:b': 'a_b_f69b2c8d', 'a;b': 'a_b_7263c981', 'a_b': 'a_b'}
+    >>> allocate_names({"a:b", "a_b"}, replace_all("[^a-z_]"))
+    {'a:b': 'a_b_f69b2c8d', 'a_b': 'a_b'}
     >>> allocate_names({"a", "a/b"}, str, nested=False)
     {'a': 'a_ad4b3c40', 'a/b': 'a/b'}
     """

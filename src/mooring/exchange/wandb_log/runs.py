@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mooring.errors import InvalidStep
-from mooring.exchange.gathering import Gathered, RunContent, Tell
+from mooring.exchange.reading.gathering import Gathered, RunContent, Tell
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.exchange.wandb_log.console import Console
 from mooring.exchange.wandb_log.heads import RunHead, micros_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mooring.errors import MissingExtra, SourceUnreadable
-from mooring.exchange.untouched import open_untouched
+from mooring.exchange.reading.untouched import open_untouched
 from mooring.model import micros_from_datetime
 
 DATABASE = "run_metadata.sqlite"

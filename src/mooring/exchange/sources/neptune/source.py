@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay, size_of
+from mooring.exchange.reading.replay import RunReplay, size_of
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
 from mooring.exchange.sources.neptune.contents import Contents, expand_file_set, list_tracked

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mooring.errors import InvalidInput, SourceUnreadable
+from mooring.exchange.reading.untouched import open_untouched
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.untouched import open_untouched
 from mooring.wire.neptune3.ingest import CreateRun, decode_create
 
 FILE_NAME = "run_operations.sqlite3"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay
+from mooring.exchange.reading.replay import RunReplay
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import (
     RunExtras,

@@ -19,7 +19,7 @@ from mooring.exchange.event_files.records import (
     require_tensorboard,
 )
 from mooring.exchange.event_files.runs import read_run
-from mooring.exchange.gathering import RunContent
+from mooring.exchange.reading.gathering import RunContent
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
 from mooring.model import MAX_TIME, AttributeType, ProjectName, validate_run_id

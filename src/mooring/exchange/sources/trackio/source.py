@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay
+from mooring.exchange.reading.replay import RunReplay
+from mooring.exchange.reading.untouched import open_untouched
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
 from mooring.exchange.sources.trackio.values import (
@@ -19,7 +20,6 @@ from mooring.exchange.sources.trackio.values import (
     to_point,
     to_value,
 )
-from mooring.exchange.untouched import open_untouched
 from mooring.model import STEP_SCALE, AttributeType, ProjectName
 
 if TYPE_CHECKING:

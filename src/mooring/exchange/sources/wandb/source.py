@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mooring.errors import InvalidInput, InvalidName, ProjectNotFound, SourceUnreadable
-from mooring.exchange.gathering import RunContent
+from mooring.exchange.reading.gathering import RunContent
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
 from mooring.exchange.wandb_log.heads import RunHead, read_head

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import MissingExtra, TargetRefused
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import histograms_json, plain_value, text_lines
 from mooring.exchange.names import Names
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.comet.archive import file_key, read_archive
 from mooring.exchange.targets.comet.settings import CometSettings
-from mooring.exchange.texts import histograms_json, plain_value, text_lines
 from mooring.model import AttributeType, micros_from_datetime
 
 if TYPE_CHECKING:

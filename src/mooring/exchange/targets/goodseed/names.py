@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from mooring.exchange import marks
+from mooring.exchange.filling import marks
 from mooring.exchange.names import Names, with_digest
 from mooring.exchange.source import SourceRun
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.filling.texts import histogram_json, plain_value
 from mooring.exchange.names import short_digest
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.goodseed.names import attribute_names, project_name, run_names
 from mooring.exchange.targets.goodseed.settings import GoodSeedSettings
-from mooring.exchange.texts import histogram_json, plain_value
 from mooring.model import STEP_SCALE, AttributeType, datetime_from_micros, now_micros
 
 if TYPE_CHECKING:

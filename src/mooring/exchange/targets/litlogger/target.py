@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import MissingExtra, MooringError, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import histograms_json, text_lines, value_text
 from mooring.exchange.names import Names, with_digest
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.litlogger.settings import LIMIT, LitLoggerSettings, clean_name
-from mooring.exchange.texts import histograms_json, text_lines, value_text
 from mooring.model import AttributeType, datetime_from_micros
 
 if TYPE_CHECKING:

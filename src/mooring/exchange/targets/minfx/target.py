@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import MissingExtra, TargetRefused
-from mooring.exchange.columns import doubles, iter_series, numbers
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.filling.texts import histograms_json, plain_value, text_lines
 from mooring.exchange.names import Names, short_digest
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.minfx.ledger import Entry, Ledger
 from mooring.exchange.targets.minfx.offline import (
@@ -26,7 +27,6 @@ from mooring.exchange.targets.minfx.offline import (
     unfinished_folder,
 )
 from mooring.exchange.targets.minfx.settings import MinfxSettings
-from mooring.exchange.texts import histograms_json, plain_value, text_lines
 from mooring.model import STEP_SCALE, AttributeType
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mooring.exchange import mlflow_client as marks
-from mooring.exchange.steps import scale_steps
+from mooring.exchange.filling.steps import scale_steps
 from mooring.exchange.target import Lost
 
 if TYPE_CHECKING:

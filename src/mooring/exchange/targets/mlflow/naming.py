@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from mooring.exchange.filling.steps import step_text
 from mooring.exchange.names import allocate_names, folders_of, with_digest
-from mooring.exchange.steps import step_text
 from mooring.model import AttributeType
 
 MAX_NAME = 250

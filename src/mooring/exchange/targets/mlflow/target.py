@@ -12,9 +12,9 @@ from typing import Any
 
 from mooring.errors import InvalidInput, MissingExtra
 from mooring.exchange import mlflow_client as marks
+from mooring.exchange.filling.steps import step_text
 from mooring.exchange.names import with_digest
 from mooring.exchange.source import SourceRun, SourceValue
-from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, Lost
 from mooring.exchange.targets.mlflow.metrics import SENDERS
 from mooring.exchange.targets.mlflow.run import MlflowRun, Place

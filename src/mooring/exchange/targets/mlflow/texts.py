@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mooring.exchange.filling.steps import step_text
 from mooring.exchange.source import SourceValue
-from mooring.exchange.steps import step_text
 from mooring.model import Typed, datetime_from_micros
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import histograms_json, is_finite, plain_value, text_lines
 from mooring.exchange.names import Names, short_digest
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.pluto.settings import PlutoSettings
-from mooring.exchange.texts import histograms_json, is_finite, plain_value, text_lines
 from mooring.model import AttributeType, micros_from_datetime
 
 if TYPE_CHECKING:

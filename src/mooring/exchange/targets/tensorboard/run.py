@@ -20,10 +20,10 @@ from mooring.errors import ExchangeError, TargetRefused
 from mooring.exchange.event_files.hparams import PREFIX
 from mooring.exchange.event_files.records import EVENT_FILE_MARK
 from mooring.exchange.event_files.runs import read_run
+from mooring.exchange.filling.steps import scale_steps
 from mooring.exchange.names import allocate_names
 from mooring.exchange.points import rows_by_path
 from mooring.exchange.source import SourceFile, SourceValue
-from mooring.exchange.steps import scale_steps
 from mooring.exchange.target import Inventory, Lost
 from mooring.exchange.targets.tensorboard.events import (
     EventFile,

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import ExchangeError, TargetRefused, TargetUnreachable
+from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.names import allocate_names
 from mooring.exchange.points import rows_by_path
 from mooring.exchange.source import SourceFile, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Inventory, Lost
 from mooring.exchange.wandb_log.records import Damage, iter_records
 from mooring.exchange.wandb_log.runs import ARTIFACTS, CONFIG, MARK, read_run

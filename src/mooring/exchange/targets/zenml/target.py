@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.filling.texts import histograms_json, plain_value
+from mooring.exchange.points import doubles, iter_series
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.zenml.metadata import (
     TEXT_LIMIT,
@@ -34,7 +35,6 @@ from mooring.exchange.targets.zenml.names import (
     model_name,
     version_names,
 )
-from mooring.exchange.texts import histograms_json, plain_value
 from mooring.model import AttributeType
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from mooring.exchange.filling.steps import step_text
 from mooring.exchange.source import SourceFile, SourceValue
-from mooring.exchange.steps import step_text
 from mooring.model import Typed, datetime_from_micros
 
 if TYPE_CHECKING:

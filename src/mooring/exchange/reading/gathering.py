@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from mooring.exchange.reading.tag_paths import TagPaths
 from mooring.exchange.source import SourceSeries, SourceValue, make_points, value_type
-from mooring.exchange.tag_paths import TagPaths
 from mooring.model import MAX_STEP, MAX_TIME, MIN_TIME, STEP_SCALE, AttributeType
 
 if TYPE_CHECKING:
