@@ -7,12 +7,13 @@ import mimetypes
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from mooring.errors import InvalidInput, MissingExtra, TargetRefused, TargetUnreachable
+from mooring.exchange.packages import require_package, variable_set
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,22 +137,11 @@ def connect(uri: str) -> MlflowClient:
     A folder (MLflow's file store) is refused by newer clients unless `MLFLOW_ALLOW_FILE_STORE` is
     set: who names one here wants it.
     """
-    try:
-        from mlflow.tracking import MlflowClient
-    except ModuleNotFoundError as error:
-        raise MissingExtra("mlflow", extra="mlflow") from error
-    with translated(uri):
-        if not is_folder(uri):
-            return MlflowClient(tracking_uri=uri)
-        before = os.environ.get("MLFLOW_ALLOW_FILE_STORE")
-        os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
-        try:
-            return MlflowClient(tracking_uri=uri)
-        finally:
-            if before is None:
-                del os.environ["MLFLOW_ALLOW_FILE_STORE"]
-            else:
-                os.environ["MLFLOW_ALLOW_FILE_STORE"] = before
+    tracking = require_package("mlflow.tracking", extra="mlflow")
+    allowed = variable_set("MLFLOW_ALLOW_FILE_STORE", "true") if is_folder(uri) else nullcontext()
+    with translated(uri), allowed:
+        client: MlflowClient = tracking.MlflowClient(tracking_uri=uri)
+        return client
 
 
 @contextmanager

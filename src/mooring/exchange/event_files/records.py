@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, SourceUnreadable
+from mooring.errors import SourceUnreadable
 from mooring.exchange.event_files.crc32c import masked_crc32c
+from mooring.exchange.packages import require_package
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -43,10 +44,7 @@ FILE_VERSION = "brain.Event:2"
 
 def require_tensorboard() -> None:
     """Raise `MissingExtra` unless TensorBoard is installed. TensorFlow is not needed."""
-    try:
-        import tensorboard.compat.proto.event_pb2  # noqa: F401
-    except ImportError:
-        raise MissingExtra("tensorboard", extra="tensorboard") from None
+    require_package("tensorboard.compat.proto.event_pb2", extra="tensorboard")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mooring.errors import MissingExtra, SourceUnreadable
+from mooring.errors import SourceUnreadable
+from mooring.exchange.packages import require_package
 
 _LOG = re.compile(r"^run-(?P<id>.+)\.wandb$", re.DOTALL)
 _MAGIC = b":W&B"
@@ -29,10 +30,7 @@ _TYPE_CRC = [zlib.crc32(bytes([type])) for type in range(5)]
 
 def require_wandb() -> None:
     """Raise `MissingExtra` unless wandb is installed."""
-    try:
-        import wandb  # noqa: F401
-    except ImportError:
-        raise MissingExtra("wandb", extra="wandb") from None
+    require_package("wandb", extra="wandb")
 
 
 def find_logs(root: Path) -> list[tuple[str, Path]]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused
+from mooring.errors import TargetRefused
 from mooring.exchange.filling import marks
 from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.filling.texts import histograms_json, plain_value, text_lines
 from mooring.exchange.names import Names
+from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
@@ -70,10 +71,7 @@ class CometTarget:
     """A folder of offline archives, or a workspace on the server."""
 
     def __init__(self, settings: CometSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import comet_ml  # noqa: F401
-        except ImportError:
-            raise MissingExtra("comet_ml", extra="comet") from None
+        require_package("comet_ml", extra="comet")
         self._settings = settings
         self._load = load or LoadSettings()
         self._copies: list[Path] = []

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
+from mooring.errors import TargetRefused, TargetUnreachable
 from mooring.exchange.filling import marks
 from mooring.exchange.filling.steps import step_text
 from mooring.exchange.filling.texts import histogram_json, plain_value
 from mooring.exchange.names import short_digest
+from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
@@ -67,10 +68,7 @@ class GoodSeedTarget:
     """A home folder of GoodSeed."""
 
     def __init__(self, settings: GoodSeedSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import goodseed  # noqa: F401
-        except ImportError:
-            raise MissingExtra("goodseed", extra="goodseed") from None
+        require_package("goodseed", extra="goodseed")
         self._settings = settings
         self._load = load or LoadSettings()
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, MooringError, TargetRefused, TargetUnreachable
+from mooring.errors import MooringError, TargetRefused, TargetUnreachable
 from mooring.exchange.filling import marks
 from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.filling.texts import histograms_json, text_lines, value_text
 from mooring.exchange.names import Names, with_digest
+from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
@@ -65,10 +66,7 @@ class LitLoggerTarget:
     """The teamspaces of an owner."""
 
     def __init__(self, settings: LitLoggerSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import litlogger  # noqa: F401
-        except ImportError:
-            raise MissingExtra("litlogger", extra="litlogger") from None
+        require_package("litlogger", extra="litlogger")
         self._settings = settings
         self._load = load or LoadSettings()
         self._copies = Path(tempfile.mkdtemp(prefix="mooring-litlogger-"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused
+from mooring.errors import TargetRefused
 from mooring.exchange.filling.steps import step_text
 from mooring.exchange.filling.texts import histograms_json, plain_value, text_lines
 from mooring.exchange.names import Names, short_digest
+from mooring.exchange.packages import require_package, variable_set
 from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
@@ -80,10 +80,7 @@ class MinfxTarget:
     """A folder of offline runs."""
 
     def __init__(self, settings: MinfxSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import minfx  # noqa: F401
-        except ImportError:
-            raise MissingExtra("minfx", extra="minfx") from None
+        require_package("minfx", extra="minfx")
         self._settings = settings
         self._load = load or LoadSettings()
         self._ledger = Ledger(settings.folder / "loaded.jsonl")
@@ -132,7 +129,8 @@ class MinfxTarget:
             for left in (staging, _copies(folder, run)):
                 if left.exists():
                     shutil.rmtree(left)
-            with _data_folder(staging):
+            # The client reads it from the environment alone.
+            with variable_set("NEPTUNE_DATA_DIRECTORY", str(staging)):
                 opened = self._create()
         self._open.append(opened)
         return MinfxRun(opened, folder, self._ledger, run, parent, self._load)
@@ -160,21 +158,6 @@ class MinfxTarget:
         # The client says what script runs; that is the loader, not the one of the run.
         del opened["source_code"]
         return opened
-
-
-@contextlib.contextmanager
-def _data_folder(folder: Path) -> Iterator[None]:
-    """Let the client write there: it reads this from the environment alone."""
-    name = "NEPTUNE_DATA_DIRECTORY"
-    before = os.environ.get(name)
-    os.environ[name] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def publish(folder: Path, run: SourceRun, container: str) -> None:

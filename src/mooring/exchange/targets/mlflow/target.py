@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mooring.errors import InvalidInput, MissingExtra
+from mooring.errors import InvalidInput
 from mooring.exchange import mlflow_client as marks
 from mooring.exchange.filling.steps import step_text
 from mooring.exchange.names import with_digest
@@ -246,10 +246,8 @@ class MlflowTarget:
 
 
 def _tag(key: str, value: str) -> Any:
-    try:
-        from mlflow.entities import RunTag
-    except ImportError as error:  # pragma: no cover - the client came from the same package
-        raise MissingExtra("mlflow", extra="mlflow") from error
+    from mlflow.entities import RunTag
+
     return RunTag(key, value)
 
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
+from mooring.errors import TargetRefused, TargetUnreachable
 from mooring.exchange.filling import marks
 from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.filling.texts import histograms_json, is_finite, plain_value, text_lines
 from mooring.exchange.names import Names, short_digest
+from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
@@ -73,10 +74,7 @@ class PlutoTarget:
     """A workspace of Pluto, that of the key."""
 
     def __init__(self, settings: PlutoSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import pluto  # noqa: F401
-        except ImportError:
-            raise MissingExtra("pluto-ml", extra="pluto") from None
+        require_package("pluto", extra="pluto", package="pluto-ml")
         self._settings = settings
         self._load = load or LoadSettings()
         self._staging = Path(tempfile.mkdtemp(prefix="mooring-pluto-"))

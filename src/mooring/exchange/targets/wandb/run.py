@@ -8,8 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from mooring.errors import ExchangeError, TargetRefused, TargetUnreachable
 from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.names import allocate_names
+from mooring.exchange.packages import variable_set
 from mooring.exchange.points import rows_by_path
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.exchange.target import Inventory, Lost
@@ -307,7 +307,8 @@ class WandbRun:
 
         artifact = wandb.Artifact(name, type, metadata=metadata)
         try:
-            with staged_in(self._folder):
+            # Content of artifacts is staged where the offline runs lie.
+            with variable_set("WANDB_DATA_DIR", str(self._folder / "wandb-data")):
                 for entry, file in files.items():
                     artifact.add_file(str(file), name=entry)
         except OSError as error:
@@ -421,20 +422,6 @@ def _has_mark(record: Any, sent: int) -> bool:
         item.key == MARK and json.loads(item.value_json).get("sent") == sent
         for item in record.config.update
     )
-
-
-@contextmanager
-def staged_in(folder: Path) -> Iterator[None]:
-    """Have W&B stage content of artifacts in `folder`, where the offline runs lie."""
-    before = os.environ.get("WANDB_DATA_DIR")
-    os.environ["WANDB_DATA_DIR"] = str(folder / "wandb-data")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["WANDB_DATA_DIR"]
-        else:
-            os.environ["WANDB_DATA_DIR"] = before
 
 
 def _clean(path: str) -> str:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
+from mooring.errors import TargetRefused, TargetUnreachable
 from mooring.exchange.filling import marks
 from mooring.exchange.filling.steps import step_text
 from mooring.exchange.filling.texts import histograms_json, plain_value
+from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
@@ -75,13 +76,10 @@ class ZenMLTarget:
     """The ZenML that is active: its local store, or the server that the user is logged in to."""
 
     def __init__(self, load: LoadSettings | None = None) -> None:
-        try:
-            from zenml.client import Client
-        except ImportError:
-            raise MissingExtra("zenml", extra="zenml") from None
+        client = require_package("zenml.client", extra="zenml")
         self._load = load or LoadSettings()
         with _told("zenml", ""):
-            self._client: Any = Client()
+            self._client = client.Client()
             self._address = str(self._client.zen_store.url)
 
     @property
