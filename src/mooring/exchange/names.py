@@ -136,7 +136,7 @@ def allocate_names(
     >>> allocate_names({"a:b", "a_b"}, replace_all("[^a-z_]"))
     {'a:b': 'a_b_f69b2c8d', 'a_b': 'a_b'}
     >>> allocate_names({"a", "a/b"}, str, nested=False)
-    {'a': 'a_ad4b3c40', 'a/b': 'a/b'}
+    {'a': 'a_e22a1aa5', 'a/b': 'a/b'}
     """
     names = Names(clean, limit=limit, nested=nested, taken=taken)
     wanted = sorted(set(paths))

@@ -1,38 +1,21 @@
-"""What trackers that know no such thing keep as text: points of text, histograms, values."""
+"""Series as text, for trackers that know no such thing: lines of strings, histograms as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mooring.exchange.filling.steps import step_text
-from mooring.exchange.source import SourceFile, SourceValue
-from mooring.model import Typed, datetime_from_micros
+from mooring.model import datetime_from_micros
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PlainValue: TypeAlias = int | float | str | bool | datetime | frozenset[str]
-"""A value with Python's own type."""
-
-
-def plain_value(value: SourceValue) -> PlainValue:
-    """Return a value that is no file as one of Python's own; a dict becomes JSON text.
-
-    >>> from mooring.model import AttributeType
-    >>> plain_value(Typed(AttributeType.RUN_STATE, "inactive"))
-    'inactive'
-    """
-    if isinstance(value, SourceFile):
-        raise TypeError("a file is no plain value")
-    if not isinstance(value, Typed):
-        return value
-    if isinstance(value.value, str):
-        return value.value
-    return json.dumps(value.value, ensure_ascii=False, sort_keys=True, default=str)
+_LINES_AT_ONCE = 65_536
+_HISTOGRAMS_AT_ONCE = 1_000
 
 
 def iso_time(time: int) -> str:
@@ -44,37 +27,45 @@ def iso_time(time: int) -> str:
     return datetime_from_micros(time).isoformat()
 
 
-def value_text(value: SourceValue) -> str:
-    """Return a value that is no file as text, for trackers that know nothing else.
-
-    Sets are joined by commas in order of their text, times are `2025-01-01 12:00:00+00:00`.
-
-    >>> value_text(True), value_text(32), value_text(frozenset({"b", "a"}))
-    ('True', '32', 'a,b')
-    """
-    plain = plain_value(value)
-    return ",".join(sorted(plain)) if isinstance(plain, frozenset) else str(plain)
-
-
-def text_line(step: int, time: int, value: str, multiplier: int = 1) -> str:
-    """Return a point of a string series as a line: step times `multiplier`, time and value.
-
-    >>> text_line(500_000, 0, "hello")
-    '0.5; 1970-01-01T00:00:00+00:00; hello\\n'
-    """
-    return f"{step_text(step, multiplier)}; {iso_time(time)}; {value}\n"
-
-
 def text_lines(points: pa.Table, multiplier: int = 1) -> Iterator[str]:
-    """Yield the points of one string series as lines; a value with line breaks has several."""
-    for batch in points.to_batches():
-        columns = (batch.column(name).to_pylist() for name in ("step", "time", "value"))
-        for step, time, value in zip(*columns, strict=True):
-            yield text_line(step, time, value, multiplier)
+    """Yield the points of one string series as lines; a value with line breaks has several.
+
+    A line has the step times `multiplier`, the time as `iso_time` writes it, and the value.
+
+    >>> from mooring.exchange.source import make_points
+    >>> from mooring.model import AttributeType
+    >>> points = make_points(
+    ...     AttributeType.STRING_SERIES, ["a", "a"], [500_000, 1_000_000], [0, 1], ["hello", "you"]
+    ... )
+    >>> list(text_lines(points))
+    ['0.5; 1970-01-01T00:00:00+00:00; hello\\n', '1; 1970-01-01T00:00:00.000001+00:00; you\\n']
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for batch in points.to_batches(max_chunksize=_LINES_AT_ONCE):
+        steps = [step_text(step, multiplier) for step in batch.column("step").to_pylist()]
+        instants = batch.column("time").cast(pa.timestamp("us", tz="UTC"))
+        times = pc.replace_substring_regex(
+            pc.strftime(instants, format="%Y-%m-%dT%H:%M:%S"), r"\.0+$", ""
+        )
+        ends = pc.binary_join_element_wise(times, batch.column("value"), "+00:00; ")
+        lines = pc.binary_join_element_wise(pa.array(steps, pa.string()), ends, "; ")
+        for line in lines.to_pylist():
+            yield f"{line}\n"
 
 
-def histogram_json(value: dict[str, object]) -> str:
+def has_line_breaks(points: pa.Table) -> bool:
+    """Return whether a value has line breaks: its lines could be taken for points of their own."""
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(points["value"], r"[\n\r]")).as_py())
+
+
+def histogram_json(value: Mapping[str, Any]) -> str:
     """Return a histogram as JSON: its type, edges and values, as numbers.
+
+    What JSON has no number for (NaN, infinities) is text.
 
     >>> histogram_json({"kind": "COUNTING", "edges": [0.0, 1.0], "values": [2.0]})
     '{"type": "COUNTING", "edges": [0.0, 1.0], "values": [2.0]}'
@@ -89,26 +80,31 @@ def histograms_json(points: pa.Table, multiplier: int = 1) -> Iterator[str]:
     are numbers, times `multiplier`, and times ISO text.
     """
     yield '{"histograms": ['
-    first = True
-    for batch in points.to_batches(max_chunksize=1_000):
+    separator = "\n"
+    for batch in points.to_batches(max_chunksize=_HISTOGRAMS_AT_ONCE):
         columns = (batch.column(name).to_pylist() for name in ("step", "time", "value"))
         for step, time, value in zip(*columns, strict=True):
-            yield "\n" if first else ",\n"
-            first = False
             text = step_text(step, multiplier)
             number = float(text) if "." in text else int(text)
-            yield json.dumps({"step": number, **_histogram(value), "timestamp": iso_time(time)})
-    yield "]}\n"
+            record = {"step": number, **_histogram(value), "timestamp": iso_time(time)}
+            yield separator + json.dumps(record)
+            separator = ",\n"
+    yield "\n]}\n"
 
 
-def _histogram(value: dict[str, object]) -> dict[str, object]:
-    return {"type": value["kind"], "edges": value["edges"], "values": value["values"]}
+def write_text(file: Path, pieces: Iterable[str]) -> None:
+    """Write pieces of a text to a file, in UTF-8, with line breaks as they are."""
+    with file.open("w", encoding="utf-8", newline="") as text:
+        text.writelines(pieces)
 
 
-def is_finite(value: SourceValue) -> bool:
-    """Return False for a number that is NaN or infinite.
+def _histogram(value: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "type": value["kind"],
+        "edges": [_finite(number) for number in value["edges"]],
+        "values": [_finite(number) for number in value["values"]],
+    }
 
-    >>> is_finite(1.0), is_finite("nan"), is_finite(float("inf"))
-    (True, True, False)
-    """
-    return not isinstance(value, float) or math.isfinite(value)
+
+def _finite(number: float) -> float | str:
+    return number if math.isfinite(number) else str(number)

@@ -16,8 +16,8 @@ import numpy as np
 
 from mooring.errors import TargetRefused, TargetUnreachable
 from mooring.exchange.filling import marks
-from mooring.exchange.filling.steps import step_text
-from mooring.exchange.filling.texts import histogram_json, plain_value
+from mooring.exchange.filling.texts import histogram_json, iso_time
+from mooring.exchange.filling.values import plain_value
 from mooring.exchange.names import short_digest
 from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
@@ -25,7 +25,7 @@ from mooring.exchange.source import SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.goodseed.names import attribute_names, project_name, run_names
 from mooring.exchange.targets.goodseed.settings import GoodSeedSettings
-from mooring.model import STEP_SCALE, AttributeType, datetime_from_micros, now_micros
+from mooring.model import STEP_SCALE, AttributeType, now_micros
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -158,7 +158,7 @@ class GoodSeedTarget:
                 project=self._project(run),
                 run_id=name,
                 log_dir=making,
-                created_at=None if run.created is None else _iso(run.created),
+                created_at=None if run.created is None else iso_time(run.created),
                 modified_at=_time_of(values, "sys/modification_time"),
                 name=_display_name(run),
                 storage="local",
@@ -168,7 +168,7 @@ class GoodSeedTarget:
                 capture_stderr=False,
                 capture_traceback=False,
             )
-            made.log_configs({marks.PROJECT: run.project, marks.RUN: run.run_id})
+            made.log_configs(marks.begun(run))
             made.close(status="failed")
             file.parent.mkdir(parents=True, exist_ok=True)
             (making / file.name).rename(file)
@@ -217,8 +217,6 @@ class GoodSeedRun:
 
         configs: dict[str, tuple[str, str]] = {}
         for path, value in values.items():
-            if isinstance(value, SourceFile):
-                continue
             configs[self._names.of(path)] = serialize_value(plain_value(value))
         with self._told():
             self._note_names()
@@ -290,20 +288,17 @@ class GoodSeedRun:
 
         failed = not complete or self._values.get("sys/failed") is True
         status = "failed" if failed else "finished"
-        closed = _time_of(self._values, "sys/modification_time") or _iso(now_micros())
+        closed = _time_of(self._values, "sys/modification_time") or iso_time(now_micros())
+        # In the same project, where the id alone names it.
+        parent = self._parent.rpartition("/")[2] if self._parent else None
         mark: dict[str, object] = {
-            marks.PROJECT: self._run.project,
-            marks.RUN: self._run.run_id,
-            marks.CONTENT: content,
-            marks.COMPLETE: complete,
+            **marks.begun(self._run),
+            **marks.ended(self._run, parent, complete=complete, content=content),
             "sys/state": status,
             "sys/closed_time": closed,
         }
-        if self._run.parent is not None:
-            parent = self._parent.rpartition("/")[2] if self._parent else self._run.parent
-            mark[marks.PARENT] = parent  # in the same project, where the id alone names it
-            if self._run.fork_step is not None:
-                mark[marks.FORK_STEP] = float(step_text(self._run.fork_step))
+        if (step := mark.get(marks.FORK_STEP)) is not None:
+            mark[marks.FORK_STEP] = float(str(step))
         with self._told():
             self._storage.set_meta("status", status)
             self._storage.set_meta("closed_at", closed)
@@ -377,10 +372,6 @@ def _display_name(run: SourceRun) -> str | None:
     if not name or len(name) > 200 or not name.isprintable():
         return None
     return name
-
-
-def _iso(time: int) -> str:
-    return datetime_from_micros(time).isoformat()
 
 
 def _time_of(values: Mapping[str, SourceValue], path: str) -> str | None:

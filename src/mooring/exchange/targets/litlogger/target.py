@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MooringError, TargetRefused, TargetUnreachable
+from mooring.errors import MooringError, TargetRefused
 from mooring.exchange.filling import marks
+from mooring.exchange.filling.refusals import translated
 from mooring.exchange.filling.steps import scale_steps, step_text
-from mooring.exchange.filling.texts import histograms_json, text_lines, value_text
+from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
+from mooring.exchange.filling.values import value_text
 from mooring.exchange.names import Names, with_digest
 from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
@@ -127,7 +129,7 @@ class LitLoggerTarget:
                 name,
                 log_dir=str(self._copies),
                 teamspace=teamspace,
-                metadata={marks.PROJECT: run.project, marks.RUN: run.run_id},
+                metadata=marks.begun(run),
                 store_step=True,
                 store_created_at=True,
                 verbose=False,
@@ -181,7 +183,7 @@ class LitLoggerRun:
         self._run = run
         self._parent = parent
         self._names = Names(_clean, limit=_NAME_LIMIT)
-        self._metadata = {marks.PROJECT: run.project, marks.RUN: run.run_id}
+        self._metadata = marks.begun(run)
 
     @property
     def id(self) -> str:
@@ -196,10 +198,7 @@ class LitLoggerRun:
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
         """Write single values as metadata, which are text."""
         for path, value in values.items():
-            if not isinstance(value, SourceFile) and not isinstance(
-                getattr(value, "value", None), SourceFile
-            ):
-                self._metadata[self._names.of(path)] = value_text(value)
+            self._metadata[self._names.of(path)] = value_text(value)
         with self._told():
             self._write_metadata()
         return ()
@@ -257,11 +256,8 @@ class LitLoggerRun:
 
     def finish(self, *, complete: bool, content: str) -> None:
         """Mark the experiment, and wait until all is sent."""
-        self._metadata |= {marks.CONTENT: content, marks.COMPLETE: str(complete)}
-        if self._run.parent is not None:
-            self._metadata[marks.PARENT] = self._parent or self._run.parent
-            if self._run.fork_step is not None:
-                self._metadata[marks.FORK_STEP] = step_text(self._run.fork_step)
+        mark = marks.ended(self._run, self._parent, complete=complete, content=content)
+        self._metadata |= {name: str(value) for name, value in mark.items()}
         with self._told():
             self._experiment.finalize(print_summary=False)
             self._write_metadata()
@@ -297,8 +293,7 @@ class LitLoggerRun:
     def _write_text(self, path: str, type: AttributeType, pieces: Iterable[str]) -> None:
         name = self.name_of(path, type)
         copy = self._target.copies / Path(name).name
-        with copy.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        write_text(copy, pieces)
         self._send(name, copy)
 
     def _send(self, name: str, copy: Path) -> None:
@@ -335,24 +330,25 @@ def _own_signals() -> Iterator[None]:
 @contextlib.contextmanager
 def _told(where: str, run: str, path: str | None = None) -> Iterator[None]:
     """Turn what the client raises into our errors, which name run and attribute."""
+    from lightning_sdk.lightning_cloud.openapi.rest import ApiException
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
 
-    try:
-        yield
-    except MooringError:
-        raise
-    # The client raises Exception itself, with the reason in words, when a server does not answer.
-    except Exception as error:
-        about = f"{path or 'run'} of {run}"
-        gone = isinstance(error, (RequestException, HTTPError, ConnectionError))
-        if gone or "failed to reach the server" in str(error):
-            raise TargetUnreachable(
-                f"LitLogger at {where} does not answer ({about}): {error}",
-                where=where,
-                run=run,
-                attribute=path,
-            ) from error
-        raise TargetRefused(
-            f"LitLogger at {where} refuses {about}: {error}", where=where, run=run, attribute=path
-        ) from error
+    with translated(
+        f"LitLogger at {where}",
+        where=where,
+        run=run,
+        path=path,
+        gone=(RequestException, HTTPError, ConnectionError),
+        refused=(ApiException, OSError, RuntimeError, ValueError, TypeError, KeyError),
+    ):
+        try:
+            yield
+        except MooringError:
+            raise
+        except Exception as error:
+            if "failed to reach the server" in str(error):
+                raise ConnectionError(str(error)) from error
+            if type(error) is Exception:  # which the client raises itself, with the reason in words
+                raise RuntimeError(str(error)) from error
+            raise

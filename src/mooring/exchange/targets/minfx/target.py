@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mooring.errors import TargetRefused
+from mooring.exchange.filling.refusals import translated
 from mooring.exchange.filling.steps import step_text
-from mooring.exchange.filling.texts import histograms_json, plain_value, text_lines
+from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
+from mooring.exchange.filling.values import plain_value
 from mooring.exchange.names import Names, short_digest
 from mooring.exchange.packages import require_package, variable_set
 from mooring.exchange.points import doubles, iter_series, numbers
@@ -209,10 +211,6 @@ class MinfxRun:
         from minfx.neptune_v2.types import StringSet
 
         for path, value in values.items():
-            if isinstance(value, SourceFile) or isinstance(
-                getattr(value, "value", None), SourceFile
-            ):
-                continue
             plain: Any = plain_value(value)
             if isinstance(plain, int) and not -_INT_LIMIT <= plain < _INT_LIMIT:
                 plain = float(plain) if _is_exact(plain) else str(plain)
@@ -316,8 +314,7 @@ class MinfxRun:
         from minfx.neptune_v2.types import File
 
         copy = self._new_copy()
-        with copy.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        write_text(copy, pieces)
         upload = File.from_path(str(copy), extension=extension)
         self._opened[self._names.of(path)].upload(upload)
 
@@ -364,17 +361,9 @@ def _is_exact(value: int) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def _told(where: str, run: str, path: str | None = None) -> Iterator[None]:
+def _told(where: str, run: str, path: str | None = None) -> contextlib.AbstractContextManager[None]:
     """Turn what the client raises into our errors, which name run and attribute."""
     from minfx.neptune_v2.exceptions import NeptuneException
 
-    try:
-        yield
-    except (NeptuneException, OSError, ValueError, TypeError) as error:
-        raise TargetRefused(
-            f"Minfx's client refuses {path or 'the run'} of {run}: {error}",
-            where=where,
-            run=run,
-            attribute=path,
-        ) from error
+    refused = (NeptuneException, OSError, ValueError, TypeError)
+    return translated("Minfx's client", where=where, run=run, path=path, refused=refused)

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import ExchangeError, TargetRefused, TargetUnreachable
+from mooring.exchange.filling.finished import FinishedRun
 from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import iso_time, text_lines, write_text
 from mooring.exchange.names import allocate_names
 from mooring.exchange.packages import variable_set
-from mooring.exchange.points import rows_by_path
+from mooring.exchange.points import iter_series, rows_by_path
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.exchange.target import Inventory, Lost
 from mooring.exchange.wandb_log.records import Damage, iter_records
 from mooring.exchange.wandb_log.runs import ARTIFACTS, CONFIG, MARK, read_run
-from mooring.model import STEP_SCALE, AttributeType, Typed, datetime_from_micros
+from mooring.model import STEP_SCALE, AttributeType, Typed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,8 +131,8 @@ class WandbRun:
     def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
         """Write numbers and histograms as rows of the history, texts as artifacts."""
         if type is AttributeType.STRING_SERIES:
-            for path, first, count in rows_by_path(points):
-                self._write_texts(path, points.slice(first, count))
+            for path, series in iter_series(points):
+                self._write_texts(path, series)
             return ()
         steps, lost = self._steps(points)
         names = {}
@@ -271,13 +273,8 @@ class WandbRun:
         """Write a string series as text, in the exporter's form, and as JSON lines, exactly."""
         with tempfile.TemporaryDirectory(prefix="mooring-wandb-") as folder:
             text, exact = Path(folder) / _TEXT, Path(folder) / _EXACT
-            with text.open("w", encoding="utf-8") as lines, exact.open("w") as rows:
-                for point in points.select(["step", "time", "value"]).to_pylist():
-                    step = step_text(point["step"], self._multiplier)
-                    instant = datetime_from_micros(point["time"]).isoformat()
-                    lines.write(f"{step}; {instant}; {point['value']}\n")
-                    told = {"step": step, "time": instant, "value": point["value"]}
-                    rows.write(json.dumps(told) + "\n")
+            write_text(text, text_lines(points, self._multiplier))
+            write_text(exact, self._exact_lines(points))
             self._log_artifact(
                 self._name(path),
                 AttributeType.STRING_SERIES.value,
@@ -285,6 +282,11 @@ class WandbRun:
                 path=path,
                 metadata={"path": path},
             )
+
+    def _exact_lines(self, points: pa.Table) -> Iterator[str]:
+        for point in points.select(["step", "time", "value"]).to_pylist():
+            step, instant = step_text(point["step"], self._multiplier), iso_time(point["time"])
+            yield json.dumps({"step": step, "time": instant, "value": point["value"]}) + "\n"
 
     def _artifact_of(
         self, path: str, type: AttributeType, step: int | None, file_name: str
@@ -343,45 +345,10 @@ class WandbRun:
         return self._names.get(path) or _clean(path)
 
 
-class FinishedRun:
-    """An offline run that is complete: it is read, and not written."""
-
-    def __init__(self, id: str, folder: Path) -> None:
-        self._id = id
-        self._folder = folder
-
-    @property
-    def id(self) -> str:
-        """W&B's id of the run."""
-        return self._id
-
-    def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def write_file(
-        self, path: str, type: AttributeType, step: int | None, file: SourceFile, content: Path
-    ) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def finish(self, *, complete: bool, content: str) -> None:
-        """Do nothing."""
-
-    def read_back(self) -> Inventory:
-        """Read the transaction log."""
-        return read_inventory(self._folder / f"run-{self._id}.wandb")
-
-    def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
-        """Return the name that the attribute has when no other one would have it."""
-        return _clean(path)
-
-    def _complete(self) -> TargetRefused:
-        return TargetRefused(f"{self._folder} is complete; it is not replaced")
+def finished_run(id: str, folder: Path) -> FinishedRun:
+    """Return an offline run that is complete."""
+    log = folder / f"run-{id}.wandb"
+    return FinishedRun(id, folder, read=lambda: read_inventory(log), name=_clean)
 
 
 def read_inventory(log: Path) -> Inventory:

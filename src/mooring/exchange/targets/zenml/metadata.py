@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from mooring.exchange.filling.texts import plain_value
+from mooring.exchange.filling.values import plain_value
 from mooring.exchange.source import SourceValue
 from mooring.exchange.targets.zenml.names import VALUE
 
