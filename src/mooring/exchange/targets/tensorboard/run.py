@@ -256,7 +256,7 @@ def read_inventory(folder: Path) -> Inventory:
     for series in run.list_series():
         if series.type is not AttributeType.FILE_SERIES:
             points[series.path] += series.count or 0
-    for point in run.select(AttributeType.FILE_SERIES, None).to_pylist():
+    for point in run.read_points(AttributeType.FILE_SERIES).to_pylist():
         name = _media_name(point["path"], point["step"] // STEP_SCALE)
         files[name] = point["value"]["size_bytes"]
     for file in (folder / FILES).glob("*"):
