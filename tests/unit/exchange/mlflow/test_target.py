@@ -186,7 +186,7 @@ def test_a_deleted_experiment_says_what_to_do(store: Store, uri: str, client: An
 
 
 def test_a_password_is_not_shown(here: Path) -> None:
-    from mooring.exchange.mlflow_client import shown_uri
+    from mooring.exchange.mlflow_tracking.client import shown_uri
 
     assert "secret" not in shown_uri("postgresql://me:secret@db/mlflow")
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mooring.errors import SourceUnreadable
-from mooring.exchange import mlflow_client as marks
+from mooring.exchange.mlflow_tracking import marks
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue, make_points
 from mooring.exchange.sources.mlflow.foreign import artifact_file, list_artifacts

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mooring.errors import TargetRefused
-from mooring.exchange import mlflow_client as marks
 from mooring.exchange.filling.steps import step_text
 from mooring.exchange.filling.texts import (
     has_line_breaks,
@@ -22,7 +21,8 @@ from mooring.exchange.filling.texts import (
     write_text,
 )
 from mooring.exchange.filling.values import millis_of, value_text
-from mooring.exchange.mlflow_client import media_type
+from mooring.exchange.mlflow_tracking import marks
+from mooring.exchange.mlflow_tracking.client import media_type, translated
 from mooring.exchange.names import allocate_names
 from mooring.exchange.points import iter_series
 from mooring.exchange.selection import type_of
@@ -318,7 +318,7 @@ class MlflowRun:
         return max(self._metrics.last_time, (self._run.created or 0) // 1_000)
 
     def _translated(self) -> Any:
-        return marks.translated(self._place.address, run=self._run.run_id)
+        return translated(self._place.address, run=self._run.run_id)
 
 
 def _tag_name(tag: str) -> str:
