@@ -21,7 +21,7 @@ from mooring.exchange.filling.values import plain_value
 from mooring.exchange.names import short_digest
 from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
-from mooring.exchange.source import SourceFile, SourceRun, SourceValue
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.goodseed.names import attribute_names, project_name, run_names
 from mooring.exchange.targets.goodseed.settings import GoodSeedSettings
@@ -35,13 +35,7 @@ _RENAMED = "mooring/renamed"
 """Key of a file's own notes (not of an attribute): names that are not the paths, as JSON."""
 
 CAPABILITIES = Capabilities(
-    types=frozenset(AttributeType)
-    - {
-        AttributeType.FILE,
-        AttributeType.FILE_SERIES,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    },
+    types=frozenset(AttributeType) - FILE_TYPES - {AttributeType.FILE_SERIES},
     nan=False,
     infinity=True,
     decimal_steps=True,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mooring.exchange.filling.steps import step_text
 from mooring.exchange.names import allocate_names, folders_of, with_digest
+from mooring.exchange.source import FILE_TYPES
 from mooring.model import AttributeType
 
 MAX_NAME = 250
@@ -19,16 +20,11 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_\-. /]")
 _NOT_IN_FILES = re.compile(r"[^\w\-. ()+=@,]")
 _DOTS = re.compile(r"\.{1,2}")
 
-_ARTIFACTS = frozenset(
-    {
-        AttributeType.STRING_SERIES,
-        AttributeType.HISTOGRAM_SERIES,
-        AttributeType.FILE,
-        AttributeType.FILE_SERIES,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    }
-)
+_ARTIFACTS = FILE_TYPES | {
+    AttributeType.STRING_SERIES,
+    AttributeType.HISTOGRAM_SERIES,
+    AttributeType.FILE_SERIES,
+}
 
 
 def clean_name(path: str) -> str:

@@ -26,7 +26,7 @@ from mooring.exchange.mlflow_tracking.client import media_type, translated
 from mooring.exchange.names import allocate_names
 from mooring.exchange.points import iter_series
 from mooring.exchange.selection import type_of
-from mooring.exchange.source import SourceFile, SourceRun, SourceValue
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceRun, SourceValue, file_of
 from mooring.exchange.target import FoundRun, Inventory, Lost
 from mooring.exchange.targets.mlflow.metrics import MetricWriter
 from mooring.exchange.targets.mlflow.naming import (
@@ -121,7 +121,7 @@ class MlflowRun:
             if isinstance(value, frozenset):
                 entry["value"] = sorted(value)
             self._attributes[path] = entry
-            if isinstance(file := getattr(value, "value", value), SourceFile):
+            if value is not None and (file := file_of(value)) is not None:
                 self._file_names[(path, None)] = file.name
                 entry["file"] = self.name_of(path, type)
                 entry["file_name"], entry["mime_type"] = file.name, file.mime_type
@@ -256,12 +256,7 @@ class MlflowRun:
             return series_file(self._names.of(path, type), type)
         if type is AttributeType.FILE_SERIES and step is None:
             return self._names.of(path, type)
-        if type in (
-            AttributeType.FILE,
-            AttributeType.FILE_SERIES,
-            AttributeType.FILE_SET,
-            AttributeType.ARTIFACT,
-        ):
+        if type is AttributeType.FILE_SERIES or type in FILE_TYPES:
             name = self._file_names.get((path, step), "")
             return self._names.file(path, type, step_folder(step, self._place.multiplier), name)
         return self._names.of(path, type)

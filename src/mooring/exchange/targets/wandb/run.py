@@ -23,7 +23,7 @@ from mooring.exchange.filling.texts import iso_time, text_lines, write_text
 from mooring.exchange.names import allocate_names
 from mooring.exchange.packages import variable_set
 from mooring.exchange.points import iter_series, rows_by_path
-from mooring.exchange.source import SourceFile, SourceValue
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceValue
 from mooring.exchange.target import Inventory, Lost
 from mooring.exchange.wandb_log.records import Damage, iter_records
 from mooring.exchange.wandb_log.runs import ARTIFACTS, CONFIG, MARK, read_run
@@ -43,15 +43,7 @@ _LAST_BLOCKS = 64
 _TAKEN = (STEP_COLUMN, MARK, "_step", "_timestamp", "_runtime", "_wandb")
 _NO_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_]")
 _NO_FILE_CHARACTER = re.compile(r"[\x00-\x1f\x7f/\\]")
-_ARTIFACT_TYPES = frozenset(
-    {
-        AttributeType.STRING_SERIES,
-        AttributeType.FILE,
-        AttributeType.FILE_SERIES,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    }
-)
+_ARTIFACT_TYPES = FILE_TYPES | {AttributeType.STRING_SERIES, AttributeType.FILE_SERIES}
 _TEXT, _EXACT = "series.txt", "series.jsonl"
 
 

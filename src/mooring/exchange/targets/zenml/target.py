@@ -22,7 +22,7 @@ from mooring.exchange.filling.texts import histograms_json, write_text
 from mooring.exchange.filling.values import plain_value, tags_of
 from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series
-from mooring.exchange.source import SourceFile, SourceRun, SourceValue
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.zenml.metadata import (
     TEXT_LIMIT,
@@ -371,11 +371,7 @@ class ZenMLRun:
 
 
 def _is_artifact(type: AttributeType) -> bool:
-    return type.is_series or type in (
-        AttributeType.FILE,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    )
+    return type.is_series or type in FILE_TYPES
 
 
 def _key(artifact: Any) -> str:
