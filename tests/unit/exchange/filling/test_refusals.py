@@ -10,9 +10,7 @@ from mooring.exchange.filling.refusals import translated
 
 def test_who_does_not_answer_may_answer_later() -> None:
     with (
-        pytest.raises(
-            TargetUnreachable, match=r"^It does not answer \(loss of r\): down$"
-        ) as raised,
+        pytest.raises(TargetUnreachable, match=r"^It does not answer \(loss of r\): down$") as told,
         translated("It", where="here", run="r", path="loss", gone=(OSError,), refused=(Exception,)),
     ):
         raise OSError("down")

@@ -72,7 +72,7 @@ class NeptuneSource(LastRunSource[_Replayed]):
         if not path.is_dir():
             raise SourceUnreadable(f"{path} is no folder", where=str(path))
         self._objects: dict[str, list[Execution]] = {}
-        for execution in find_executions(self._address):
+        for execution in find_executions(self._address, self._problems):
             self._objects.setdefault(execution.id, []).append(execution)
         if not self._objects:
             raise SourceUnreadable(

@@ -67,7 +67,7 @@ class TensorBoardSource(LastRunSource[RunContent]):
             )
         named = _REFUSED.sub("_", self._address.name).strip() or "tensorboard"
         self._project = str(ProjectName.parse(project or f"local/{named}"))
-        self._folders = find_event_files(self._address)
+        self._folders = find_event_files(self._address, self._problems)
         if not self._folders:
             raise SourceUnreadable(
                 f"{self._address} holds no event files (their names contain 'tfevents')",

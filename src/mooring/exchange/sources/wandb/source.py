@@ -62,7 +62,7 @@ class WandbSource(LastRunSource[RunContent]):
                 f"{self._address} is no folder; name the folder 'wandb' that the runs lie in",
                 where=str(self._address),
             )
-        logs = find_logs(self._address)
+        logs = find_logs(self._address, self._problems)
         if not logs:
             raise SourceUnreadable(
                 f"{self._address} holds no transaction logs of W&B (run-ID.wandb)",
