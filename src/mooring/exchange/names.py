@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 _DIGITS = 8
+_NOT_PLAIN = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def short_digest(*texts: str) -> str:
@@ -32,18 +33,14 @@ def with_digest(name: str, *original: str, limit: int | None = None, joint: str 
     return f"{kept}{joint}{short_digest(*original)}"
 
 
-def replace_all(foreign: str, by: str = "_", *, empty: str = "_") -> Callable[[str], str]:
-    """Return a function that replaces each character that the pattern `foreign` finds.
+def exporter_name(path: str) -> str:
+    """Return a name of letters, digits and `_`, as Neptune's own exporter makes it of a path.
 
-    >>> replace_all("[^a-z]")("a/b.c"), replace_all("[^a-z]")("")
-    ('a_b_c', '_')
+    >>> exporter_name("metrics/train loss"), exporter_name("1st"), exporter_name("")
+    ('metrics_train_loss', '_1st', '_attribute')
     """
-    pattern = re.compile(foreign)
-
-    def clean(text: str) -> str:
-        return pattern.sub(by, text) or empty
-
-    return clean
+    name = _NOT_PLAIN.sub("_", path) or "_attribute"
+    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"
 
 
 class Names:
@@ -66,7 +63,7 @@ class Names:
 
     Examples
     --------
-    >>> names = Names(replace_all("[^a-z]"), limit=250)
+    >>> names = Names(exporter_name, limit=250)
     >>> names.of("a/b"), names.of("a:b"), names.of("a/b")
     ('a_b', 'a_b_f69b2c8d', 'a_b')
     >>> dict(names.renamed)
@@ -96,7 +93,7 @@ class Names:
     def plan(self, paths: Iterable[str]) -> None:
         """Give names to all of `paths`: those that can keep theirs do, the others in their order.
 
-        >>> names = Names(replace_all("[^a-z_]"), limit=250)
+        >>> names = Names(exporter_name, limit=250)
         >>> names.plan(["a:b", "a_b"])
         >>> names.of("a:b"), names.of("a_b")
         ('a_b_f69b2c8d', 'a_b')
@@ -133,7 +130,7 @@ def allocate_names(
 ) -> dict[str, str]:
     """Return the names of paths that are known all at once, as `Names` gives them.
 
-    >>> allocate_names({"a:b", "a_b"}, replace_all("[^a-z_]"))
+    >>> allocate_names({"a:b", "a_b"}, exporter_name)
     {'a:b': 'a_b_f69b2c8d', 'a_b': 'a_b'}
     >>> allocate_names({"a", "a/b"}, str, nested=False)
     {'a': 'a_e22a1aa5', 'a/b': 'a/b'}

@@ -21,7 +21,7 @@ from mooring.exchange.filling.refusals import translated
 from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
 from mooring.exchange.filling.values import millis_of, plain_value, tags_of
-from mooring.exchange.names import Names
+from mooring.exchange.names import Names, exporter_name
 from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
@@ -37,7 +37,6 @@ _NAME_LIMIT = 100
 _TEXT_LIMIT = 1_000
 _OWN_METRICS = frozenset({"process duration"})
 _OWN_PARAMETERS = frozenset({"curr_step", "curr_epoch"})
-_FOREIGN = re.compile(r"[^a-zA-Z0-9_]")
 
 CAPABILITIES = Capabilities(
     types=frozenset(AttributeType),
@@ -230,7 +229,7 @@ class CometRun:
         self._values = values
         self._parent = parent
         self._multiplier = load.step_multiplier
-        self._names = Names(_clean, limit=_NAME_LIMIT, taken=_OWN_PARAMETERS)
+        self._names = Names(exporter_name, limit=_NAME_LIMIT, taken=_OWN_PARAMETERS)
         self._file_names: dict[tuple[str, int | None], str] = {}
         self._finished = False
         self._copies = copies
@@ -398,11 +397,6 @@ class CometRun:
 
     def _told(self, path: str | None = None) -> AbstractContextManager[None]:
         return _told(str(self._folder or "comet"), self._run.run_id, path)
-
-
-def _clean(path: str) -> str:
-    name = _FOREIGN.sub("_", path) or "_attribute"
-    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"
 
 
 def _cut(path: str, count: int) -> Sequence[Lost]:

@@ -20,7 +20,7 @@ from mooring.exchange.filling.refusals import translated
 from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
 from mooring.exchange.filling.values import value_text
-from mooring.exchange.names import Names, with_digest
+from mooring.exchange.names import Names, exporter_name, with_digest
 from mooring.exchange.packages import require_package
 from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
@@ -182,7 +182,7 @@ class LitLoggerRun:
         self._target = target
         self._run = run
         self._parent = parent
-        self._names = Names(_clean, limit=_NAME_LIMIT)
+        self._names = Names(exporter_name, limit=_NAME_LIMIT)
         self._metadata = marks.begun(run)
 
     @property
@@ -304,11 +304,6 @@ class LitLoggerRun:
 
     def _told(self, path: str | None = None) -> contextlib.AbstractContextManager[None]:
         return _told(self._target.address, self._run.run_id, path)
-
-
-def _clean(path: str) -> str:
-    name = _FOREIGN.sub("_", path) or "_attribute"
-    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"
 
 
 def _suffix(name: str) -> str:

@@ -20,7 +20,7 @@ from mooring.errors import ExchangeError, TargetRefused, TargetUnreachable
 from mooring.exchange.filling.finished import FinishedRun
 from mooring.exchange.filling.steps import scale_steps, step_text
 from mooring.exchange.filling.texts import iso_time, text_lines, write_text
-from mooring.exchange.names import allocate_names
+from mooring.exchange.names import allocate_names, exporter_name
 from mooring.exchange.packages import variable_set
 from mooring.exchange.points import iter_series, rows_by_path
 from mooring.exchange.source import FILE_TYPES, SourceFile, SourceValue
@@ -41,7 +41,6 @@ _LIMIT_ARTIFACT = 96  # W&B allows 128; `_step_…` comes behind it
 _WRITTEN_S = 120.0
 _LAST_BLOCKS = 64
 _TAKEN = (STEP_COLUMN, MARK, "_step", "_timestamp", "_runtime", "_wandb")
-_NO_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_]")
 _NO_FILE_CHARACTER = re.compile(r"[\x00-\x1f\x7f/\\]")
 _ARTIFACT_TYPES = FILE_TYPES | {AttributeType.STRING_SERIES, AttributeType.FILE_SERIES}
 _TEXT, _EXACT = "series.txt", "series.jsonl"
@@ -101,11 +100,11 @@ class WandbRun:
         """Choose names by the exporter's rule, and keep apart those that would meet."""
         artifacts = [path for path, type in attributes if type in _ARTIFACT_TYPES]
         others = [path for path, type in attributes if type not in _ARTIFACT_TYPES]
-        self._names = allocate_names(others, _clean, taken=_TAKEN)
+        self._names = allocate_names(others, exporter_name, taken=_TAKEN)
         taken = (*_TAKEN, *self._names.values())
         self._names |= allocate_names(
             artifacts,
-            lambda path: _clean(path)[:_LIMIT_ARTIFACT],
+            lambda path: exporter_name(path)[:_LIMIT_ARTIFACT],
             limit=_LIMIT_ARTIFACT,
             taken=taken,
         )
@@ -334,13 +333,13 @@ class WandbRun:
             wait = min(wait * 2, 1.0)
 
     def _name(self, path: str) -> str:
-        return self._names.get(path) or _clean(path)
+        return self._names.get(path) or exporter_name(path)
 
 
 def finished_run(id: str, folder: Path) -> FinishedRun:
     """Return an offline run that is complete."""
     log = folder / f"run-{id}.wandb"
-    return FinishedRun(id, folder, read=lambda: read_inventory(log), name=_clean)
+    return FinishedRun(id, folder, read=lambda: read_inventory(log), name=exporter_name)
 
 
 def read_inventory(log: Path) -> Inventory:
@@ -381,18 +380,6 @@ def _has_mark(record: Any, sent: int) -> bool:
         item.key == MARK and json.loads(item.value_json).get("sent") == sent
         for item in record.config.update
     )
-
-
-def _clean(path: str) -> str:
-    """Return the exporter's name of an attribute.
-
-    >>> _clean("metrics/train loss"), _clean("1st")
-    ('metrics_train_loss', '_1st')
-    """
-    name = _NO_NAME_CHARACTER.sub("_", path)
-    if not name:
-        return "_attribute"
-    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"
 
 
 def _config_value(path: str, value: SourceValue, lost: list[Lost]) -> Any:
