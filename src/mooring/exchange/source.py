@@ -83,6 +83,20 @@ SourceValue: TypeAlias = int | float | str | bool | datetime | frozenset[str] | 
 """
 
 
+FILE_TYPES = frozenset({AttributeType.FILE, AttributeType.FILE_SET, AttributeType.ARTIFACT})
+"""Types of single values that are a file."""
+
+
+def file_of(value: SourceValue) -> SourceFile | None:
+    """Return the file that a value is, or None when it is none.
+
+    >>> file_of(Typed(AttributeType.FILE_SET, SourceFile(location="a.zip"))).location
+    'a.zip'
+    """
+    content = value.value if isinstance(value, Typed) else value
+    return content if isinstance(content, SourceFile) else None
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSeries:
     """A series of a run; `count` is its number of points, None when that is not known yet."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from mooring.errors import MooringError
 from mooring.exchange.reports import Problem
 from mooring.exchange.selection import type_of
-from mooring.exchange.source import Progress, Source, SourceFile, SourceRun, SourceValue
-from mooring.model import RunKind, Typed
+from mooring.exchange.source import Progress, Source, SourceRun, file_of
+from mooring.model import RunKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _count(source: Source, run: SourceRun, counts: _Counts) -> None:
     for path, value in source.read_values(run).items():
         counts.paths.add(path)
         counts.attributes[str(type_of(value))] += 1
-        if (file := _file_of(value)) is not None:
+        if (file := file_of(value)) is not None:
             counts.files += 1
             counts.file_bytes += file.size_bytes or 0
     points = 0
@@ -146,8 +146,3 @@ def _count(source: Source, run: SourceRun, counts: _Counts) -> None:
         points += one.count or 0
     counts.points += points
     counts.sizes.append((points, run.run_id))
-
-
-def _file_of(value: SourceValue) -> SourceFile | None:
-    plain = value.value if isinstance(value, Typed) else value
-    return plain if isinstance(plain, SourceFile) else None

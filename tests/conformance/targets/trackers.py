@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from mooring.exchange.naming import short_digest
+from mooring.exchange.names import short_digest
 from mooring.exchange.source import SourceRun
 from mooring.exchange.target import LoadSettings, Target
 from tests.conformance.targets.watching import Watcher

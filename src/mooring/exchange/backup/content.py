@@ -25,15 +25,6 @@ from mooring.model import (
     micros_from_datetime,
 )
 
-FILE_TYPES = frozenset({AttributeType.FILE, AttributeType.FILE_SET, AttributeType.ARTIFACT})
-"""Types of single values that are a file."""
-
-
-def file_of(value: SourceValue) -> SourceFile | None:
-    """Return the file that a value is; None when it is none."""
-    inner = value.value if isinstance(value, Typed) else value
-    return inner if isinstance(inner, SourceFile) else None
-
 
 def to_json(value: SourceValue) -> Any:
     """Return a value that is no file as JSON can say it; `from_json` gives it back."""

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mooring.errors import ExportDamaged, MooringError, SourceUnreadable
-from mooring.exchange.backup.content import FILE_TYPES, from_json
+from mooring.exchange.backup.content import from_json
 from mooring.exchange.backup.folders import Folder
 from mooring.exchange.backup.manifest import Form, Kept, KeptAttribute, Manifest, load_manifest
 from mooring.exchange.backup.names import MANIFEST, METADATA, OWN, VALUES
@@ -23,6 +23,7 @@ from mooring.exchange.backup.texts import (
     read_series,
 )
 from mooring.exchange.source import (
+    FILE_TYPES,
     RunExtras,
     SourceFile,
     SourceSeries,

@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, SourceUnreadable
+from mooring.errors import SourceUnreadable
 from mooring.exchange.event_files.crc32c import masked_crc32c
+from mooring.exchange.packages import require_package
+from mooring.exchange.reading.files import walk
+from mooring.exchange.reports import ProblemList
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -43,10 +46,7 @@ FILE_VERSION = "brain.Event:2"
 
 def require_tensorboard() -> None:
     """Raise `MissingExtra` unless TensorBoard is installed. TensorFlow is not needed."""
-    try:
-        import tensorboard.compat.proto.event_pb2  # noqa: F401
-    except ImportError:
-        raise MissingExtra("tensorboard", extra="tensorboard") from None
+    require_package("tensorboard.compat.proto.event_pb2", extra="tensorboard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +71,20 @@ class Frames:
     damages: Sequence[Damage]
 
 
-def find_event_files(root: Path) -> dict[str, Sequence[Path]]:
+def find_event_files(root: Path, problems: ProblemList | None = None) -> dict[str, Sequence[Path]]:
     """Return the event files of each folder below `root`, by its relative path (`.`: `root`).
 
-    Links to folders are followed, each folder once.
+    Links to folders are followed, each folder once. Folders that cannot be listed are told.
     """
     found: dict[str, Sequence[Path]] = {}
-    about = root.stat()
-    seen = {(about.st_dev, about.st_ino)}
-    for folder, folders, files in os.walk(root, followlinks=True):
-        kept = []
-        for name in sorted(folders):
-            try:
-                about = (Path(folder) / name).stat()
-            except OSError:
-                continue
-            identity = (about.st_dev, about.st_ino)
-            if identity not in seen:
-                seen.add(identity)
-                kept.append(name)
-        folders[:] = kept
+    for folder, files in walk(root, problems, follow_links=True):
         events = [
-            Path(folder) / name
-            for name in sorted(files)
+            folder / name
+            for name in files
             if EVENT_FILE_MARK in name and not name.endswith(".profile-empty")
         ]
         if events:
-            found[Path(folder).relative_to(root).as_posix()] = events
+            found[folder.relative_to(root).as_posix()] = events
     return dict(sorted(found.items()))
 
 

@@ -16,7 +16,7 @@ from mooring.exchange.event_files.histograms import Converted, from_bins, from_l
 from mooring.exchange.event_files.hparams import read_hparams
 from mooring.exchange.event_files.media import Media, media_of
 from mooring.exchange.event_files.records import frame, iter_records, mapped
-from mooring.exchange.gathering import Gathered, RunContent, Tell
+from mooring.exchange.reading.gathering import Gathered, RunContent, Tell
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.model import STEP_SCALE, AttributeType
 

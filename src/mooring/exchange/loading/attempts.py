@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mooring.errors import Transient
+from mooring.errors import MooringError, Transient
 
 T = TypeVar("T")
 
@@ -38,8 +38,11 @@ class Failure:
 
     @property
     def why(self) -> str:
-        """The reason in words."""
-        text = str(self.error).strip() or type(self.error).__name__
+        """The reason in words; of an error that is none of ours, with its name."""
+        text, name = str(self.error).strip(), type(self.error).__name__
+        if not isinstance(self.error, (MooringError, OSError)):
+            text = f"{name}: {text}" if text else name
+        text = text or name
         return text if len(text) <= 2_000 else f"{text[:2_000]}…"
 
 

@@ -31,12 +31,6 @@ RECORDS = frozenset(
 """What is noted about a run and goes on changing, also by what other runs do: not its content."""
 
 
-def file_of(value: SourceValue) -> SourceFile | None:
-    """Return the file that a value is, or None when it is none."""
-    content = value.value if isinstance(value, Typed) else value
-    return content if isinstance(content, SourceFile) else None
-
-
 def digest_value(value: SourceValue, *, content: str = "") -> str:
     """Return the digest of a single value; of a file, that of its `content` counts."""
     kind, held = type_of(value), value.value if isinstance(value, Typed) else value

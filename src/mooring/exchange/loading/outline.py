@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mooring.exchange.loading.attempts import Failure, capture
-from mooring.exchange.loading.content import digest_points, file_of
+from mooring.exchange.loading.content import digest_points
 from mooring.exchange.points import rows_by_path
 from mooring.exchange.selection import SelectedSource, type_of
-from mooring.exchange.source import Source, SourceFile, SourceRun, SourceSeries, SourceValue
+from mooring.exchange.source import (
+    Source,
+    SourceFile,
+    SourceRun,
+    SourceSeries,
+    SourceValue,
+    file_of,
+)
 from mooring.model import AttributeType
 
 if TYPE_CHECKING:

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mooring.errors import MissingExtra, SourceUnreadable
+from mooring.errors import SourceUnreadable
+from mooring.exchange.packages import require_package
+from mooring.exchange.reading.files import walk
+from mooring.exchange.reports import ProblemList
 
 _LOG = re.compile(r"^run-(?P<id>.+)\.wandb$", re.DOTALL)
 _MAGIC = b":W&B"
@@ -29,23 +32,20 @@ _TYPE_CRC = [zlib.crc32(bytes([type])) for type in range(5)]
 
 def require_wandb() -> None:
     """Raise `MissingExtra` unless wandb is installed."""
-    try:
-        import wandb  # noqa: F401
-    except ImportError:
-        raise MissingExtra("wandb", extra="wandb") from None
+    require_package("wandb", extra="wandb")
 
 
-def find_logs(root: Path) -> list[tuple[str, Path]]:
+def find_logs(root: Path, problems: ProblemList | None = None) -> list[tuple[str, Path]]:
     """Return id and place of each log below a folder, by the names of their folders.
 
-    Links are not followed: `latest-run` would show a run twice.
+    Links are not followed: `latest-run` would show a run twice. Folders that cannot be listed are
+    told.
     """
     found = []
-    for folder, folders, files in os.walk(root):
-        folders.sort()
+    for folder, files in walk(root, problems):
         for name in files:
             if match := _LOG.match(name):
-                found.append((match["id"], Path(folder) / name))
+                found.append((match["id"], folder / name))
     return sorted(found, key=lambda entry: (entry[1].parent.name, entry[1]))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mooring.errors import InvalidStep
-from mooring.exchange.gathering import Gathered, RunContent, Tell
+from mooring.exchange.reading.gathering import Gathered, RunContent, Tell
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.exchange.wandb_log.console import Console
 from mooring.exchange.wandb_log.heads import RunHead, micros_of
@@ -25,6 +25,7 @@ from mooring.exchange.wandb_log.values import (
     media_of,
     nest,
     parse,
+    put,
 )
 from mooring.model import STEP_SCALE, AttributeType, step_to_micros
 
@@ -407,14 +408,7 @@ class _RunReader:
 
     def _update(self, target: dict[str, Any], record: Any) -> None:
         for item in record.update:
-            keys = list(item.nested_key) or [item.key]
-            inner = target
-            for key in keys[:-1]:
-                below = inner.get(key)
-                if not isinstance(below, dict):
-                    below = inner[key] = {}
-                inner = below
-            inner[keys[-1]] = parse(item.value_json)
+            put(target, item, parse(item.value_json))
         for item in record.remove:
             keys = list(item.nested_key) or [item.key]
             found: Any = target

@@ -34,15 +34,19 @@ def nest(items: Sequence[Any]) -> dict[str, Any]:
     """Return the items of a record as one mapping, nested as their keys tell."""
     found: dict[str, Any] = {}
     for item in items:
-        keys = list(item.nested_key) or [item.key]
-        inner = found
-        for key in keys[:-1]:
-            below = inner.get(key)
-            if not isinstance(below, dict):
-                below = inner[key] = {}
-            inner = below
-        inner[keys[-1]] = parse(item.value_json) if item.value_json else _typed(item)
+        put(found, item, parse(item.value_json) if item.value_json else _typed(item))
     return found
+
+
+def put(target: dict[str, Any], item: Any, value: object) -> None:
+    """Put a value where the keys of an item tell; what was in the way is replaced."""
+    keys = list(item.nested_key) or [item.key]
+    for key in keys[:-1]:
+        below = target.get(key)
+        if not isinstance(below, dict):
+            below = target[key] = {}
+        target = below
+    target[keys[-1]] = value
 
 
 def _typed(item: Any) -> Any:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mooring.errors import MissingExtra, SourceUnreadable
-from mooring.exchange.untouched import open_untouched
+from mooring.errors import SourceUnreadable
+from mooring.exchange.packages import require_package
+from mooring.exchange.reading.untouched import open_untouched
 from mooring.model import micros_from_datetime
 
 DATABASE = "run_metadata.sqlite"
@@ -45,11 +46,7 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        try:
-            import aim.storage.rockscontainer as storage
-        except ImportError:
-            raise MissingExtra("aim", extra="aim") from None
-        self._storage: Any = storage
+        self._storage = require_package("aim.storage.rockscontainer", extra="aim")
 
     def list_hashes(self) -> list[str]:
         """Return the hashes of all runs that have a description."""

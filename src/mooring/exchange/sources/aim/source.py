@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay, micros_of_seconds
+from mooring.exchange.reading.last_run import LastRunSource
+from mooring.exchange.reading.replay import RunReplay, micros_of_seconds
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
+from mooring.exchange.source import SourceFile, SourceRun
 from mooring.exchange.sources.aim.repository import (
     Described,
     Repository,
@@ -32,7 +33,7 @@ from mooring.exchange.sources.aim.values import (
 from mooring.model import STEP_SCALE, AttributeType, ProjectName
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 def open_aim(path: str | Path, *, project: str | None = None) -> AimSource:
@@ -54,7 +55,7 @@ def open_aim(path: str | Path, *, project: str | None = None) -> AimSource:
     return AimSource(folder, project=str(ProjectName.parse(project or named)))
 
 
-class AimSource:
+class AimSource(LastRunSource[RunReplay]):
     """Reads the runs of a repository of Aim, indexed or not.
 
     A run's id is its hash, and its experiment is Aim's. The context of a sequence comes before its
@@ -64,9 +65,9 @@ class AimSource:
     """
 
     def __init__(self, folder: Path, *, project: str) -> None:
+        super().__init__(folder)
         self._folder = folder
         self._project = project
-        self._problems = ProblemList()
         self._repository = Repository(folder)
         try:
             self._described: Mapping[str, Described] = self._repository.describe_runs()
@@ -75,18 +76,6 @@ class AimSource:
             self._problems.add(
                 f"{folder}", f"names, tags and experiments of runs were left out: {error}"
             )
-        self._latest: tuple[str, RunReplay] | None = None
-        self._told: set[str] = set()
-
-    @property
-    def address(self) -> str:
-        """The folder that is read."""
-        return str(self._folder)
-
-    @property
-    def problems(self) -> ProblemList:
-        """What could not be read so far."""
-        return self._problems
 
     def list_projects(self) -> Sequence[str]:
         """Return the one project."""
@@ -113,20 +102,6 @@ class AimSource:
             )
         return sorted(runs, key=lambda run: (run.created or 0, run.run_id))
 
-    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
-        """Return parameters, tags, description and notes of a run."""
-        return dict(self._read(run).values)
-
-    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
-        """Return the series that a run has points of."""
-        return self._read(run).list_series()
-
-    def read_points(
-        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
-    ) -> pa.Table:
-        """Return the points of a run's series of one type."""
-        return self._read(run).read_points(type, paths)
-
     @contextmanager
     def open_file(self, file: SourceFile) -> Iterator[BinaryIO]:
         """Open the content of an image, a sound (as it is stored) or a figure (Plotly's JSON)."""
@@ -145,19 +120,9 @@ class AimSource:
                 ) from error
         yield io.BytesIO(content)
 
-    def close(self) -> None:
-        """Drop what is kept of the run that was read last."""
-        self._latest = None
-
-    def _read(self, run: SourceRun) -> RunReplay:
-        """Return a run with all that it logged; the last one is kept."""
+    def _read(self, run: SourceRun, problems: ProblemList) -> RunReplay:
+        """Return a run with all that it logged."""
         hash = run.run_id
-        if self._latest is not None and self._latest[0] == hash:
-            return self._latest[1]
-        self._latest = None
-        # What is read again is not told of again.
-        problems = ProblemList() if hash in self._told else self._problems
-        self._told.add(hash)
         replay = RunReplay()
         reader = _Reader(replay, run, problems)
         reader.read_description(self._described.get(hash, Described()))
@@ -171,7 +136,6 @@ class AimSource:
             except SourceUnreadable as error:
                 problems.add(f"run {hash}", f"its sequences were not read to their end: {error}")
         reader.report()
-        self._latest = (hash, replay)
         return replay
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mooring.errors import InvalidPath
-from mooring.exchange import mlflow_client as marks
-from mooring.exchange.mlflow_client import media_type
+from mooring.exchange.mlflow_tracking import marks
+from mooring.exchange.mlflow_tracking.client import media_type
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue, make_points
 from mooring.exchange.sources.mlflow.history import read_metrics

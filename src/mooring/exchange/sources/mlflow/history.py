@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mooring.exchange.mlflow_client import read_history
+from mooring.exchange.mlflow_tracking.client import read_history
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import make_points
 from mooring.model import MAX_STEP, STEP_SCALE, AttributeType

@@ -9,9 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mooring.errors import SourceUnreadable
-from mooring.exchange import mlflow_client as marks
+from mooring.exchange.mlflow_tracking import marks
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue, make_points
+from mooring.exchange.source import (
+    FILE_TYPES,
+    SourceFile,
+    SourceRun,
+    SourceSeries,
+    SourceValue,
+    make_points,
+)
 from mooring.exchange.sources.mlflow.foreign import artifact_file, list_artifacts
 from mooring.exchange.sources.mlflow.history import read_metrics
 from mooring.model import AttributeType, Typed, micros_from_datetime, step_to_micros
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
 
 OpenFile = Callable[[SourceFile], AbstractContextManager[BinaryIO]]
 
-_FILES = (AttributeType.FILE, AttributeType.FILE_SET, AttributeType.ARTIFACT)
 _CUT = 6_000
 """Length at which a load cut a param, and put the whole of it beside as an artifact."""
 
@@ -112,7 +118,7 @@ class LoadedRun:
         )
 
     def _value(self, path: str, type: AttributeType, entry: Mapping[str, Any]) -> SourceValue:
-        if type in _FILES:
+        if type in FILE_TYPES:
             file = artifact_file(
                 self._id,
                 entry["file"],

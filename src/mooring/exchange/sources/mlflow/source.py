@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mooring.errors import MooringError, SourceUnreadable, TargetRefused, Transient
-from mooring.exchange import mlflow_client as marks
+from mooring.exchange.mlflow_tracking import marks
+from mooring.exchange.mlflow_tracking.client import (
+    QuietClient,
+    all_pages,
+    connect,
+    resolve_uri,
+    shown_uri,
+    translated,
+)
 from mooring.exchange.names import allocate_names
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
@@ -50,9 +58,9 @@ class MlflowSource:
     """
 
     def __init__(self, uri: str | None = None) -> None:
-        self._uri = marks.resolve_uri(uri)
-        self._client = marks.connect(self._uri)
-        self._quiet = marks.QuietClient()
+        self._uri = resolve_uri(uri)
+        self._client = connect(self._uri)
+        self._quiet = QuietClient()
         self._problems = ProblemList()
         self._projects: dict[str, list[SourceRun]] | None = None
         self._work = Path(tempfile.mkdtemp(prefix="mooring-mlflow-"))
@@ -61,7 +69,7 @@ class MlflowSource:
     @property
     def address(self) -> str:
         """The tracking URI, without a password."""
-        return marks.shown_uri(self._uri)
+        return shown_uri(self._uri)
 
     @property
     def problems(self) -> ProblemList:
@@ -103,7 +111,7 @@ class MlflowSource:
         folder = Path(tempfile.mkdtemp(dir=self._work))
         try:
             try:
-                with marks.translated(self.address):
+                with translated(self.address):
                     local = self._client.download_artifacts(run_id, path, str(folder))
                 content = Path(local).open("rb")  # noqa: SIM115 - closed below, errors told apart
             except (TargetRefused, OSError) as error:
@@ -163,7 +171,7 @@ class MlflowSource:
         from mlflow.entities import ViewType
 
         experiments = list(
-            marks.all_pages(
+            all_pages(
                 lambda token: self._client.search_experiments(
                     view_type=ViewType.ALL, max_results=1_000, page_token=token
                 )
@@ -174,7 +182,7 @@ class MlflowSource:
         taken: set[tuple[str, str]] = set()
         for experiment in experiments:
             loaded = 0
-            held_runs = marks.all_pages(
+            held_runs = all_pages(
                 lambda token, id=experiment.experiment_id: self._client.search_runs(  # type: ignore[misc]
                     [id], run_view_type=ViewType.ALL, max_results=1_000, page_token=token
                 )
@@ -198,7 +206,7 @@ class MlflowSource:
     def _reading(self, run: SourceRun | None) -> Iterator[None]:
         """Turn refusals into `SourceUnreadable`; what may succeed later stays what it is."""
         try:
-            with marks.translated(self.address, run=None if run is None else run.run_id):
+            with translated(self.address, run=None if run is None else run.run_id):
                 yield
         except (TargetRefused, ValueError) as error:
             if isinstance(error, Transient) or (
@@ -225,8 +233,7 @@ def project_names(experiments: Sequence[str]) -> dict[str, str]:
             return name
         return f"{WORKSPACE}/{cleaned if cleaned.strip() else '_'}"
 
-    names = allocate_names(experiments, rule)
-    return dict(sorted(names.items()))
+    return allocate_names(experiments, rule)
 
 
 def _source_run(held: Any, project: str, trashed: bool, *, plain: bool = False) -> SourceRun:

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mooring.exchange.reading.files import walk
+from mooring.exchange.reports import ProblemList
 from mooring.exchange.sources.neptune.lines import parse_line
 from mooring.model import RunKind, micros_from_datetime
 
@@ -62,19 +64,22 @@ def holds_executions(path: Path) -> bool:
     )
 
 
-def find_executions(path: Path) -> list[Execution]:
+def find_executions(path: Path, problems: ProblemList) -> list[Execution]:
     """Return the executions below a folder, oldest first.
 
-    `path` is the folder `.neptune`, one that holds it, or a folder within.
+    `path` is the folder `.neptune`, one that holds it, or a folder within. Folders that cannot be
+    listed are told.
     """
     root = path / ".neptune" if (path / ".neptune").is_dir() else path
-    folders = {
-        found.parent
-        for pattern in ("data-*.log", "last_put_version")
-        for found in root.rglob(pattern)
-        if found.is_file()
-    }
-    executions = [_read_execution(folder) for folder in sorted(folders)]
+    executions = [
+        _read_execution(folder)
+        for folder, files in walk(root, problems)
+        if any(
+            (name == "last_put_version" or (name.startswith("data-") and name.endswith(".log")))
+            and (folder / name).is_file()
+            for name in files
+        )
+    ]
     return sorted(executions, key=lambda each: (each.created or 0, str(each.folder)))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from mooring.errors import InvalidInput
-from mooring.exchange.replay import RunReplay, micros_of_seconds, micros_of_step
+from mooring.exchange.reading.replay import RunReplay, micros_of_seconds, micros_of_step
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.exchange.sources.neptune.contents import Contents, FileSetStep, guess_extension
 from mooring.exchange.sources.neptune.lines import Line

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay, size_of
+from mooring.exchange.reading.files import size_of
+from mooring.exchange.reading.last_run import LastRunSource
+from mooring.exchange.reading.replay import RunReplay, tell_replaced
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
 from mooring.exchange.sources.neptune.contents import Contents, expand_file_set, list_tracked
@@ -46,8 +48,14 @@ class _Replayed:
     run: RunReplay
     values: Mapping[str, SourceValue]
 
+    def list_series(self) -> Sequence[SourceSeries]:
+        return self.run.list_series()
 
-class NeptuneSource:
+    def read_points(self, type: AttributeType, paths: Sequence[str] | None = None) -> pa.Table:
+        return self.run.read_points(type, paths)
+
+
+class NeptuneSource(LastRunSource[_Replayed]):
     """Reads offline and unsent data of the `neptune` client.
 
     Each object (run, model, model version, project) is a run whose id is the client's UUID: the
@@ -58,34 +66,21 @@ class NeptuneSource:
     """
 
     def __init__(self, path: Path, *, project: str) -> None:
-        self._path = path.absolute()
+        super().__init__(path.absolute())
         self._project = project
-        self._problems = ProblemList()
         self._contents = Contents()
         if not path.is_dir():
             raise SourceUnreadable(f"{path} is no folder", where=str(path))
         self._objects: dict[str, list[Execution]] = {}
-        for execution in find_executions(self._path):
+        for execution in find_executions(self._address, self._problems):
             self._objects.setdefault(execution.id, []).append(execution)
         if not self._objects:
             raise SourceUnreadable(
                 f"{path} has no offline data of the neptune client: no file data-*.log below it",
                 where=str(path),
             )
-        self._latest: tuple[str, _Replayed] | None = None
         self._elsewhere: dict[str, Mapping[str, SourceValue]] = {}
-        self._told: set[str] = set()
         self._open: set[str] = set()
-
-    @property
-    def address(self) -> str:
-        """The folder that is read."""
-        return str(self._path)
-
-    @property
-    def problems(self) -> ProblemList:
-        """What could not be read so far."""
-        return self._problems
 
     def list_projects(self) -> Sequence[str]:
         """Return the one project that was named."""
@@ -108,39 +103,14 @@ class NeptuneSource:
             for id, executions in self._objects.items()
         ]
 
-    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
-        """Return all attributes of a run that are no series."""
-        return dict(self._replay(_id(run)).values)
-
-    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
-        """Return the series that a run has points of."""
-        return self._replay(_id(run)).run.list_series()
-
-    def read_points(
-        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
-    ) -> pa.Table:
-        """Return the points of a run's series of one type."""
-        return self._replay(_id(run)).run.read_points(type, paths)
-
     def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
         """Open the content of a file; a file set is packed as a zip."""
         return self._contents.open(file.location)
 
-    def close(self) -> None:
-        """Drop what is kept of the run that was read last."""
-        self._latest = None
-
-    def _replay(self, id: str) -> _Replayed:
-        """Return a run after all its operations; the last one is kept."""
-        if self._latest is not None and self._latest[0] == id:
-            return self._latest[1]
-        self._latest = None
-        # What is read again is not told of again.
-        problems = ProblemList() if id in self._told else self._problems
-        self._told.add(id)
-        replayed = self._apply_all(id, problems)
-        self._latest = (id, replayed)
-        return replayed
+    def _read(self, run: SourceRun, problems: ProblemList) -> _Replayed:
+        """Return a run after all its operations."""
+        assert isinstance(run.handle, str)
+        return self._apply_all(run.handle, problems)
 
     def _apply_all(self, id: str, problems: ProblemList) -> _Replayed:
         run = RunReplay()
@@ -192,12 +162,7 @@ class NeptuneSource:
     def _report(
         self, id: str, run: RunReplay, operations: Operations, problems: ProblemList
     ) -> None:
-        for path, count in run.iter_replaced():
-            problems.add(
-                f"run {id}, series {path!r}",
-                f"{count} points were left out: a later one has the same step",
-                kind="replaced",
-            )
+        tell_replaced(run, id, problems)
         for path, count in operations.described.items():
             problems.add(
                 f"run {id}, series {path!r}",
@@ -258,8 +223,3 @@ class NeptuneSource:
                 )
             values[path] = value
         return values
-
-
-def _id(run: SourceRun) -> str:
-    assert isinstance(run.handle, str)
-    return run.handle

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mooring.errors import InvalidInput, SourceUnreadable
+from mooring.exchange.reading.files import walk
+from mooring.exchange.reading.untouched import open_untouched
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.untouched import open_untouched
 from mooring.wire.neptune3.ingest import CreateRun, decode_create
 
 FILE_NAME = "run_operations.sqlite3"
@@ -64,7 +65,11 @@ def find_repositories(path: Path, problems: ProblemList) -> list[Repository]:
         files = [path]
     else:
         root = path / ".neptune" if (path / ".neptune").is_dir() else path
-        files = sorted(file for file in root.rglob(FILE_NAME) if file.is_file())
+        files = [
+            folder / FILE_NAME
+            for folder, names in walk(root, problems)
+            if FILE_NAME in names and (folder / FILE_NAME).is_file()
+        ]
     found = []
     for file in files:
         try:

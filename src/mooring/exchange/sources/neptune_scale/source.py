@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay
+from mooring.exchange.reading.files import open_file
+from mooring.exchange.reading.last_run import LastRunSource
+from mooring.exchange.reading.replay import RunReplay, tell_replaced
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import (
     RunExtras,
     SourceFile,
     SourceRun,
-    SourceSeries,
     SourceValue,
 )
 from mooring.exchange.sources.neptune_scale.repositories import (
@@ -24,11 +25,11 @@ from mooring.exchange.sources.neptune_scale.repositories import (
     iter_updates,
 )
 from mooring.exchange.sources.neptune_scale.updates import Refuse, Updates
-from mooring.model import AttributeType, ProjectName
+from mooring.model import ProjectName
 from mooring.wire.neptune3.ingest import CreateRun, Update, decode_update
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _INHERITED_SYS = frozenset({"sys/tags", "sys/group_tags", "sys/description"})
 
@@ -48,13 +49,17 @@ def open_neptune_scale(path: str | Path, *, project: str | None = None) -> Neptu
     return NeptuneScaleSource(Path(path), only=only)
 
 
-@dataclass(frozen=True, slots=True)
-class _Replayed:
-    run: RunReplay
-    updates: Updates
+class _Replayed(RunReplay):
+    """A run, and the updates that make it."""
+
+    def __init__(self, inherited: Mapping[str, SourceValue]) -> None:
+        super().__init__()
+        for path, value in inherited.items():
+            self.assign(path, value)
+        self.updates = Updates(self)
 
 
-class NeptuneScaleSource:
+class NeptuneScaleSource(LastRunSource[_Replayed]):
     """Reads offline and unsent data of the `neptune-scale` client.
 
     The files of all processes that logged to one run are read as one run. A fork has the
@@ -64,12 +69,11 @@ class NeptuneScaleSource:
     """
 
     def __init__(self, path: Path, *, only: str | None = None) -> None:
-        self._path = path.absolute()
-        self._problems = ProblemList()
+        super().__init__(path.absolute())
         self._runs: dict[tuple[str, str], list[Repository]] = {}
         if not path.exists():
             raise SourceUnreadable(f"nothing is at {path}", where=str(path))
-        for repository in find_repositories(self._path, self._problems):
+        for repository in find_repositories(self._address, self._problems):
             if only is None or repository.project == only:
                 self._runs.setdefault((repository.project, repository.run_id), []).append(
                     repository
@@ -82,19 +86,7 @@ class NeptuneScaleSource:
                 + (f" ({named})" if named else ": no file run_operations.sqlite3 below it"),
                 where=str(path),
             )
-        self._latest: tuple[tuple[str, str], _Replayed] | None = None
         self._changes: dict[tuple[str, str], list[tuple[int, Update, Repository]]] = {}
-        self._told: set[tuple[str, str]] = set()
-
-    @property
-    def address(self) -> str:
-        """The folder or file that is read."""
-        return str(self._path)
-
-    @property
-    def problems(self) -> ProblemList:
-        """What could not be read so far."""
-        return self._problems
 
     def list_projects(self) -> Sequence[str]:
         """Return the full names of all projects, sorted."""
@@ -104,32 +96,16 @@ class NeptuneScaleSource:
         """Return all runs of a project, oldest first."""
         return [self._describe(key) for key in self._runs if key[0] == project]
 
-    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
-        """Return all attributes of a run that are no series, inherited ones included."""
-        replayed = self._replay((run.project, run.run_id))
-        return dict(replayed.run.values)
-
-    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
-        """Return the series that a run itself has points of."""
-        return self._replay((run.project, run.run_id)).run.list_series()
-
-    def read_points(
-        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
-    ) -> pa.Table:
-        """Return the points of a run's own series of one type, without previews."""
-        return self._replay((run.project, run.run_id)).run.read_points(type, paths)
-
     def read_extras(self, run: SourceRun) -> RunExtras:
         """Return the previews of a run: those after the last point of their series."""
         import pyarrow as pa
 
-        replayed = self._replay((run.project, run.run_id))
+        replayed = self._content(run)
         rows = [
             (path, step, time, value, completion)
             for path, previews in sorted(replayed.updates.previews.items())
             for step, (time, value, completion) in sorted(previews.items())
-            if replayed.run.highest_step(path) is None
-            or step > (replayed.run.highest_step(path) or 0)
+            if replayed.highest_step(path) is None or step > (replayed.highest_step(path) or 0)
         ]
         if not rows:
             return RunExtras()
@@ -138,21 +114,9 @@ class NeptuneScaleSource:
         columns = zip(names, types, zip(*rows, strict=True), strict=True)
         return RunExtras(previews=pa.table({name: pa.array(c, kind) for name, kind, c in columns}))
 
-    @contextmanager
-    def open_file(self, file: SourceFile) -> Iterator[BinaryIO]:
+    def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
         """Open the content of a file."""
-        try:
-            stream = Path(file.location).open("rb")  # noqa: SIM115 - closed below
-        except OSError as error:
-            raise SourceUnreadable(
-                f"{file.location} cannot be read: {error}", where=file.location
-            ) from error
-        with stream:
-            yield stream
-
-    def close(self) -> None:
-        """Drop what is kept of the run that was read last."""
-        self._latest = None
+        return open_file(file.location)
 
     def _describe(self, key: tuple[str, str]) -> SourceRun:
         project, run_id = key
@@ -185,31 +149,15 @@ class NeptuneScaleSource:
     def _creates(self, key: tuple[str, str]) -> list[CreateRun]:
         return [create for each in self._runs[key] for create in each.creates]
 
-    def _replay(self, key: tuple[str, str]) -> _Replayed:
-        """Return a run after all its updates; the last one is kept."""
-        if self._latest is not None and self._latest[0] == key:
-            return self._latest[1]
-        self._latest = None
-        # What is read again is not told of again.
-        problems = ProblemList() if key in self._told else self._problems
-        self._told.add(key)
-        inherited = self._inherit(key, problems, seen={key})
-        run = RunReplay()
-        for path, value in inherited.items():
-            run.assign(path, value)
-        updates = Updates(run)
+    def _read(self, run: SourceRun, problems: ProblemList) -> _Replayed:
+        """Return a run after all its updates."""
+        key = (run.project, run.run_id)
+        replayed = _Replayed(self._inherit(key, problems, seen={key}))
         for repository in self._runs[key]:
-            updates.begin()
+            replayed.updates.begin()
             for update, written, refuse in self._iter_decoded(repository, problems):
-                updates.apply(update, written, repository, refuse)
-        for path, count in run.iter_replaced():
-            problems.add(
-                f"run {key[1]}, series {path!r}",
-                f"{count} points were left out: a later one has the same step",
-                kind="replaced",
-            )
-        replayed = _Replayed(run, updates)
-        self._latest = (key, replayed)
+                replayed.updates.apply(update, written, repository, refuse)
+        tell_replaced(replayed, run.run_id, problems)
         return replayed
 
     def _iter_decoded(
@@ -252,13 +200,10 @@ class NeptuneScaleSource:
                 kind="parents",
             )
             return {}
-        run = RunReplay()
-        for path, value in self._inherit(above, ProblemList(), seen | {above}).items():
-            run.assign(path, value)
-        updates = Updates(run)
+        run = _Replayed(self._inherit(above, ProblemList(), seen | {above}))
         for time, update, repository in self._changes_of_values(above):
             if fork.created is None or time <= fork.created:
-                updates.apply(update, time, repository, lambda path, why: None)
+                run.updates.apply(update, time, repository, lambda path, why: None)
         return {
             path: value
             for path, value in run.values.items()

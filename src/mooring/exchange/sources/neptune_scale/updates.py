@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from mooring.errors import InvalidInput
-from mooring.exchange.replay import ReplayedSeries, RunReplay, size_of
+from mooring.exchange.reading.files import size_of
+from mooring.exchange.reading.replay import ReplayedSeries, RunReplay
 from mooring.exchange.source import SourceFile
 from mooring.exchange.sources.neptune_scale.repositories import Repository
 from mooring.model import AttributeType, Histogram

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,14 @@ from mooring.exchange.event_files.records import (
     require_tensorboard,
 )
 from mooring.exchange.event_files.runs import read_run
-from mooring.exchange.gathering import RunContent
+from mooring.exchange.reading.gathering import RunContent, teller
+from mooring.exchange.reading.last_run import LastRunSource
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
-from mooring.model import MAX_TIME, AttributeType, ProjectName, validate_run_id
+from mooring.exchange.source import SourceFile, SourceRun
+from mooring.model import MAX_TIME, ProjectName, validate_run_id
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _PROJECTOR = "projector_config.pbtxt"
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -39,7 +40,7 @@ class _Folder:
     files: Sequence[Path]
 
 
-class TensorBoardSource:
+class TensorBoardSource(LastRunSource[RunContent]):
     """Reads a log directory. TensorFlow is not needed, and not used.
 
     A run's id is the path of its folder below the log directory (the name of the log directory
@@ -57,34 +58,22 @@ class TensorBoardSource:
 
     def __init__(self, root: str | Path, *, project: str | None = None) -> None:
         require_tensorboard()
-        self._root = Path(root).absolute()
-        if not self._root.is_dir():
+        super().__init__(Path(root).absolute())
+        if not self._address.is_dir():
             raise SourceUnreadable(
-                f"{self._root} is no folder; name the log directory that TensorBoard is started on",
-                where=str(self._root),
+                f"{self._address} is no folder; "
+                "name the log directory that TensorBoard is started on",
+                where=str(self._address),
             )
-        named = _REFUSED.sub("_", self._root.name).strip() or "tensorboard"
+        named = _REFUSED.sub("_", self._address.name).strip() or "tensorboard"
         self._project = str(ProjectName.parse(project or f"local/{named}"))
-        self._problems = ProblemList()
-        self._folders = find_event_files(self._root)
+        self._folders = find_event_files(self._address, self._problems)
         if not self._folders:
             raise SourceUnreadable(
-                f"{self._root} holds no event files (their names contain 'tfevents')",
-                where=str(self._root),
+                f"{self._address} holds no event files (their names contain 'tfevents')",
+                where=str(self._address),
             )
-        self._told: set[str] = set()
-        self._read: tuple[str, RunContent] | None = None
         self._runs: Sequence[SourceRun] | None = None
-
-    @property
-    def address(self) -> str:
-        """Where the log directory is."""
-        return str(self._root)
-
-    @property
-    def problems(self) -> ProblemList:
-        """What could not be read so far."""
-        return self._problems
 
     def list_projects(self) -> Sequence[str]:
         """Return the one project."""
@@ -99,32 +88,14 @@ class TensorBoardSource:
             self._runs = sorted(runs, key=lambda run: (run.created or 0, run.run_id))
         return self._runs
 
-    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
-        """Return hyperparameters, descriptions of tags, and the graph."""
-        return dict(self._content(run).values)
-
-    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
-        """Return the series of a run."""
-        return self._content(run).list_series()
-
-    def read_points(
-        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
-    ) -> pa.Table:
-        """Return the points of a run's series of one type."""
-        return self._content(run).select(type, paths)
-
     def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
         """Open an image or clip, which lies within an event file."""
-        return io.BytesIO(read_content(self._root, file.location))
-
-    def close(self) -> None:
-        """Free what was read of the last run."""
-        self._read = None
+        return io.BytesIO(read_content(self._address, file.location))
 
     def _describe(self, name: str) -> SourceRun | None:
         run_id = name
         if name == ".":
-            run_id = self._root.name if self._root.name not in self._folders else "."
+            run_id = self._address.name if self._address.name not in self._folders else "."
         try:
             validate_run_id(run_id)
         except InvalidName as error:
@@ -153,24 +124,15 @@ class TensorBoardSource:
             incomplete="; ".join(ends),
         )
 
-    def _content(self, run: SourceRun) -> RunContent:
+    def _read(self, run: SourceRun, problems: ProblemList) -> RunContent:
         folder = run.handle
         if not isinstance(folder, _Folder):
             raise InvalidInput(f"run {run.run_id!r} is not of this source")
-        if self._read is None or self._read[0] != folder.name:
-            self._read = None  # before the next one is read: both need not fit into memory
-            first = folder.name not in self._told
-
-            def tell(what: str, why: str) -> None:
-                if first:
-                    self._problems.add(f"run {run.run_id}, {what}", why, kind=run.run_id)
-
-            content = read_run(folder.files, self._root, tell)
-            if first and (folder.files[0].parent / _PROJECTOR).is_file():
-                tell(_PROJECTOR, "embeddings of the projector are not read")
-            self._told.add(folder.name)
-            self._read = (folder.name, content)
-        return self._read[1]
+        tell = teller(run.run_id, problems)
+        content = read_run(folder.files, self._address, tell)
+        if (folder.files[0].parent / _PROJECTOR).is_file():
+            tell(_PROJECTOR, "embeddings of the projector are not read")
+        return content
 
 
 def _look_at(file: Path) -> tuple[float | None, str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from mooring.errors import InvalidInput, SourceUnreadable
-from mooring.exchange.replay import RunReplay
+from mooring.exchange.reading.files import open_file
+from mooring.exchange.reading.last_run import LastRunSource
+from mooring.exchange.reading.replay import RunReplay, tell_replaced
+from mooring.exchange.reading.untouched import open_untouched
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
+from mooring.exchange.source import SourceFile, SourceRun
 from mooring.exchange.sources.trackio.values import (
     iter_leaves,
     parse_object,
@@ -19,13 +22,11 @@ from mooring.exchange.sources.trackio.values import (
     to_point,
     to_value,
 )
-from mooring.exchange.untouched import open_untouched
 from mooring.model import STEP_SCALE, AttributeType, ProjectName
 
 if TYPE_CHECKING:
     import sqlite3
 
-    import pyarrow as pa
 
 _NEEDED = frozenset({"run_name", "timestamp", "step", "metrics"})
 
@@ -60,7 +61,7 @@ class _Handle:
 _Refuse: TypeAlias = Callable[[str, str, str], None]
 
 
-class TrackioSource:
+class TrackioSource(LastRunSource[RunReplay]):
     """Reads the runs of trackio.
 
     A project is named after its file, in the workspace `local`: trackio keeps no other name. The
@@ -70,11 +71,10 @@ class TrackioSource:
     """
 
     def __init__(self, path: Path, *, only: str | None = None) -> None:
-        self._path = path.absolute()
-        self._problems = ProblemList()
+        super().__init__(path.absolute())
         if not path.exists():
             raise SourceUnreadable(f"nothing is at {path}", where=str(path))
-        files = [self._path] if path.is_file() else sorted(self._path.glob("*.db"))
+        files = [self._address] if path.is_file() else sorted(self._address.glob("*.db"))
         self._projects: dict[str, tuple[Path, str]] = {}
         for file in files:
             try:
@@ -91,18 +91,6 @@ class TrackioSource:
                 + (f" ({named})" if named else ": no *.db file with its tables"),
                 where=str(path),
             )
-        self._latest: tuple[_Handle, RunReplay] | None = None
-        self._told: set[_Handle] = set()
-
-    @property
-    def address(self) -> str:
-        """The folder or file that is read."""
-        return str(self._path)
-
-    @property
-    def problems(self) -> ProblemList:
-        """What could not be read so far."""
-        return self._problems
 
     def list_projects(self) -> Sequence[str]:
         """Return the full names of all projects, sorted."""
@@ -137,46 +125,14 @@ class TrackioSource:
             )
         return sorted(runs.values(), key=lambda run: (run.created or 0, run.run_id))
 
-    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
-        """Return the configuration of a run."""
-        return dict(self._replay(run).values)
-
-    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
-        """Return the series that a run has points of."""
-        return self._replay(run).list_series()
-
-    def read_points(
-        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
-    ) -> pa.Table:
-        """Return the points of a run's series of one type."""
-        return self._replay(run).read_points(type, paths)
-
-    @contextmanager
-    def open_file(self, file: SourceFile) -> Iterator[BinaryIO]:
+    def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
         """Open the content of a file."""
-        try:
-            stream = Path(file.location).open("rb")  # noqa: SIM115 - closed below
-        except OSError as error:
-            raise SourceUnreadable(
-                f"{file.location} cannot be read: {error}", where=file.location
-            ) from error
-        with stream:
-            yield stream
+        return open_file(file.location)
 
-    def close(self) -> None:
-        """Drop what is kept of the run that was read last."""
-        self._latest = None
-
-    def _replay(self, run: SourceRun) -> RunReplay:
-        """Return a run with all that it logged; the last one is kept."""
+    def _read(self, run: SourceRun, problems: ProblemList) -> RunReplay:
+        """Return a run with all that it logged."""
         handle = run.handle
         assert isinstance(handle, _Handle)
-        if self._latest is not None and self._latest[0] == handle:
-            return self._latest[1]
-        self._latest = None
-        # What is read again is not told of again.
-        problems = ProblemList() if handle in self._told else self._problems
-        self._told.add(handle)
         replay = RunReplay()
 
         def refuse(path: str, where: str, why: str) -> None:
@@ -195,13 +151,7 @@ class TrackioSource:
             reader.read_alerts()
             for what, why in reader.list_left_out():
                 problems.add(f"run {run.run_id} ({handle.file})", f"{what} left out: {why}")
-        for path, count in replay.iter_replaced():
-            problems.add(
-                f"run {run.run_id}, series {path!r}",
-                f"{count} points were left out: a later one has the same step",
-                kind="replaced",
-            )
-        self._latest = (handle, replay)
+        tell_replaced(replay, run.run_id, problems)
         return replay
 
 

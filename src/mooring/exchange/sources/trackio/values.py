@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from mooring.errors import InvalidInput
-from mooring.exchange.replay import size_of
+from mooring.exchange.reading.files import size_of
 from mooring.model import AttributeType, Histogram, micros_from_datetime
 
 Point: TypeAlias = tuple[AttributeType, object]

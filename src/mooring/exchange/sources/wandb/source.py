@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mooring.errors import InvalidInput, InvalidName, ProjectNotFound, SourceUnreadable
-from mooring.exchange.gathering import RunContent
+from mooring.exchange.reading.files import open_file
+from mooring.exchange.reading.gathering import RunContent, teller
+from mooring.exchange.reading.last_run import LastRunSource
 from mooring.exchange.reports import ProblemList
-from mooring.exchange.source import SourceFile, SourceRun, SourceSeries, SourceValue
+from mooring.exchange.source import SourceFile, SourceRun
 from mooring.exchange.wandb_log.heads import RunHead, read_head
 from mooring.exchange.wandb_log.records import find_logs, require_wandb
 from mooring.exchange.wandb_log.runs import read_run
-from mooring.model import AttributeType, ProjectName, step_to_micros, validate_run_id
+from mooring.model import ProjectName, step_to_micros, validate_run_id
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff/]")
 _UNNAMED = "uncategorized"  # as W&B calls the project of runs that name none
@@ -32,7 +34,7 @@ class _Logs:
     files: tuple[Path, ...]
 
 
-class WandbSource:
+class WandbSource(LastRunSource[RunContent]):
     """Reads what W&B left on this machine: `offline-run-*` folders, and `run-*` of online runs.
 
     Metrics, texts, histograms and media of the history become series under their names. Config
@@ -53,33 +55,20 @@ class WandbSource:
 
     def __init__(self, root: str | Path, *, project: str | None = None) -> None:
         require_wandb()
-        self._root = Path(root).absolute()
+        super().__init__(Path(root).absolute())
         self._project = None if project is None else str(ProjectName.parse(project))
-        self._problems = ProblemList()
-        if not self._root.is_dir():
+        if not self._address.is_dir():
             raise SourceUnreadable(
-                f"{self._root} is no folder; name the folder 'wandb' that the runs lie in",
-                where=str(self._root),
+                f"{self._address} is no folder; name the folder 'wandb' that the runs lie in",
+                where=str(self._address),
             )
-        logs = find_logs(self._root)
+        logs = find_logs(self._address, self._problems)
         if not logs:
             raise SourceUnreadable(
-                f"{self._root} holds no transaction logs of W&B (run-ID.wandb)",
-                where=str(self._root),
+                f"{self._address} holds no transaction logs of W&B (run-ID.wandb)",
+                where=str(self._address),
             )
         self._projects = self._read_heads(logs)
-        self._told: set[tuple[Path, ...]] = set()
-        self._read: tuple[_Logs, RunContent] | None = None
-
-    @property
-    def address(self) -> str:
-        """Where the folder is."""
-        return str(self._root)
-
-    @property
-    def problems(self) -> ProblemList:
-        """What could not be read so far."""
-        return self._problems
 
     def list_projects(self) -> Sequence[str]:
         """Return the full names of all projects, sorted."""
@@ -91,32 +80,9 @@ class WandbSource:
             raise ProjectNotFound(project, where=self.address, known=self._projects)
         return self._projects[project]
 
-    def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
-        """Return config, summary, tags, files and what else is no series."""
-        return dict(self._content(run).values)
-
-    def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
-        """Return the series of a run."""
-        return self._content(run).list_series()
-
-    def read_points(
-        self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
-    ) -> pa.Table:
-        """Return the points of a run's series of one type."""
-        return self._content(run).select(type, paths)
-
     def open_file(self, file: SourceFile) -> AbstractContextManager[BinaryIO]:
         """Open a file of a run's folder, or staged content of an artifact."""
-        try:
-            return Path(file.location).open("rb")
-        except (OSError, ValueError) as error:
-            raise SourceUnreadable(
-                f"{file.location} cannot be read: {error}", where=file.location
-            ) from error
-
-    def close(self) -> None:
-        """Free what was read of the last run."""
-        self._read = None
+        return open_file(file.location)
 
     def _read_heads(self, logs: Sequence[tuple[str, Path]]) -> dict[str, list[SourceRun]]:
         found: dict[tuple[str, str], list[Path]] = {}
@@ -164,22 +130,10 @@ class WandbSource:
             return None, None  # rewound, not forked: a run is no fork of itself
         return head.parent, step_to_micros(head.parent_step or 0)
 
-    def _content(self, run: SourceRun) -> RunContent:
-        logs = run.handle
-        if not isinstance(logs, _Logs):
+    def _read(self, run: SourceRun, problems: ProblemList) -> RunContent:
+        if not isinstance(run.handle, _Logs):
             raise InvalidInput(f"run {run.run_id!r} is not of this source")
-        if self._read is None or self._read[0] != logs:
-            self._read = None  # before the next one is read: both need not fit into memory
-            first = logs.files not in self._told
-
-            def tell(what: str, why: str) -> None:
-                if first:
-                    self._problems.add(f"run {run.run_id}, {what}", why, kind=run.run_id)
-
-            content = read_run(logs.files, tell)
-            self._told.add(logs.files)
-            self._read = (logs, content)
-        return self._read[1]
+        return read_run(run.handle.files, teller(run.run_id, problems))
 
 
 def _incomplete(head: RunHead) -> str:

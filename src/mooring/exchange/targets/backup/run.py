@@ -19,7 +19,6 @@ from mooring.exchange.backup.content import (
     digest_points,
     digest_table,
     digest_value,
-    file_of,
     to_json,
 )
 from mooring.exchange.backup.folders import CHUNK_BYTES, Folder
@@ -42,6 +41,7 @@ from mooring.exchange.source import (
     SourceRun,
     SourceSeries,
     SourceValue,
+    file_of,
 )
 from mooring.exchange.targets.backup.stage import Stage
 from mooring.exchange.targets.backup.tracked import list_tracked, read_tracked

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mooring.exchange.marks import Mark
+from mooring.exchange.filling.marks import Mark
 from mooring.exchange.target import Inventory
 
 _MESSAGES = "messages.json"

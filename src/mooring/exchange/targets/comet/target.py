@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import Names
+from mooring.errors import TargetRefused
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.refusals import translated
+from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
+from mooring.exchange.filling.values import millis_of, plain_value, tags_of
+from mooring.exchange.names import Names, exporter_name
+from mooring.exchange.packages import require_package
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.comet.archive import file_key, read_archive
 from mooring.exchange.targets.comet.settings import CometSettings
-from mooring.exchange.texts import histograms_json, plain_value, text_lines
-from mooring.model import AttributeType, micros_from_datetime
+from mooring.model import AttributeType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +37,6 @@ _NAME_LIMIT = 100
 _TEXT_LIMIT = 1_000
 _OWN_METRICS = frozenset({"process duration"})
 _OWN_PARAMETERS = frozenset({"curr_step", "curr_epoch"})
-_FOREIGN = re.compile(r"[^a-zA-Z0-9_]")
 
 CAPABILITIES = Capabilities(
     types=frozenset(AttributeType),
@@ -70,10 +72,7 @@ class CometTarget:
     """A folder of offline archives, or a workspace on the server."""
 
     def __init__(self, settings: CometSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import comet_ml  # noqa: F401
-        except ImportError:
-            raise MissingExtra("comet_ml", extra="comet") from None
+        require_package("comet_ml", extra="comet")
         self._settings = settings
         self._load = load or LoadSettings()
         self._copies: list[Path] = []
@@ -181,7 +180,7 @@ class CometTarget:
         }
         if self._settings.folder is None:
             return comet_ml.Experiment(api_key=self._settings.api_key, **common)
-        ended = _millis(values, "sys/modification_time")
+        ended = millis_of(values, "sys/modification_time")
 
         class Dated(comet_ml.OfflineExperiment):  # type: ignore[misc]
             """An offline experiment that ended when the run did."""
@@ -193,7 +192,7 @@ class CometTarget:
                 super()._write_experiment_meta_file()
 
         experiment = Dated(offline_directory=str(self._settings.folder), **common)
-        started = _millis(values, "sys/creation_time")
+        started = millis_of(values, "sys/creation_time")
         if started is None and run.created is not None:
             started = run.created // 1_000
         if started is not None:
@@ -230,12 +229,12 @@ class CometRun:
         self._values = values
         self._parent = parent
         self._multiplier = load.step_multiplier
-        self._names = Names(_clean, limit=_NAME_LIMIT, taken=_OWN_PARAMETERS)
+        self._names = Names(exporter_name, limit=_NAME_LIMIT, taken=_OWN_PARAMETERS)
         self._file_names: dict[tuple[str, int | None], str] = {}
         self._finished = False
         self._copies = copies
         experiment.set_name(run.run_id)
-        self._note({marks.PROJECT: run.project, marks.RUN: run.run_id})
+        self._note(marks.begun(run))
 
     @property
     def id(self) -> str:
@@ -251,8 +250,6 @@ class CometRun:
         """Write single values as parameters, and tags as tags."""
         parameters: dict[str, object] = {}
         for path, value in values.items():
-            if isinstance(value, SourceFile):
-                continue
             plain, name = plain_value(value), self._names.of(path)
             if isinstance(plain, frozenset):
                 plain = json.dumps(sorted(plain), ensure_ascii=False)
@@ -266,9 +263,8 @@ class CometRun:
             for name, parameter in parameters.items():
                 # One by one: their call for many takes names apart, and one bad value ends it.
                 self._experiment.log_parameter(name, parameter)
-            for path in ("sys/tags", "sys/group_tags"):
-                if isinstance(tags := values.get(path), frozenset) and tags:
-                    self._experiment.add_tags(sorted(tags))
+            if tags := tags_of(values):
+                self._experiment.add_tags(sorted(tags))
         return ()
 
     def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
@@ -316,8 +312,7 @@ class CometRun:
 
     def _write_text(self, name: str, pieces: Iterator[str] | Sequence[str]) -> None:
         copy = self._new_copy()
-        with copy.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        write_text(copy, pieces)
         self._log_asset(copy, name, None)
 
     def write_file(
@@ -341,11 +336,7 @@ class CometRun:
 
     def finish(self, *, complete: bool, content: str) -> None:
         """Mark the experiment and end it, which writes the archive."""
-        mark: dict[str, object] = {marks.CONTENT: content, marks.COMPLETE: complete}
-        if self._run.parent is not None:
-            mark[marks.PARENT] = self._parent or self._run.parent
-            if self._run.fork_step is not None:
-                mark[marks.FORK_STEP] = step_text(self._run.fork_step)
+        mark = marks.ended(self._run, self._parent, complete=complete, content=content)
         with self._told():
             self._note(mark)
             self._experiment.end()
@@ -404,13 +395,8 @@ class CometRun:
         for key, value in others.items():
             self._experiment.log_other(key, value)
 
-    def _told(self, path: str | None = None) -> contextlib.AbstractContextManager[None]:
+    def _told(self, path: str | None = None) -> AbstractContextManager[None]:
         return _told(str(self._folder or "comet"), self._run.run_id, path)
-
-
-def _clean(path: str) -> str:
-    name = _FOREIGN.sub("_", path) or "_attribute"
-    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"
 
 
 def _cut(path: str, count: int) -> Sequence[Lost]:
@@ -419,22 +405,9 @@ def _cut(path: str, count: int) -> Sequence[Lost]:
     return (Lost(path, "decimals of steps, which are whole in Comet; --step-multiplier", count),)
 
 
-def _millis(values: Mapping[str, SourceValue], path: str) -> int | None:
-    value = values.get(path)
-    return micros_from_datetime(value) // 1_000 if isinstance(value, datetime) else None
-
-
-@contextlib.contextmanager
-def _told(where: str, run: str, path: str | None = None) -> Iterator[None]:
+def _told(where: str, run: str, path: str | None = None) -> AbstractContextManager[None]:
     """Turn what Comet raises into our errors, which name run and attribute."""
     from comet_ml.exceptions import CometException
 
-    try:
-        yield
-    except (CometException, OSError, ValueError) as error:
-        raise TargetRefused(
-            f"Comet refuses {path or 'the run'} of {run}: {error}",
-            where=where,
-            run=run,
-            attribute=path,
-        ) from error
+    refused = (CometException, OSError, ValueError)
+    return translated("Comet", where=where, run=run, path=path, refused=refused)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from mooring.exchange import marks
-from mooring.exchange.naming import Names, with_digest
+from mooring.exchange.filling import marks
+from mooring.exchange.names import Names, with_digest
 from mooring.exchange.source import SourceRun
 
 _RUN_LIMIT = 128

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import short_digest
-from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import step_text
+from mooring.errors import TargetRefused, TargetUnreachable
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.texts import histogram_json, iso_time
+from mooring.exchange.filling.values import plain_value
+from mooring.exchange.names import short_digest
+from mooring.exchange.packages import require_package
+from mooring.exchange.points import doubles, iter_series, numbers
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.goodseed.names import attribute_names, project_name, run_names
 from mooring.exchange.targets.goodseed.settings import GoodSeedSettings
-from mooring.exchange.texts import histogram_json, plain_value
-from mooring.model import STEP_SCALE, AttributeType, datetime_from_micros, now_micros
+from mooring.model import STEP_SCALE, AttributeType, now_micros
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,13 +35,7 @@ _RENAMED = "mooring/renamed"
 """Key of a file's own notes (not of an attribute): names that are not the paths, as JSON."""
 
 CAPABILITIES = Capabilities(
-    types=frozenset(AttributeType)
-    - {
-        AttributeType.FILE,
-        AttributeType.FILE_SERIES,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    },
+    types=frozenset(AttributeType) - FILE_TYPES - {AttributeType.FILE_SERIES},
     nan=False,
     infinity=True,
     decimal_steps=True,
@@ -67,10 +62,7 @@ class GoodSeedTarget:
     """A home folder of GoodSeed."""
 
     def __init__(self, settings: GoodSeedSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import goodseed  # noqa: F401
-        except ImportError:
-            raise MissingExtra("goodseed", extra="goodseed") from None
+        require_package("goodseed", extra="goodseed")
         self._settings = settings
         self._load = load or LoadSettings()
 
@@ -160,7 +152,7 @@ class GoodSeedTarget:
                 project=self._project(run),
                 run_id=name,
                 log_dir=making,
-                created_at=None if run.created is None else _iso(run.created),
+                created_at=None if run.created is None else iso_time(run.created),
                 modified_at=_time_of(values, "sys/modification_time"),
                 name=_display_name(run),
                 storage="local",
@@ -170,7 +162,7 @@ class GoodSeedTarget:
                 capture_stderr=False,
                 capture_traceback=False,
             )
-            made.log_configs({marks.PROJECT: run.project, marks.RUN: run.run_id})
+            made.log_configs(marks.begun(run))
             made.close(status="failed")
             file.parent.mkdir(parents=True, exist_ok=True)
             (making / file.name).rename(file)
@@ -219,8 +211,6 @@ class GoodSeedRun:
 
         configs: dict[str, tuple[str, str]] = {}
         for path, value in values.items():
-            if isinstance(value, SourceFile):
-                continue
             configs[self._names.of(path)] = serialize_value(plain_value(value))
         with self._told():
             self._note_names()
@@ -292,20 +282,17 @@ class GoodSeedRun:
 
         failed = not complete or self._values.get("sys/failed") is True
         status = "failed" if failed else "finished"
-        closed = _time_of(self._values, "sys/modification_time") or _iso(now_micros())
+        closed = _time_of(self._values, "sys/modification_time") or iso_time(now_micros())
+        # In the same project, where the id alone names it.
+        parent = self._parent.rpartition("/")[2] if self._parent else None
         mark: dict[str, object] = {
-            marks.PROJECT: self._run.project,
-            marks.RUN: self._run.run_id,
-            marks.CONTENT: content,
-            marks.COMPLETE: complete,
+            **marks.begun(self._run),
+            **marks.ended(self._run, parent, complete=complete, content=content),
             "sys/state": status,
             "sys/closed_time": closed,
         }
-        if self._run.parent is not None:
-            parent = self._parent.rpartition("/")[2] if self._parent else self._run.parent
-            mark[marks.PARENT] = parent  # in the same project, where the id alone names it
-            if self._run.fork_step is not None:
-                mark[marks.FORK_STEP] = float(step_text(self._run.fork_step))
+        if (step := mark.get(marks.FORK_STEP)) is not None:
+            mark[marks.FORK_STEP] = float(str(step))
         with self._told():
             self._storage.set_meta("status", status)
             self._storage.set_meta("closed_at", closed)
@@ -379,10 +366,6 @@ def _display_name(run: SourceRun) -> str | None:
     if not name or len(name) > 200 or not name.isprintable():
         return None
     return name
-
-
-def _iso(time: int) -> str:
-    return datetime_from_micros(time).isoformat()
 
 
 def _time_of(values: Mapping[str, SourceValue], path: str) -> str | None:

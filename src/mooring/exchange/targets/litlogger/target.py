@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, MooringError, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import Names, with_digest
+from mooring.errors import MooringError, TargetRefused
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.refusals import translated
+from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
+from mooring.exchange.filling.values import value_text
+from mooring.exchange.names import Names, exporter_name, with_digest
+from mooring.exchange.packages import require_package
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.litlogger.settings import LIMIT, LitLoggerSettings, clean_name
-from mooring.exchange.texts import histograms_json, text_lines, value_text
 from mooring.model import AttributeType, datetime_from_micros
 
 if TYPE_CHECKING:
@@ -65,10 +68,7 @@ class LitLoggerTarget:
     """The teamspaces of an owner."""
 
     def __init__(self, settings: LitLoggerSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import litlogger  # noqa: F401
-        except ImportError:
-            raise MissingExtra("litlogger", extra="litlogger") from None
+        require_package("litlogger", extra="litlogger")
         self._settings = settings
         self._load = load or LoadSettings()
         self._copies = Path(tempfile.mkdtemp(prefix="mooring-litlogger-"))
@@ -129,7 +129,7 @@ class LitLoggerTarget:
                 name,
                 log_dir=str(self._copies),
                 teamspace=teamspace,
-                metadata={marks.PROJECT: run.project, marks.RUN: run.run_id},
+                metadata=marks.begun(run),
                 store_step=True,
                 store_created_at=True,
                 verbose=False,
@@ -182,8 +182,8 @@ class LitLoggerRun:
         self._target = target
         self._run = run
         self._parent = parent
-        self._names = Names(_clean, limit=_NAME_LIMIT)
-        self._metadata = {marks.PROJECT: run.project, marks.RUN: run.run_id}
+        self._names = Names(exporter_name, limit=_NAME_LIMIT)
+        self._metadata = marks.begun(run)
 
     @property
     def id(self) -> str:
@@ -198,10 +198,7 @@ class LitLoggerRun:
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
         """Write single values as metadata, which are text."""
         for path, value in values.items():
-            if not isinstance(value, SourceFile) and not isinstance(
-                getattr(value, "value", None), SourceFile
-            ):
-                self._metadata[self._names.of(path)] = value_text(value)
+            self._metadata[self._names.of(path)] = value_text(value)
         with self._told():
             self._write_metadata()
         return ()
@@ -259,11 +256,8 @@ class LitLoggerRun:
 
     def finish(self, *, complete: bool, content: str) -> None:
         """Mark the experiment, and wait until all is sent."""
-        self._metadata |= {marks.CONTENT: content, marks.COMPLETE: str(complete)}
-        if self._run.parent is not None:
-            self._metadata[marks.PARENT] = self._parent or self._run.parent
-            if self._run.fork_step is not None:
-                self._metadata[marks.FORK_STEP] = step_text(self._run.fork_step)
+        mark = marks.ended(self._run, self._parent, complete=complete, content=content)
+        self._metadata |= {name: str(value) for name, value in mark.items()}
         with self._told():
             self._experiment.finalize(print_summary=False)
             self._write_metadata()
@@ -299,8 +293,7 @@ class LitLoggerRun:
     def _write_text(self, path: str, type: AttributeType, pieces: Iterable[str]) -> None:
         name = self.name_of(path, type)
         copy = self._target.copies / Path(name).name
-        with copy.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        write_text(copy, pieces)
         self._send(name, copy)
 
     def _send(self, name: str, copy: Path) -> None:
@@ -311,11 +304,6 @@ class LitLoggerRun:
 
     def _told(self, path: str | None = None) -> contextlib.AbstractContextManager[None]:
         return _told(self._target.address, self._run.run_id, path)
-
-
-def _clean(path: str) -> str:
-    name = _FOREIGN.sub("_", path) or "_attribute"
-    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"
 
 
 def _suffix(name: str) -> str:
@@ -337,24 +325,25 @@ def _own_signals() -> Iterator[None]:
 @contextlib.contextmanager
 def _told(where: str, run: str, path: str | None = None) -> Iterator[None]:
     """Turn what the client raises into our errors, which name run and attribute."""
+    from lightning_sdk.lightning_cloud.openapi.rest import ApiException
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
 
-    try:
-        yield
-    except MooringError:
-        raise
-    # The client raises Exception itself, with the reason in words, when a server does not answer.
-    except Exception as error:
-        about = f"{path or 'run'} of {run}"
-        gone = isinstance(error, (RequestException, HTTPError, ConnectionError))
-        if gone or "failed to reach the server" in str(error):
-            raise TargetUnreachable(
-                f"LitLogger at {where} does not answer ({about}): {error}",
-                where=where,
-                run=run,
-                attribute=path,
-            ) from error
-        raise TargetRefused(
-            f"LitLogger at {where} refuses {about}: {error}", where=where, run=run, attribute=path
-        ) from error
+    with translated(
+        f"LitLogger at {where}",
+        where=where,
+        run=run,
+        path=path,
+        gone=(RequestException, HTTPError, ConnectionError),
+        refused=(ApiException, OSError, RuntimeError, ValueError, TypeError, KeyError),
+    ):
+        try:
+            yield
+        except MooringError:
+            raise
+        except Exception as error:
+            if "failed to reach the server" in str(error):
+                raise ConnectionError(str(error)) from error
+            if type(error) is Exception:  # which the client raises itself, with the reason in words
+                raise RuntimeError(str(error)) from error
+            raise

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mooring.exchange.naming import short_digest
-from mooring.exchange.steps import step_text
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.names import short_digest
 from mooring.exchange.target import Inventory
 from mooring.model import step_to_micros
 

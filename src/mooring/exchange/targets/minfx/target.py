@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused
-from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import Names, short_digest, with_digest
+from mooring.errors import TargetRefused
+from mooring.exchange.filling.refusals import translated
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
+from mooring.exchange.filling.values import plain_value
+from mooring.exchange.names import Names, short_digest
+from mooring.exchange.packages import require_package, variable_set
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.minfx.ledger import Entry, Ledger
 from mooring.exchange.targets.minfx.offline import (
@@ -26,7 +29,6 @@ from mooring.exchange.targets.minfx.offline import (
     unfinished_folder,
 )
 from mooring.exchange.targets.minfx.settings import MinfxSettings
-from mooring.exchange.texts import histograms_json, plain_value, text_lines
 from mooring.model import STEP_SCALE, AttributeType
 
 if TYPE_CHECKING:
@@ -80,10 +82,7 @@ class MinfxTarget:
     """A folder of offline runs."""
 
     def __init__(self, settings: MinfxSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import minfx  # noqa: F401
-        except ImportError:
-            raise MissingExtra("minfx", extra="minfx") from None
+        require_package("minfx", extra="minfx")
         self._settings = settings
         self._load = load or LoadSettings()
         self._ledger = Ledger(settings.folder / "loaded.jsonl")
@@ -132,7 +131,8 @@ class MinfxTarget:
             for left in (staging, _copies(folder, run)):
                 if left.exists():
                     shutil.rmtree(left)
-            with _data_folder(staging):
+            # The client reads it from the environment alone.
+            with variable_set("NEPTUNE_DATA_DIRECTORY", str(staging)):
                 opened = self._create()
         self._open.append(opened)
         return MinfxRun(opened, folder, self._ledger, run, parent, self._load)
@@ -162,21 +162,6 @@ class MinfxTarget:
         return opened
 
 
-@contextlib.contextmanager
-def _data_folder(folder: Path) -> Iterator[None]:
-    """Let the client write there: it reads this from the environment alone."""
-    name = "NEPTUNE_DATA_DIRECTORY"
-    before = os.environ.get(name)
-    os.environ[name] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
 def publish(folder: Path, run: SourceRun, container: str) -> None:
     """Move an offline run that is whole to where `minfx sync` looks; nothing when it is there."""
     staging = unfinished_folder(folder, run.project, run.run_id)
@@ -203,7 +188,7 @@ class MinfxRun:
         self._ledger = ledger
         self._run = run
         self._parent = parent
-        self._names = _Paths()
+        self._names = _new_names()
         self._copied = 0
         self._finished = False
         prefix = f"{load.name_prefix}_" if load.name_prefix else ""
@@ -218,7 +203,7 @@ class MinfxRun:
 
     def plan_names(self, attributes: Sequence[tuple[str, AttributeType]]) -> Sequence[Lost]:
         """Give all attributes their names."""
-        self._names.plan([path for path, _ in attributes])
+        self._names.plan(path for path, _ in attributes)
         return ()
 
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
@@ -226,10 +211,6 @@ class MinfxRun:
         from minfx.neptune_v2.types import StringSet
 
         for path, value in values.items():
-            if isinstance(value, SourceFile) or isinstance(
-                getattr(value, "value", None), SourceFile
-            ):
-                continue
             plain: Any = plain_value(value)
             if isinstance(plain, int) and not -_INT_LIMIT <= plain < _INT_LIMIT:
                 plain = float(plain) if _is_exact(plain) else str(plain)
@@ -333,8 +314,7 @@ class MinfxRun:
         from minfx.neptune_v2.types import File
 
         copy = self._new_copy()
-        with copy.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        write_text(copy, pieces)
         upload = File.from_path(str(copy), extension=extension)
         self._opened[self._names.of(path)].upload(upload)
 
@@ -352,26 +332,15 @@ class MinfxRun:
         return _told(str(self._folder), self._run.run_id, path)
 
 
-class _Paths(Names):
-    """Paths without empty parts. None is the beginning of another, as in Minfx none can be."""
-
-    def __init__(self) -> None:
-        self._folders: set[str] = set()
-        own = (f"{_OWN}/{name}" for name in ("original_run_id", "original_project_id"))
-        super().__init__(self._rule, limit=1_024, taken=[_OWN, f"{_OWN}/forking", *own])
-
-    def plan(self, paths: Sequence[str]) -> None:  # type: ignore[override]
-        """Give names to all of `paths`."""
-        for path in paths:
-            parts = _parts(path)
-            self._folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
-        super().plan(paths)
-
-    def _rule(self, path: str) -> str:
-        name = "/".join(_parts(path))
-        if name in self._folders:
-            return with_digest(name, path, limit=1_024)
-        return name
+def _new_names() -> Names:
+    """Return what names attributes: none is the beginning of another, as in Minfx none can be."""
+    own = (f"{_OWN}/{name}" for name in ("original_run_id", "original_project_id"))
+    return Names(
+        lambda path: "/".join(_parts(path)),
+        limit=1_024,
+        nested=False,
+        taken=[_OWN, f"{_OWN}/forking", *own],
+    )
 
 
 def _parts(path: str) -> Sequence[str]:
@@ -392,17 +361,9 @@ def _is_exact(value: int) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def _told(where: str, run: str, path: str | None = None) -> Iterator[None]:
+def _told(where: str, run: str, path: str | None = None) -> contextlib.AbstractContextManager[None]:
     """Turn what the client raises into our errors, which name run and attribute."""
     from minfx.neptune_v2.exceptions import NeptuneException
 
-    try:
-        yield
-    except (NeptuneException, OSError, ValueError, TypeError) as error:
-        raise TargetRefused(
-            f"Minfx's client refuses {path or 'the run'} of {run}: {error}",
-            where=where,
-            run=run,
-            attribute=path,
-        ) from error
+    refused = (NeptuneException, OSError, ValueError, TypeError)
+    return translated("Minfx's client", where=where, run=run, path=path, refused=refused)

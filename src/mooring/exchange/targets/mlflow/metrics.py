@@ -7,8 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from mooring.exchange import mlflow_client as marks
-from mooring.exchange.steps import scale_steps
+from mooring.exchange.filling.steps import scale_steps
+from mooring.exchange.mlflow_tracking.client import MAX_DOUBLE, METRIC_ROW, read_history
 from mooring.exchange.target import Lost
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class MetricWriter:
 
         steps, cut = scale_steps(points["step"].to_numpy(), self._multiplier)
         micros = points["time"].to_numpy()
-        rows = np.empty(len(steps), marks.METRIC_ROW)
+        rows = np.empty(len(steps), METRIC_ROW)
         rows["step"], rows["time"], rows["value"] = (
             steps,
             micros // 1_000,
@@ -104,13 +104,13 @@ class MetricWriter:
         import numpy as np
 
         if not self._infinity:
-            rows["value"] = np.clip(rows["value"], -marks.MAX_DOUBLE, marks.MAX_DOUBLE)
+            rows["value"] = np.clip(rows["value"], -MAX_DOUBLE, MAX_DOUBLE)
         rows["value"] += 0.0  # -0.0 equals 0.0 for MLflow
         rows["value"][np.isnan(rows["value"])] = np.nan
         return rows
 
     def _history(self, name: str) -> np.ndarray:
-        return self._as_held(marks.read_history(self._client, self._run_id, name))
+        return self._as_held(read_history(self._client, self._run_id, name))
 
     def _send(self, batches: Iterator[list[Any]]) -> None:
         if self._senders is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from mooring.exchange.names import allocate_names, with_suffix
-from mooring.exchange.steps import step_text
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.names import allocate_names, folders_of, with_digest
+from mooring.exchange.source import FILE_TYPES
 from mooring.model import AttributeType
 
 MAX_NAME = 250
@@ -19,16 +20,11 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_\-. /]")
 _NOT_IN_FILES = re.compile(r"[^\w\-. ()+=@,]")
 _DOTS = re.compile(r"\.{1,2}")
 
-_ARTIFACTS = frozenset(
-    {
-        AttributeType.STRING_SERIES,
-        AttributeType.HISTOGRAM_SERIES,
-        AttributeType.FILE,
-        AttributeType.FILE_SERIES,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    }
-)
+_ARTIFACTS = FILE_TYPES | {
+    AttributeType.STRING_SERIES,
+    AttributeType.HISTOGRAM_SERIES,
+    AttributeType.FILE_SERIES,
+}
 
 
 def clean_name(path: str) -> str:
@@ -40,6 +36,11 @@ def clean_name(path: str) -> str:
     parts = _NOT_IN_NAMES.sub("_", path).split("/")
     return "/".join(_DOTS.sub(lambda dots: "_" * len(dots[0]), part) if _DOTS.fullmatch(part) else
                     part or "_" for part in parts)  # fmt: skip
+
+
+def cut_name(path: str) -> str:
+    """Return a name that MLflow takes, as long as it takes them."""
+    return clean_name(path)[:MAX_NAME]
 
 
 def clean_file_name(name: str) -> str:
@@ -56,7 +57,7 @@ def clean_file_name(name: str) -> str:
         if not dot or len(extension) > 10:
             stem, extension = cleaned, ""
         stem = stem.encode()[: MAX_FILE_NAME - 20].decode(errors="ignore")
-        cleaned = with_suffix(stem, name) + dot * bool(extension) + extension
+        cleaned = with_digest(stem, name) + dot * bool(extension) + extension
     return cleaned
 
 
@@ -74,21 +75,20 @@ class Names:
         self._names: Mapping[str, Mapping[str, str]] = {
             group: allocate_names(
                 paths,
-                clean_name,
+                cut_name,
                 limit=MAX_NAME,
                 nested=nested or group == "artifact",
                 taken={"mooring"} if group == "artifact" else (),
             )
             for group, paths in groups.items()
         }
-        self._folders = {
-            name[:at] for name in self._names["artifact"].values() for at in _ends(name)
-        }
+        artifacts = self._names["artifact"].values()
+        self._folders = {*artifacts, *(folder for name in artifacts for folder in folders_of(name))}
 
     def of(self, path: str, type: AttributeType) -> str:
         """Return the name of an attribute: of a param or metric, or the folder of artifacts."""
         names = self._names[_group(type)]
-        return names[path] if path in names else clean_name(path)[:MAX_NAME]
+        return names[path] if path in names else cut_name(path)
 
     def file(self, path: str, type: AttributeType, step: str | None, name: str) -> str:
         """Return where a file of an attribute lies among the artifacts."""
@@ -98,7 +98,7 @@ class Names:
         base = clean_file_name(name or path.rpartition("/")[2])
         if f"{folder}/{base}" in self._folders:
             stem, dot, extension = base.rpartition(".")
-            base = with_suffix(stem or base, path) + (dot + extension if stem else "")
+            base = with_digest(stem or base, path) + (dot + extension if stem else "")
         return f"{folder}/{base}"
 
     def renamed(self) -> Mapping[str, str]:
@@ -126,7 +126,3 @@ def _group(type: AttributeType) -> str:
     if type is AttributeType.FLOAT_SERIES:
         return "metric"
     return "artifact" if type in _ARTIFACTS else "param"
-
-
-def _ends(name: str) -> list[int]:
-    return [at for at, char in enumerate(name) if char == "/"] + [len(name)]

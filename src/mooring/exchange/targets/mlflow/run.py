@@ -8,16 +8,25 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mooring.errors import TargetRefused
-from mooring.exchange import mlflow_client as marks
-from mooring.exchange.mlflow_client import media_type
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.filling.texts import (
+    has_line_breaks,
+    histograms_json,
+    iso_time,
+    text_lines,
+    write_text,
+)
+from mooring.exchange.filling.values import millis_of, value_text
+from mooring.exchange.mlflow_tracking import marks
+from mooring.exchange.mlflow_tracking.client import media_type, translated
 from mooring.exchange.names import allocate_names
+from mooring.exchange.points import iter_series
 from mooring.exchange.selection import type_of
-from mooring.exchange.source import SourceFile, SourceRun, SourceValue
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceRun, SourceValue, file_of
 from mooring.exchange.target import FoundRun, Inventory, Lost
 from mooring.exchange.targets.mlflow.metrics import MetricWriter
 from mooring.exchange.targets.mlflow.naming import (
@@ -27,13 +36,7 @@ from mooring.exchange.targets.mlflow.naming import (
     series_file,
     step_folder,
 )
-from mooring.exchange.targets.mlflow.texts import (
-    param_text,
-    write_histograms,
-    write_strings,
-    write_strings_exactly,
-)
-from mooring.model import AttributeType, micros_from_datetime
+from mooring.model import AttributeType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,7 +121,7 @@ class MlflowRun:
             if isinstance(value, frozenset):
                 entry["value"] = sorted(value)
             self._attributes[path] = entry
-            if isinstance(file := getattr(value, "value", value), SourceFile):
+            if value is not None and (file := file_of(value)) is not None:
                 self._file_names[(path, None)] = file.name
                 entry["file"] = self.name_of(path, type)
                 entry["file_name"], entry["mime_type"] = file.name, file.mime_type
@@ -133,7 +136,7 @@ class MlflowRun:
         params: dict[str, str] = {}
         paths: dict[str, str] = {}
         for path, value in values.items():
-            name, text = self._names.of(path, type_of(value)), param_text(value)
+            name, text = self._names.of(path, type_of(value)), value_text(value)
             if len(text) > MAX_PARAM:
                 self._log_text(f"{name}/{VALUE_FILE}", text)
                 text = text[:MAX_PARAM]
@@ -167,12 +170,7 @@ class MlflowRun:
 
     def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
         """Write float series as metrics, others as artifacts."""
-        from mooring.exchange.points import rows_by_path
-
-        series = [
-            (path, self._names.of(path, type), points.slice(first, count))
-            for path, first, count in rows_by_path(points)
-        ]
+        series = [(path, self._names.of(path, type), part) for path, part in iter_series(points)]
         if type is AttributeType.FLOAT_SERIES:
             with self._translated():
                 return self._metrics.write(series)
@@ -180,11 +178,13 @@ class MlflowRun:
             artifact = series_file(folder, type)
             file = self._place.work / artifact.rpartition("/")[2]
             if type is AttributeType.HISTOGRAM_SERIES:
-                write_histograms(part, file, self._place.multiplier)
-            elif not write_strings(part, file, self._place.multiplier):
-                exact = file.with_suffix(".json")
-                write_strings_exactly(part, exact, self._place.multiplier)
-                self._log_file(f"{folder}/{exact.name}", exact)
+                write_text(file, histograms_json(part, self._place.multiplier))
+            else:
+                write_text(file, text_lines(part, self._place.multiplier))
+                if has_line_breaks(part):
+                    exact = file.with_suffix(".json")
+                    exact.write_text(_exact_json(part, self._place.multiplier), encoding="utf-8")
+                    self._log_file(f"{folder}/{exact.name}", exact)
             self._log_file(artifact, file)
         return ()
 
@@ -256,12 +256,7 @@ class MlflowRun:
             return series_file(self._names.of(path, type), type)
         if type is AttributeType.FILE_SERIES and step is None:
             return self._names.of(path, type)
-        if type in (
-            AttributeType.FILE,
-            AttributeType.FILE_SERIES,
-            AttributeType.FILE_SET,
-            AttributeType.ARTIFACT,
-        ):
+        if type is AttributeType.FILE_SERIES or type in FILE_TYPES:
             name = self._file_names.get((path, step), "")
             return self._names.file(path, type, step_folder(step, self._place.multiplier), name)
         return self._names.of(path, type)
@@ -313,15 +308,27 @@ class MlflowRun:
         return files
 
     def _end_time(self) -> int:
-        end = self._values.get("sys/modification_time")
-        if isinstance(end, datetime):
-            return micros_from_datetime(end) // 1_000
+        if (end := millis_of(self._values, "sys/modification_time")) is not None:
+            return end
         return max(self._metrics.last_time, (self._run.created or 0) // 1_000)
 
     def _translated(self) -> Any:
-        return marks.translated(self._place.address, run=self._run.run_id)
+        return translated(self._place.address, run=self._run.run_id)
 
 
 def _tag_name(tag: str) -> str:
     name = clean_name(tag)
-    return f"tag.{name}" if name.startswith(("mlflow.", "mooring.")) else name
+    return (f"tag.{name}" if name.startswith(("mlflow.", "mooring.")) else name)[:MAX_NAME]
+
+
+def _exact_json(points: pa.Table, multiplier: int) -> str:
+    """Return a string series as JSON, which holds values with line breaks."""
+    records = [
+        {
+            "step": step_text(point["step"], multiplier),
+            "timestamp": iso_time(point["time"]),
+            "value": point["value"],
+        }
+        for point in points.select(["step", "time", "value"]).to_pylist()
+    ]
+    return json.dumps({"points": records})

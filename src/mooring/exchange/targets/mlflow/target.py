@@ -10,11 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mooring.errors import InvalidInput, MissingExtra
-from mooring.exchange import mlflow_client as marks
-from mooring.exchange.names import with_suffix
+from mooring.errors import InvalidInput
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.mlflow_tracking import marks
+from mooring.exchange.mlflow_tracking.client import (
+    QuietClient,
+    all_pages,
+    connect,
+    is_folder,
+    is_server,
+    resolve_uri,
+    shown_uri,
+    translated,
+)
+from mooring.exchange.names import with_digest
 from mooring.exchange.source import SourceRun, SourceValue
-from mooring.exchange.steps import step_text
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, Lost
 from mooring.exchange.targets.mlflow.metrics import SENDERS
 from mooring.exchange.targets.mlflow.run import MlflowRun, Place
@@ -50,19 +60,19 @@ class MlflowTarget:
     """
 
     def __init__(self, uri: str | None = None, settings: LoadSettings | None = None) -> None:
-        self._uri = marks.resolve_uri(uri)
+        self._uri = resolve_uri(uri)
         self._settings = settings or LoadSettings()
         if self._settings.step_multiplier < 1:
             raise InvalidInput(
                 f"step multiplier {self._settings.step_multiplier}; give a whole number from 1 on"
             )
-        self._client = marks.connect(self._uri)
-        self._folder = marks.is_folder(self._uri)
+        self._client = connect(self._uri)
+        self._folder = is_folder(self._uri)
         self._experiments: dict[str, _Experiment] = {}
         self._work = Path(tempfile.mkdtemp(prefix="mooring-mlflow-"))
         self._senders: ThreadPoolExecutor | None = None
-        self._quiet = marks.QuietClient()
-        if marks.is_server(self._uri):
+        self._quiet = QuietClient()
+        if is_server(self._uri):
             self._senders = ThreadPoolExecutor(SENDERS, "mooring-mlflow")
 
     @property
@@ -73,7 +83,7 @@ class MlflowTarget:
     @property
     def address(self) -> str:
         """The tracking URI, without a password."""
-        return marks.shown_uri(self._uri)
+        return shown_uri(self._uri)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -102,7 +112,7 @@ class MlflowTarget:
         meet, so there a name alone tells nothing.
         """
         name, _ = self._experiment_name(run)
-        with marks.translated(self.address, run=run.run_id):
+        with translated(self.address, run=run.run_id):
             experiment = self._find_experiment(name)
         if experiment is None:
             return None
@@ -133,11 +143,11 @@ class MlflowTarget:
         )
         known = self.find_run(run) if found else None
         if known is not None:
-            with marks.translated(self.address, run=run.run_id):
+            with translated(self.address, run=run.run_id):
                 held = self._client.get_run(known.id)
                 self._tag(known.id, self._tags(run, values, parent))
             return MlflowRun(place, run, values, known.id, held)
-        with marks.translated(self.address, run=run.run_id):
+        with translated(self.address, run=run.run_id):
             experiment = self._find_experiment(name)
             if experiment is None:
                 experiment = _Experiment(self._client.create_experiment(name))
@@ -173,7 +183,7 @@ class MlflowTarget:
         )
         if len(name) <= MAX_EXPERIMENT_NAME:
             return name, ()
-        cut = with_suffix(name, name, limit=MAX_EXPERIMENT_NAME)
+        cut = with_digest(name, name, limit=MAX_EXPERIMENT_NAME)
         return cut, [Lost(None, f"the end of its experiment's name, now {cut!r}")]
 
     def _find_experiment(self, name: str) -> _Experiment | None:
@@ -188,7 +198,7 @@ class MlflowTarget:
                 f"(mlflow experiments restore -x {found.experiment_id}) or give a prefix"
             )
         experiment = _Experiment(found.experiment_id)
-        for held in marks.all_pages(
+        for held in all_pages(
             lambda token: self._client.search_runs(
                 [found.experiment_id], max_results=1_000, page_token=token
             )
@@ -246,17 +256,15 @@ class MlflowTarget:
 
 
 def _tag(key: str, value: str) -> Any:
-    try:
-        from mlflow.entities import RunTag
-    except ImportError as error:  # pragma: no cover - the client came from the same package
-        raise MissingExtra("mlflow", extra="mlflow") from error
+    from mlflow.entities import RunTag
+
     return RunTag(key, value)
 
 
 def _run_name(run: SourceRun) -> str:
     if len(run.run_id) <= MAX_RUN_NAME:
         return run.run_id
-    return with_suffix(run.run_id, run.run_id, limit=MAX_RUN_NAME)
+    return with_digest(run.run_id, run.run_id, limit=MAX_RUN_NAME)
 
 
 def _milliseconds(micros: int | None) -> int | None:

@@ -8,23 +8,26 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series, numbers
-from mooring.exchange.naming import Names, short_digest
+from mooring.errors import TargetRefused, TargetUnreachable
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.refusals import translated
+from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import histograms_json, text_lines, write_text
+from mooring.exchange.filling.values import is_finite, millis_of, plain_value, tags_of
+from mooring.exchange.names import Names, short_digest
+from mooring.exchange.packages import require_package
+from mooring.exchange.points import doubles, iter_series, numbers
 from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.pluto.settings import PlutoSettings
-from mooring.exchange.texts import histograms_json, is_finite, plain_value, text_lines
-from mooring.model import AttributeType, micros_from_datetime
+from mooring.model import AttributeType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,10 +76,7 @@ class PlutoTarget:
     """A workspace of Pluto, that of the key."""
 
     def __init__(self, settings: PlutoSettings, load: LoadSettings | None = None) -> None:
-        try:
-            import pluto  # noqa: F401
-        except ImportError:
-            raise MissingExtra("pluto-ml", extra="pluto") from None
+        require_package("pluto", extra="pluto", package="pluto-ml")
         self._settings = settings
         self._load = load or LoadSettings()
         self._staging = Path(tempfile.mkdtemp(prefix="mooring-pluto-"))
@@ -135,11 +135,8 @@ class PlutoTarget:
         import pluto
 
         prefix = f"{self._load.name_prefix}/" if self._load.name_prefix else ""
-        tags = {"import:neptune", f"import_project:{run.project}"}
-        for path in ("sys/tags", "sys/group_tags"):
-            held = values.get(path)
-            tags |= held if isinstance(held, frozenset) else set()
-        created = _millis(values, "sys/creation_time")
+        tags = {"import:neptune", f"import_project:{run.project}", *tags_of(values)}
+        created = millis_of(values, "sys/creation_time")
         if created is None and run.created is not None:
             created = run.created // 1_000
         return pluto.init(
@@ -148,14 +145,14 @@ class PlutoTarget:
             name=_clean(run.name or run.run_id),
             # Another run of this id is refused by the server, so nothing comes twice.
             run_id=f"{run.project}::{run.run_id}",
-            config={marks.PROJECT: run.project, marks.RUN: run.run_id},
+            config=marks.begun(run),
             tags=sorted(tags),
             settings={
                 **self._settings.urls,
                 "_auth": self._settings.api_key,
                 "compat": {
                     "createdAt": created,
-                    "updatedAt": _millis(values, "sys/modification_time"),
+                    "updatedAt": millis_of(values, "sys/modification_time"),
                 },
                 "disable_console": True,
                 "disable_system_metrics": True,
@@ -202,10 +199,6 @@ class PlutoRun:
         """Write single values to the run's config."""
         config: dict[str, object] = {}
         for path, value in values.items():
-            if isinstance(value, SourceFile) or isinstance(
-                getattr(value, "value", None), SourceFile
-            ):
-                continue
             plain = plain_value(value)
             if isinstance(plain, frozenset):
                 config[self._names.of(path)] = sorted(plain)
@@ -311,11 +304,7 @@ class PlutoRun:
 
     def finish(self, *, complete: bool, content: str) -> None:
         """Wait until all is sent, mark the run, and end it."""
-        mark: dict[str, object] = {marks.CONTENT: content, marks.COMPLETE: complete}
-        if self._run.parent is not None:
-            mark[marks.PARENT] = self._parent or self._run.parent
-            if self._run.fork_step is not None:
-                mark[marks.FORK_STEP] = step_text(self._run.fork_step)
+        mark = marks.ended(self._run, self._parent, complete=complete, content=content)
         with self._told():
             self._drain()
             self._opened.update_config(mark)
@@ -362,8 +351,7 @@ class PlutoRun:
 
     def _write_text_file(self, path: str, name: str, pieces: Iterable[str]) -> None:
         copy = self._new_copy(Path(name).suffix)
-        with copy.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        write_text(copy, pieces)
         self._send_file(path, copy, 0)
 
     def _send_file(self, path: str, copy: Path, step: int) -> None:
@@ -389,30 +377,16 @@ def _lost(path: str, why: str, count: int) -> Sequence[Lost]:
     return [Lost(path, why, count)] if count else []
 
 
-def _millis(values: Mapping[str, SourceValue], path: str) -> int | None:
-    value = values.get(path)
-    return micros_from_datetime(value) // 1_000 if isinstance(value, datetime) else None
-
-
-@contextlib.contextmanager
-def _told(where: str, run: str, path: str | None = None) -> Iterator[None]:
+def _told(where: str, run: str, path: str | None = None) -> contextlib.AbstractContextManager[None]:
     """Turn what the client raises into our errors, which name run and attribute."""
     from httpx import HTTPError
 
-    try:
-        yield
-    except (ConnectionError, HTTPError) as error:
-        raise TargetUnreachable(
-            f"Pluto at {where} does not answer ({path or 'run'} of {run}): {error}",
-            where=where,
-            run=run,
-            attribute=path,
-        ) from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise TargetRefused(
-            f"Pluto at {where} refuses {path or 'the run'} of {run}: {error}. If an earlier load "
-            "made the run and was cut, delete it in Pluto and load again",
-            where=where,
-            run=run,
-            attribute=path,
-        ) from error
+    return translated(
+        f"Pluto at {where}",
+        where=where,
+        run=run,
+        path=path,
+        gone=(ConnectionError, HTTPError),
+        refused=(OSError, RuntimeError, ValueError),
+        advice=(". If an earlier load made the run and was cut, delete it in Pluto and load again"),
+    )

@@ -20,10 +20,11 @@ from mooring.errors import ExchangeError, TargetRefused
 from mooring.exchange.event_files.hparams import PREFIX
 from mooring.exchange.event_files.records import EVENT_FILE_MARK
 from mooring.exchange.event_files.runs import read_run
+from mooring.exchange.filling.steps import scale_steps
+from mooring.exchange.filling.values import plain_value
 from mooring.exchange.names import allocate_names
 from mooring.exchange.points import rows_by_path
 from mooring.exchange.source import SourceFile, SourceValue
-from mooring.exchange.steps import scale_steps
 from mooring.exchange.target import Inventory, Lost
 from mooring.exchange.targets.tensorboard.events import (
     EventFile,
@@ -98,7 +99,7 @@ class TensorBoardRun:
     def plan_names(self, attributes: Sequence[tuple[str, AttributeType]]) -> Sequence[Lost]:
         """Choose tags; all but those that the hparams plugin has are the paths themselves."""
         paths = [path for path, _ in attributes]
-        self._tags = allocate_names(paths, lambda path: path, taken=_HPARAM_TAGS)
+        self._tags = allocate_names(paths, str, taken=_HPARAM_TAGS)
         return ()
 
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
@@ -246,47 +247,6 @@ def _events_file(folder: Path, number: int) -> Path:
     return folder / f"events.out.tfevents.{number:010d}.mooring"
 
 
-class FinishedRun:
-    """A run that is complete: it is read, and not written."""
-
-    def __init__(self, id: str, folder: Path) -> None:
-        self._id = id
-        self._folder = folder
-
-    @property
-    def id(self) -> str:
-        """The folder below the log directory."""
-        return self._id
-
-    def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def write_file(
-        self, path: str, type: AttributeType, step: int | None, file: SourceFile, content: Path
-    ) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def finish(self, *, complete: bool, content: str) -> None:
-        """Do nothing."""
-
-    def read_back(self) -> Inventory:
-        """Read the event file, and list the files beside."""
-        return read_inventory(self._folder)
-
-    def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
-        """Return the tag of an attribute."""
-        return path
-
-    def _complete(self) -> TargetRefused:
-        return TargetRefused(f"{self._folder} is complete; it is not replaced")
-
-
 def read_inventory(folder: Path) -> Inventory:
     """Tell what lies in a folder: its event file, read as the source does, and files beside."""
     events = sorted(folder.glob(f"*{EVENT_FILE_MARK}*"))
@@ -296,7 +256,7 @@ def read_inventory(folder: Path) -> Inventory:
     for series in run.list_series():
         if series.type is not AttributeType.FILE_SERIES:
             points[series.path] += series.count or 0
-    for point in run.select(AttributeType.FILE_SERIES, None).to_pylist():
+    for point in run.read_points(AttributeType.FILE_SERIES).to_pylist():
         name = _media_name(point["path"], point["step"] // STEP_SCALE)
         files[name] = point["value"]["size_bytes"]
     for file in (folder / FILES).glob("*"):
@@ -355,9 +315,7 @@ def _hparam(path: str, value: SourceValue, lost: list[Lost]) -> float | str | bo
     """Return a value as the hparams plugin can hold it."""
     match value:
         case Typed():
-            if isinstance(value.value, str):
-                return value.value
-            return json.dumps(value.value, ensure_ascii=False, default=str)
+            return str(plain_value(value))
         case bool() | str():
             return value
         case int():

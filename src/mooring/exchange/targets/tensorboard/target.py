@@ -12,13 +12,15 @@ from typing import Any
 
 from mooring.errors import TargetRefused
 from mooring.exchange.event_files.records import require_tensorboard
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.finished import FinishedRun
 from mooring.exchange.source import SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, TargetRun
 from mooring.exchange.targets.tensorboard.run import (
     MARK_FILE,
-    FinishedRun,
     TensorBoardRun,
     file_name,
+    read_inventory,
     write_json,
 )
 from mooring.model import AttributeType
@@ -95,7 +97,7 @@ class TensorBoardTarget:
         """Begin to write a run, or go on with one."""
         folder, mark = self._place(run)
         if mark is not None and mark.get("complete"):
-            return FinishedRun(self._id(folder), folder)
+            return FinishedRun(self._id(folder), folder, read=lambda: read_inventory(folder))
         partial = _partial_of(folder)
         try:
             if _is_left_of(partial, run):
@@ -155,7 +157,7 @@ class TensorBoardTarget:
             if not folder.exists():
                 return folder, None
             mark = read_mark(folder)
-            if mark is not None and _is_of(mark, run):
+            if mark is not None and marks.is_note_of(mark, run):
                 return folder, mark
         raise TargetRefused(
             f"{folder} is there, and was not made from {run.project}/{run.run_id}; "
@@ -193,10 +195,6 @@ def read_mark(folder: Path) -> Mapping[str, Any] | None:
     return mark if isinstance(mark, dict) else None
 
 
-def _is_of(mark: Mapping[str, Any], run: SourceRun) -> bool:
-    return (mark.get("project"), mark.get("run_id")) == (run.project, run.run_id)
-
-
 def _is_plain(name: str) -> bool:
     if name.endswith((".", _PARTIAL, _REPLACED)) or _RESERVED.match(name):
         return False
@@ -208,7 +206,7 @@ def _is_left_of(partial: Path, run: SourceRun) -> bool:
     if not partial.exists():
         return False
     mark = read_mark(partial)
-    if mark is not None and _is_of(mark, run):
+    if mark is not None and marks.is_note_of(mark, run):
         return True
     if not any(partial.iterdir()):
         partial.rmdir()

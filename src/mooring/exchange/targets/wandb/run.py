@@ -9,7 +9,6 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mooring.errors import ExchangeError, TargetRefused, TargetUnreachable
-from mooring.exchange.names import allocate_names
-from mooring.exchange.points import rows_by_path
-from mooring.exchange.source import SourceFile, SourceValue
-from mooring.exchange.steps import scale_steps, step_text
+from mooring.exchange.filling.finished import FinishedRun
+from mooring.exchange.filling.steps import scale_steps, step_text
+from mooring.exchange.filling.texts import iso_time, text_lines, write_text
+from mooring.exchange.names import allocate_names, exporter_name
+from mooring.exchange.packages import variable_set
+from mooring.exchange.points import iter_series, rows_by_path
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceValue
 from mooring.exchange.target import Inventory, Lost
 from mooring.exchange.wandb_log.records import Damage, iter_records
 from mooring.exchange.wandb_log.runs import ARTIFACTS, CONFIG, MARK, read_run
-from mooring.model import STEP_SCALE, AttributeType, Typed, datetime_from_micros
+from mooring.model import STEP_SCALE, AttributeType, Typed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,17 +41,8 @@ _LIMIT_ARTIFACT = 96  # W&B allows 128; `_step_…` comes behind it
 _WRITTEN_S = 120.0
 _LAST_BLOCKS = 64
 _TAKEN = (STEP_COLUMN, MARK, "_step", "_timestamp", "_runtime", "_wandb")
-_NO_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_]")
 _NO_FILE_CHARACTER = re.compile(r"[\x00-\x1f\x7f/\\]")
-_ARTIFACT_TYPES = frozenset(
-    {
-        AttributeType.STRING_SERIES,
-        AttributeType.FILE,
-        AttributeType.FILE_SERIES,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    }
-)
+_ARTIFACT_TYPES = FILE_TYPES | {AttributeType.STRING_SERIES, AttributeType.FILE_SERIES}
 _TEXT, _EXACT = "series.txt", "series.jsonl"
 
 
@@ -107,9 +100,14 @@ class WandbRun:
         """Choose names by the exporter's rule, and keep apart those that would meet."""
         artifacts = [path for path, type in attributes if type in _ARTIFACT_TYPES]
         others = [path for path, type in attributes if type not in _ARTIFACT_TYPES]
-        self._names = allocate_names(others, _clean, taken=_TAKEN)
+        self._names = allocate_names(others, exporter_name, taken=_TAKEN)
         taken = (*_TAKEN, *self._names.values())
-        self._names |= allocate_names(artifacts, _clean, limit=_LIMIT_ARTIFACT, taken=taken)
+        self._names |= allocate_names(
+            artifacts,
+            lambda path: exporter_name(path)[:_LIMIT_ARTIFACT],
+            limit=_LIMIT_ARTIFACT,
+            taken=taken,
+        )
         return ()
 
     def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
@@ -124,8 +122,8 @@ class WandbRun:
     def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
         """Write numbers and histograms as rows of the history, texts as artifacts."""
         if type is AttributeType.STRING_SERIES:
-            for path, first, count in rows_by_path(points):
-                self._write_texts(path, points.slice(first, count))
+            for path, series in iter_series(points):
+                self._write_texts(path, series)
             return ()
         steps, lost = self._steps(points)
         names = {}
@@ -266,13 +264,8 @@ class WandbRun:
         """Write a string series as text, in the exporter's form, and as JSON lines, exactly."""
         with tempfile.TemporaryDirectory(prefix="mooring-wandb-") as folder:
             text, exact = Path(folder) / _TEXT, Path(folder) / _EXACT
-            with text.open("w", encoding="utf-8") as lines, exact.open("w") as rows:
-                for point in points.select(["step", "time", "value"]).to_pylist():
-                    step = step_text(point["step"], self._multiplier)
-                    instant = datetime_from_micros(point["time"]).isoformat()
-                    lines.write(f"{step}; {instant}; {point['value']}\n")
-                    told = {"step": step, "time": instant, "value": point["value"]}
-                    rows.write(json.dumps(told) + "\n")
+            write_text(text, text_lines(points, self._multiplier))
+            write_text(exact, self._exact_lines(points))
             self._log_artifact(
                 self._name(path),
                 AttributeType.STRING_SERIES.value,
@@ -280,6 +273,11 @@ class WandbRun:
                 path=path,
                 metadata={"path": path},
             )
+
+    def _exact_lines(self, points: pa.Table) -> Iterator[str]:
+        for point in points.select(["step", "time", "value"]).to_pylist():
+            step, instant = step_text(point["step"], self._multiplier), iso_time(point["time"])
+            yield json.dumps({"step": step, "time": instant, "value": point["value"]}) + "\n"
 
     def _artifact_of(
         self, path: str, type: AttributeType, step: int | None, file_name: str
@@ -302,7 +300,8 @@ class WandbRun:
 
         artifact = wandb.Artifact(name, type, metadata=metadata)
         try:
-            with staged_in(self._folder):
+            # Content of artifacts is staged where the offline runs lie.
+            with variable_set("WANDB_DATA_DIR", str(self._folder / "wandb-data")):
                 for entry, file in files.items():
                     artifact.add_file(str(file), name=entry)
         except OSError as error:
@@ -334,48 +333,13 @@ class WandbRun:
             wait = min(wait * 2, 1.0)
 
     def _name(self, path: str) -> str:
-        return self._names.get(path) or _clean(path)
+        return self._names.get(path) or exporter_name(path)
 
 
-class FinishedRun:
-    """An offline run that is complete: it is read, and not written."""
-
-    def __init__(self, id: str, folder: Path) -> None:
-        self._id = id
-        self._folder = folder
-
-    @property
-    def id(self) -> str:
-        """W&B's id of the run."""
-        return self._id
-
-    def write_values(self, values: Mapping[str, SourceValue]) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def write_points(self, type: AttributeType, points: pa.Table) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def write_file(
-        self, path: str, type: AttributeType, step: int | None, file: SourceFile, content: Path
-    ) -> Sequence[Lost]:
-        """Refuse."""
-        raise self._complete()
-
-    def finish(self, *, complete: bool, content: str) -> None:
-        """Do nothing."""
-
-    def read_back(self) -> Inventory:
-        """Read the transaction log."""
-        return read_inventory(self._folder / f"run-{self._id}.wandb")
-
-    def name_of(self, path: str, type: AttributeType, step: int | None = None) -> str:
-        """Return the name that the attribute has when no other one would have it."""
-        return _clean(path)
-
-    def _complete(self) -> TargetRefused:
-        return TargetRefused(f"{self._folder} is complete; it is not replaced")
+def finished_run(id: str, folder: Path) -> FinishedRun:
+    """Return an offline run that is complete."""
+    log = folder / f"run-{id}.wandb"
+    return FinishedRun(id, folder, read=lambda: read_inventory(log), name=exporter_name)
 
 
 def read_inventory(log: Path) -> Inventory:
@@ -416,32 +380,6 @@ def _has_mark(record: Any, sent: int) -> bool:
         item.key == MARK and json.loads(item.value_json).get("sent") == sent
         for item in record.config.update
     )
-
-
-@contextmanager
-def staged_in(folder: Path) -> Iterator[None]:
-    """Have W&B stage content of artifacts in `folder`, where the offline runs lie."""
-    before = os.environ.get("WANDB_DATA_DIR")
-    os.environ["WANDB_DATA_DIR"] = str(folder / "wandb-data")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["WANDB_DATA_DIR"]
-        else:
-            os.environ["WANDB_DATA_DIR"] = before
-
-
-def _clean(path: str) -> str:
-    """Return the exporter's name of an attribute.
-
-    >>> _clean("metrics/train loss"), _clean("1st")
-    ('metrics_train_loss', '_1st')
-    """
-    name = _NO_NAME_CHARACTER.sub("_", path)
-    if not name:
-        return "_attribute"
-    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"
 
 
 def _config_value(path: str, value: SourceValue, lost: list[Lost]) -> Any:

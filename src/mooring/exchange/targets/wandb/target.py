@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from mooring.errors import InvalidInput, TargetRefused, TargetUnreachable
+from mooring.exchange.filling import marks
 from mooring.exchange.source import SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, LoadSettings, TargetRun
-from mooring.exchange.targets.wandb.run import MARK_FILE, FinishedRun, Mark, WandbRun
+from mooring.exchange.targets.wandb.run import MARK_FILE, Mark, WandbRun, finished_run
 from mooring.exchange.wandb_log.records import require_wandb
 from mooring.exchange.wandb_log.runs import MARK
 from mooring.model import AttributeType
@@ -155,7 +156,7 @@ class WandbTarget:
         else:
             for folder, mark in self._offline_folders(run):
                 if mark.get("complete"):
-                    return FinishedRun(_id_of(folder), folder)
+                    return finished_run(_id_of(folder), folder)
                 _end(id)
                 _remove(folder)
         try:
@@ -242,10 +243,7 @@ class WandbTarget:
                 return None
         for found in runs:
             mark = dict(found.config).get(MARK)
-            if isinstance(mark, dict) and (mark.get("project"), mark.get("run_id")) == (
-                run.project,
-                run.run_id,
-            ):
+            if isinstance(mark, dict) and marks.is_note_of(mark, run):
                 return found
         return None
 

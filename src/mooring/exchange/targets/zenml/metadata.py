@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from mooring.exchange.filling.values import plain_value
 from mooring.exchange.source import SourceValue
 from mooring.exchange.targets.zenml.names import VALUE
-from mooring.exchange.texts import plain_value
 
 LIMIT = 60_000
 """Characters of JSON below one key. ZenML leaves out, with a warning, what has more than 65,535."""

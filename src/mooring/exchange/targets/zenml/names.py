@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mooring.exchange.naming import Names, with_digest
+from mooring.exchange.names import Names, with_digest
 from mooring.exchange.source import SourceRun
 
 OWN_KEY = "neptune_import"

@@ -8,17 +8,21 @@ import io
 import json
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mooring.errors import MissingExtra, TargetRefused, TargetUnreachable
-from mooring.exchange import marks
-from mooring.exchange.columns import doubles, iter_series
-from mooring.exchange.source import SourceFile, SourceRun, SourceValue
-from mooring.exchange.steps import step_text
+from mooring.errors import TargetRefused
+from mooring.exchange.filling import marks
+from mooring.exchange.filling.refusals import translated
+from mooring.exchange.filling.steps import step_text
+from mooring.exchange.filling.texts import histograms_json, write_text
+from mooring.exchange.filling.values import plain_value, tags_of
+from mooring.exchange.packages import require_package
+from mooring.exchange.points import doubles, iter_series
+from mooring.exchange.source import FILE_TYPES, SourceFile, SourceRun, SourceValue
 from mooring.exchange.target import Capabilities, FoundRun, Inventory, LoadSettings, Lost
 from mooring.exchange.targets.zenml.metadata import (
     TEXT_LIMIT,
@@ -34,7 +38,6 @@ from mooring.exchange.targets.zenml.names import (
     model_name,
     version_names,
 )
-from mooring.exchange.texts import histograms_json, plain_value
 from mooring.model import AttributeType
 
 if TYPE_CHECKING:
@@ -75,13 +78,10 @@ class ZenMLTarget:
     """The ZenML that is active: its local store, or the server that the user is logged in to."""
 
     def __init__(self, load: LoadSettings | None = None) -> None:
-        try:
-            from zenml.client import Client
-        except ImportError:
-            raise MissingExtra("zenml", extra="zenml") from None
+        client = require_package("zenml.client", extra="zenml")
         self._load = load or LoadSettings()
         with _told("zenml", ""):
-            self._client: Any = Client()
+            self._client = client.Client()
             self._address = str(self._client.zen_store.url)
 
     @property
@@ -163,17 +163,13 @@ class ZenMLTarget:
                 where=self._address,
                 run=run.run_id,
             )
-        tags: set[str] = set()
-        for path in ("sys/tags", "sys/group_tags"):
-            held = values.get(path)
-            tags |= held if isinstance(held, frozenset) else set()
         told = values.get("sys/description")
         version = version or self._client.create_model_version(
             model.id,
             name=wanted_version,
             description=told[:TEXT_LIMIT] if isinstance(told, str) and told else None,
             # Longer ones would make ZenML refuse the run; they are in the metadata.
-            tags=sorted(tag for tag in tags if 0 < len(tag) <= 255),
+            tags=sorted(tag for tag in tags_of(values) if 0 < len(tag) <= 255),
         )
         _log(self._client, version, {OWN_KEY: _mark(run, None, content="", complete=False)})
         return version
@@ -209,10 +205,6 @@ class ZenMLRun:
         """Write single values as metadata."""
         flat: dict[str, object] = {}
         for path, value in values.items():
-            if isinstance(value, SourceFile) or isinstance(
-                getattr(value, "value", None), SourceFile
-            ):
-                continue
             plain, held = plain_value(value), metadata_value(value)
             if isinstance(plain, str) and len(plain) > TEXT_LIMIT:
                 with self._told(path):
@@ -314,8 +306,7 @@ class ZenMLRun:
         name = "histograms.json" if type is AttributeType.HISTOGRAM_SERIES else "series.txt"
         with tempfile.TemporaryDirectory(prefix="mooring-zenml-") as folder:
             file = Path(folder) / name
-            with file.open("w", encoding="utf-8", newline="") as text:
-                text.writelines(pieces)
+            write_text(file, pieces)
             points = count if type.is_series else None
             self._save(path, type, file, name=name, points=points)
 
@@ -380,11 +371,7 @@ class ZenMLRun:
 
 
 def _is_artifact(type: AttributeType) -> bool:
-    return type.is_series or type in (
-        AttributeType.FILE,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    )
+    return type.is_series or type in FILE_TYPES
 
 
 def _key(artifact: Any) -> str:
@@ -405,19 +392,8 @@ def _summary(series: pa.Table) -> dict[str, object]:
 
 
 def _mark(run: SourceRun, parent: str | None, *, content: str, complete: bool) -> dict[str, object]:
-    mark: dict[str, object] = {
-        "source": "neptune",
-        "tool": "mooring",
-        marks.PROJECT: run.project,
-        marks.RUN: run.run_id,
-        marks.CONTENT: content,
-        marks.COMPLETE: complete,
-    }
-    if run.parent is not None:
-        mark[marks.PARENT] = parent or run.parent
-        if run.fork_step is not None:
-            mark[marks.FORK_STEP] = step_text(run.fork_step)
-    return mark
+    ended = marks.ended(run, parent, complete=complete, content=content)
+    return {"source": "neptune", "tool": "mooring", **marks.begun(run), **ended}
 
 
 def _log(client: Any, version: Any, metadata: Mapping[str, object]) -> None:
@@ -433,27 +409,18 @@ def _log(client: Any, version: Any, metadata: Mapping[str, object]) -> None:
         )
 
 
-@contextlib.contextmanager
-def _told(where: str, run: str, path: str | None = None) -> Iterator[None]:
+def _told(where: str, run: str, path: str | None = None) -> contextlib.AbstractContextManager[None]:
     """Turn what ZenML raises into our errors, which name run and attribute."""
     from requests.exceptions import ConnectionError, Timeout
     from sqlalchemy.exc import OperationalError
     from zenml.exceptions import ZenMLBaseException
 
-    about = f"{path or 'run'} of {run}" if run else "the active store"
-    try:
-        yield
-    except (ConnectionError, Timeout, OperationalError) as error:
-        raise TargetUnreachable(
-            f"ZenML at {where} does not answer ({about}): {error}",
-            where=where,
-            run=run or None,
-            attribute=path,
-        ) from error
-    except (ZenMLBaseException, OSError, RuntimeError, ValueError, KeyError) as error:
-        raise TargetRefused(
-            f"ZenML at {where} refuses {about}: {error}; see `zenml status` for what is active",
-            where=where,
-            run=run or None,
-            attribute=path,
-        ) from error
+    return translated(
+        f"ZenML at {where}",
+        where=where,
+        run=run or None,
+        path=path,
+        gone=(ConnectionError, Timeout, OperationalError),
+        refused=(ZenMLBaseException, OSError, RuntimeError, ValueError, KeyError),
+        advice="; see `zenml status` for what is active",
+    )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import stat
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mooring.errors import InvalidInput, InvalidStep, InvalidValue, TypeConflict
+from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceSeries, SourceValue, make_points
 from mooring.model import (
     MAX_STEP,
@@ -252,15 +251,14 @@ def micros_of_seconds(seconds: object) -> int:
     return round(seconds * 1_000_000)
 
 
-def size_of(file: Path) -> int:
-    """Return the length of a file in bytes; `InvalidInput` when it cannot be read."""
-    try:
-        status = file.stat()
-    except OSError as error:
-        raise InvalidInput(f"the file {file} cannot be read: {error}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise InvalidInput(f"{file} is no file")
-    return status.st_size
+def tell_replaced(run: RunReplay, run_id: str, problems: ProblemList) -> None:
+    """Tell in which series later points replaced other ones."""
+    for path, count in run.iter_replaced():
+        problems.add(
+            f"run {run_id}, series {path!r}",
+            f"{count} points were left out: a later one has the same step",
+            kind="replaced",
+        )
 
 
 def _same(left: object, right: object) -> bool:

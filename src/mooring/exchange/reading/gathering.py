@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from mooring.exchange.reading.tag_paths import TagPaths
+from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import SourceSeries, SourceValue, make_points, value_type
-from mooring.exchange.tag_paths import TagPaths
 from mooring.model import MAX_STEP, MAX_TIME, MIN_TIME, STEP_SCALE, AttributeType
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ Tell: TypeAlias = Callable[[str, str], None]
 """Called with what does not come in as it was, and why."""
 
 _LIMIT = MAX_STEP * STEP_SCALE
+
+
+def teller(run_id: str, problems: ProblemList) -> Tell:
+    """Return what adds to the problems of a run; of many only the first are named."""
+    return lambda what, why: problems.add(f"run {run_id}, {what}", why, kind=run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class RunContent:
             ]
         return sorted(found, key=lambda series: (series.path, series.type))
 
-    def select(self, type: AttributeType, paths: Sequence[str] | None) -> pa.Table:
+    def read_points(self, type: AttributeType, paths: Sequence[str] | None = None) -> pa.Table:
         """Return the points of these series (None: of all of this type)."""
         import pyarrow as pa
         import pyarrow.compute as pc

@@ -1,4 +1,4 @@
-"""What the MLflow source and target share: the client, its errors, and the marks of our loads."""
+"""MLflow's client: where it connects to, its errors, and what it reads page by page."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import mimetypes
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from hashlib import sha256
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from mooring.errors import InvalidInput, MissingExtra, TargetRefused, TargetUnreachable
+from mooring.exchange.packages import require_package, variable_set
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,32 +21,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
-
-# Tags of a run that a load made. `SOURCE` is a digest, so that no name from outside gets into the
-# text of a search.
-SOURCE = "mooring.source"
-PROJECT = "mooring.project"
-RUN_ID = "mooring.run_id"
-SYS_ID = "mooring.sys_id"
-NAME = "mooring.name"
-KIND = "mooring.kind"
-CONTENT = "mooring.content"
-COMPLETE = "mooring.complete"
-PARENT = "mooring.parent"
-FORK_STEP = "mooring.fork_step"
-MULTIPLIER = "mooring.step_multiplier"
-ATTRIBUTES = "mooring.attributes"
-
-ATTRIBUTES_FILE = "mooring/attributes.json"
-"""Artifact that holds what the tag `ATTRIBUTES` would, where that is too long."""
-
-CREATED = "mooring.created"
-"""Microseconds since 1970; MLflow's own start of a run is in milliseconds."""
-
-NOTE = "mlflow.note.content"
-USER = "mlflow.user"
-PARENT_RUN = "mlflow.parentRunId"
-RUN_NAME = "mlflow.runName"
 
 MAX_DOUBLE = 1.7976931348623157e308
 """What MLflow's databases hold in place of infinity."""
@@ -65,15 +39,6 @@ PAGE = 25_000
 """Points of a metric that are asked for at once; what MLflow's own client asks for."""
 
 _SERVERS = ("http", "https", "databricks", "uc")
-
-
-def source_mark(project: str, run_id: str) -> str:
-    """Return the digest that a run of a project is found by.
-
-    >>> source_mark("team/digits", "run-1")
-    'a3210de8abc0b250e2353cea5c35a360'
-    """
-    return sha256(f"{len(project)}:{project}{run_id}".encode()).hexdigest()[:32]
 
 
 def resolve_uri(uri: str | None) -> str:
@@ -136,22 +101,11 @@ def connect(uri: str) -> MlflowClient:
     A folder (MLflow's file store) is refused by newer clients unless `MLFLOW_ALLOW_FILE_STORE` is
     set: who names one here wants it.
     """
-    try:
-        from mlflow.tracking import MlflowClient
-    except ModuleNotFoundError as error:
-        raise MissingExtra("mlflow", extra="mlflow") from error
-    with translated(uri):
-        if not is_folder(uri):
-            return MlflowClient(tracking_uri=uri)
-        before = os.environ.get("MLFLOW_ALLOW_FILE_STORE")
-        os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
-        try:
-            return MlflowClient(tracking_uri=uri)
-        finally:
-            if before is None:
-                del os.environ["MLFLOW_ALLOW_FILE_STORE"]
-            else:
-                os.environ["MLFLOW_ALLOW_FILE_STORE"] = before
+    tracking = require_package("mlflow.tracking", extra="mlflow")
+    allowed = variable_set("MLFLOW_ALLOW_FILE_STORE", "true") if is_folder(uri) else nullcontext()
+    with translated(uri), allowed:
+        client: MlflowClient = tracking.MlflowClient(tracking_uri=uri)
+        return client
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mooring.exchange.filling.steps import step_text
 from mooring.exchange.source import SourceRun
 
 PROJECT, RUN, PARENT, FORK_STEP = (
@@ -49,3 +50,37 @@ class Mark:
     def is_of(self, run: SourceRun) -> bool:
         """Return whether a load of `run` left this mark."""
         return (self.project, self.run) == (run.project, run.run_id)
+
+
+def begun(run: SourceRun) -> dict[str, str]:
+    """Return what is noted on a run when its load begins.
+
+    >>> begun(SourceRun(project="a/b", run_id="r"))
+    {'neptune/project_id': 'a/b', 'neptune/run_id': 'r'}
+    """
+    return {PROJECT: run.project, RUN: run.run_id}
+
+
+def ended(
+    run: SourceRun, parent: str | None, *, complete: bool, content: str
+) -> dict[str, str | bool]:
+    """Return what is noted on a run when its load ends; the step of a fork is text.
+
+    `parent` is the id that the parent has in the target; None: it is not there.
+
+    >>> run = SourceRun(project="a/b", run_id="r", parent="p", fork_step=1_500_000)
+    >>> ended(run, None, complete=True, content="c")
+    {'mooring/content': 'c', 'mooring/complete': True, 'neptune/parent_run_id': 'p',
+    'neptune/fork_step': '1.5'}
+    """
+    mark: dict[str, str | bool] = {CONTENT: content, COMPLETE: complete}
+    if run.parent is not None:
+        mark[PARENT] = parent or run.parent
+        if run.fork_step is not None:
+            mark[FORK_STEP] = step_text(run.fork_step)
+    return mark
+
+
+def is_note_of(note: Mapping[str, object], run: SourceRun) -> bool:
+    """Return whether a note of `project` and `run_id`, as JSON beside a run, tells of this run."""
+    return (note.get("project"), note.get("run_id")) == (run.project, run.run_id)

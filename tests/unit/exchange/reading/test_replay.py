@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mooring.errors import InvalidInput, InvalidPath, InvalidStep, InvalidValue, TypeConflict
-from mooring.exchange.replay import RunReplay, micros_of_seconds, micros_of_step
+from mooring.exchange.reading.replay import RunReplay, micros_of_seconds, micros_of_step
 from mooring.exchange.source import SourceSeries
 from mooring.model import AttributeType
 

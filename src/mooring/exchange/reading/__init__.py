@@ -1,0 +1,1 @@
+"""What sources share: a run kept in memory, put together from what another tracker logged."""
