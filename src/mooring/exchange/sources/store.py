@@ -24,6 +24,7 @@ from mooring.store import open_store
 from mooring.store.contract import Lineage, PathSelector, RunQuery, SeriesQuery, Store
 from mooring.store.transfer import SealedFile, TransfersRuns
 
+_READ_AHEAD = 100
 _VALUES = frozenset(type for type in AttributeType if not type.is_series)
 _TYPED = frozenset(
     {
@@ -49,6 +50,9 @@ class StoreSource:
         self._store: Store = store
         self._transfer: TransfersRuns = store
         self._problems = ProblemList()
+        self._order: list[int] = []
+        self._listed: dict[int, int] = {}
+        self._ahead: dict[int, dict[str, SourceValue]] = {}
 
     @property
     def store(self) -> Store:
@@ -72,7 +76,11 @@ class StoreSource:
     def list_runs(self, project: str) -> Sequence[SourceRun]:
         """Return all runs of a project, oldest first."""
         query = RunQuery(project=project, trashed=None, kinds=tuple(RunKind))
-        return self.describe(list(reversed(self._store.query_runs(query).runs)))
+        found = list(reversed(self._store.query_runs(query).runs))
+        self._order = [run.key for run in found]
+        self._listed = {key: at for at, key in enumerate(self._order)}
+        self._ahead = {}
+        return self.describe(found)
 
     def describe(self, runs: Sequence[RunInfo]) -> Sequence[SourceRun]:
         """Return runs of the store as runs of a source."""
@@ -114,14 +122,21 @@ class StoreSource:
         return frozenset(run.run_id for run in page.runs)
 
     def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
-        """Return all attributes of a run that are no series."""
-        values: dict[str, SourceValue] = {}
-        with _readable(run):
-            columns = self._store.read_attributes([_key(run)], PathSelector(types=_VALUES))
-        for column in columns:
-            for value in column.values:
-                values[column.path] = _source_value(column.type, value)
-        return values
+        """Return all attributes of a run that are no series.
+
+        Of runs that were listed, the next ones are read at once too, as they are now.
+        """
+        key = _key(run)
+        if key not in self._ahead:
+            at = self._listed.get(key)
+            order = [key] if at is None else self._order[at : at + _READ_AHEAD]
+            self._ahead = {one: {} for one in order}
+            with _readable(run):
+                columns = self._store.read_attributes(order, PathSelector(types=_VALUES))
+            for column in columns:
+                for row, value in zip(column.rows, column.values, strict=True):
+                    self._ahead[order[int(row)]][column.path] = _source_value(column.type, value)
+        return self._ahead.pop(key)
 
     def list_series(self, run: SourceRun) -> Sequence[SourceSeries]:
         """Return the series that a run itself has points of."""
