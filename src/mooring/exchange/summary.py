@@ -24,7 +24,8 @@ class ProjectSummary:
     attributes : number of attributes by type, over all runs
     distinct : number of distinct paths
     points : points of all series, inherited ones not counted
-    files, file_bytes : files that hold a single value, and their bytes where those are known
+    files, file_bytes : files, those of series too; bytes of those that hold a single value,
+        where they are known
     first, last : earliest and latest time of creation, microseconds since 1970
     largest : the runs with most points, (id, points)
     """
@@ -144,5 +145,7 @@ def _count(source: Source, run: SourceRun, counts: _Counts) -> None:
         counts.paths.add(one.path)
         counts.attributes[str(one.type)] += 1
         points += one.count or 0
+        if one.type is AttributeType.FILE_SERIES:
+            counts.files += one.count or 0
     counts.points += points
     counts.sizes.append((points, run.run_id))
