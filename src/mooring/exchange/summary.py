@@ -10,7 +10,7 @@ from mooring.errors import MooringError
 from mooring.exchange.reports import Problem
 from mooring.exchange.selection import type_of
 from mooring.exchange.source import Progress, Source, SourceRun, file_of
-from mooring.model import RunKind
+from mooring.model import AttributeType, RunKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
