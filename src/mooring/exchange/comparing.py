@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from mooring.exchange.selection import type_of
 from mooring.exchange.source import (
+    FILE_TYPES,
     HasExtras,
     Source,
     SourceFile,
@@ -112,7 +113,7 @@ def compare_runs(
             if not one_way and not path.startswith("sys/"):
                 differences.append(Difference(path, "more"))
         else:
-            files += type_of(a[path]) in _FILES
+            files += type_of(a[path]) in FILE_TYPES
             if found := _compare_values(left, a[path], right, b[path], path):
                 differences.append(found)
     ours = {s.path: s for s in left.list_series(left_run)}
@@ -134,9 +135,6 @@ def compare_runs(
         differences += compare_points(left, mine, right, other, type)
     differences += _compare_extras(left, left_run, right, right_run)
     return RunComparison(len(a), len(ours), points, files, tuple(differences))
-
-
-_FILES = frozenset({AttributeType.FILE, AttributeType.FILE_SET, AttributeType.ARTIFACT})
 
 
 def _types(path: str, ours: object, theirs: object) -> Difference:

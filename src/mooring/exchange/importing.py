@@ -39,6 +39,7 @@ from mooring.exchange.source import (
     SourceRun,
     SourceSeries,
     SourceValue,
+    file_of,
 )
 from mooring.exchange.sources.store import StoreSource
 from mooring.model import (
@@ -208,7 +209,7 @@ class _Import:
             values=len(values),
             series=len(series),
             points=sum(one.count or 0 for one in series),
-            files=sum(_file_of(value) is not None for value in values.values()),
+            files=sum(file_of(value) is not None for value in values.values()),
             note=run.incomplete,
         )
 
@@ -351,7 +352,7 @@ class _Import:
             values=len(read),
             series=len(series),
             points=points,
-            files=sum(_file_of(value) is not None for value in read.values()),
+            files=sum(file_of(value) is not None for value in read.values()),
             missing=tuple(missing),
         )
 
@@ -559,11 +560,6 @@ def _told(differences: list[Difference]) -> tuple[Problem, ...]:
 
 def _failed(project: str, run: SourceRun, outcome: Outcome, why: str) -> RunOutcome:
     return RunOutcome(project=project, run_id=run.run_id, outcome=outcome, note=why)
-
-
-def _file_of(value: SourceValue) -> SourceFile | None:
-    plain = value.value if isinstance(value, Typed) else value
-    return plain if isinstance(plain, SourceFile) else None
 
 
 def _text(value: object) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 from mooring.errors import InvalidInput, ProjectNotFound
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import (
+    FILE_TYPES,
     HasExtras,
     HasParts,
     RunExtras,
@@ -37,14 +38,7 @@ class AttributeClass(StrEnum):
     FILES = "files"
 
 
-_FILES = frozenset(
-    {
-        AttributeType.FILE,
-        AttributeType.FILE_SERIES,
-        AttributeType.FILE_SET,
-        AttributeType.ARTIFACT,
-    }
-)
+_FILES = FILE_TYPES | {AttributeType.FILE_SERIES}
 
 
 def class_of(type: AttributeType) -> AttributeClass:
