@@ -11,52 +11,38 @@ The same import again skips what is there and equal, so it also completes one th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
-from mimetypes import guess_type
 
 import pyarrow as pa
 
 from mooring.errors import (
     AlreadyExists,
-    ExchangeError,
     InvalidInput,
     MooringError,
     ProjectNotFound,
-    SourceUnreadable,
     StoreError,
     StoreReadOnly,
 )
-from mooring.exchange.comparing import Difference, chunks, compare_runs
+from mooring.exchange.comparing import Difference, compare_runs
+from mooring.exchange.moving import MISSING, RunMover
 from mooring.exchange.reports import Outcome, Problem, ProblemList, RunOutcome, TransferReport
 from mooring.exchange.selection import SelectedSource, Selection, select
 from mooring.exchange.source import (
     Progress,
-    RunExtras,
     Source,
-    SourceFile,
     SourceRun,
-    SourceSeries,
-    SourceValue,
     file_of,
 )
 from mooring.exchange.sources.store import StoreSource
 from mooring.model import (
-    AttributeType,
-    FileRef,
     ProjectName,
     RunInfo,
     RunSpec,
-    Typed,
-    Value,
     order_by_lineage,
 )
 from mooring.store.contract import Store
-from mooring.store.transfer import RunImport, TransfersRuns
-
-MISSING = "import/missing"
-"""Attribute of a run that came in with something missing: the paths that are."""
+from mooring.store.transfer import TransfersRuns
 
 _PARENT = "sys/forking/parent"
 
@@ -143,12 +129,11 @@ class _Import:
         self._source = source
         self._store = store
         self._project = project
-        self._attach = attach
+        self._mover = RunMover(source, store, attach=attach, read_all=verify)
         self._dry_run = dry_run
         self._verify = verify
         self._inside = StoreSource(store)
         self._problems = ProblemList()
-        self._blobs: dict[str, FileRef] = {}
         self._runs: dict[tuple[str, str], SourceRun] = {}
 
     def run(self, progress: Progress) -> TransferReport:
@@ -304,7 +289,7 @@ class _Import:
         project = self._project_of(run)
         self._start_of_run = len(self._source.problems.named)
         read = self._source.read_values(run)
-        values = self._take_values(read, run, missing)
+        values = self._mover.take_values(read, run, missing)
         series = self._source.list_series(run)
         extras = self._source.read_extras(run)
         parent, why = self._parent(project, run)
@@ -325,12 +310,14 @@ class _Import:
         assert isinstance(self._store, TransfersRuns)
         with self._store.import_run(spec) as incoming:
             incoming.do_not_inherit(extras.not_inherited)
-            points = self._take_points(run, series, extras, incoming, missing)
+            points = self._mover.take_points(
+                run, series, extras, incoming, missing, same_project=project == run.project
+            )
             if extras.rows is not None:
                 incoming.write_rows(extras.rows)
             if extras.previews is not None:
                 incoming.write_previews(extras.previews)
-            self._set_values(values, incoming, missing)
+            self._mover.set_values(values, incoming, missing)
             missing += _incomplete(run)
             missing += self._source.problems.named[self._start_of_run :]
             if missing or MISSING in read:
@@ -367,134 +354,6 @@ class _Import:
             "without what it inherits"
         )
 
-    def _take_values(
-        self, read: Mapping[str, SourceValue], run: SourceRun, missing: list[Problem]
-    ) -> dict[str, Value | Typed]:
-        values: dict[str, Value | Typed] = {}
-        for path, value in read.items():
-            if path == MISSING:
-                continue
-            try:
-                values[path] = self._take_value(value)
-            except ExchangeError as error:
-                missing.append(Problem(path, str(error)))
-        return values
-
-    @staticmethod
-    def _set_values(
-        values: Mapping[str, Value | Typed], incoming: RunImport, missing: list[Problem]
-    ) -> None:
-        """Set values; those that a store cannot have are missing, and the others are there."""
-        try:
-            incoming.set_values(values)
-        except InvalidInput:
-            for path, value in values.items():
-                try:
-                    incoming.set_values({path: value})
-                except InvalidInput as error:
-                    missing.append(Problem(path, str(error)))
-
-    def _take_value(self, value: SourceValue) -> Value | Typed:
-        if isinstance(value, SourceFile):
-            return self._take_file(value)
-        if isinstance(value, Typed) and isinstance(value.value, SourceFile):
-            return Typed(value.type, self._take_file(value.value))
-        return value
-
-    def _take_file(self, file: SourceFile) -> FileRef:
-        """Put a file among the store's blobs."""
-        known = self._blobs.get(file.location)
-        if known is None:
-            with self._source.open_file(file) as stream:
-                digest, size = self._store.put_blob(stream)
-            if file.digest and digest != file.digest:
-                raise ExchangeError(
-                    f"the content of {file.name or file.location!r} does not have its digest",
-                    where=file.location,
-                )
-            known = self._blobs[file.location] = FileRef(digest, size)
-        return FileRef(
-            known.digest,
-            known.size_bytes,
-            file.mime_type or guess_type(file.name)[0] or "application/octet-stream",
-            file.name,
-        )
-
-    def _take_points(
-        self,
-        run: SourceRun,
-        series: Sequence[SourceSeries],
-        extras: RunExtras,
-        incoming: RunImport,
-        missing: list[Problem],
-    ) -> int:
-        wanted = _without_cells(series, extras)
-        files = [one for one in wanted if one.type is AttributeType.FILE_SERIES]
-        others = [one for one in wanted if one.type is not AttributeType.FILE_SERIES]
-        points = 0
-        if extras.rows is None and others and self._same_ids(run):
-            parts = self._source.list_parts(run)
-            for part in parts or ():
-                if self._verify:  # then its values are read, whatever is noted of them
-                    plain = [replace(one, stats=None) for one in part.series]
-                    part = replace(part, series=plain)
-                with suppress(SourceUnreadable):  # reading the points tells which are lost
-                    points += incoming.attach(
-                        part.file, part.series, digest=part.digest, how=self._attach
-                    )
-                    attached = {one.path for one in part.series}
-                    others = [one for one in others if one.path not in attached]
-        for type, paths in chunks(others):
-            points += incoming.write_points(type, self._source.read_points(run, type, paths))
-        for type, paths in chunks(files):
-            found = self._take_files(self._source.read_points(run, type, paths), missing)
-            if found.num_rows:
-                points += incoming.write_points(type, found)
-        chosen = {one.path for one in wanted}
-        return points + sum(one.count or 0 for one in series if one.path not in chosen)
-
-    def _same_ids(self, run: SourceRun) -> bool:
-        """Return whether files that name project and run would tell the truth in this store."""
-        return self._project_of(run) == run.project
-
-    def _take_files(self, points: pa.Table, missing: list[Problem]) -> pa.Table:
-        """Put the files of points among the blobs; points whose file is missing are left out."""
-        kept: list[bool] = []
-        refs: list[dict[str, object]] = []
-        paths = points["path"].cast(pa.string()).to_pylist()
-        lost: dict[str, str] = {}
-        for path, value in zip(paths, points["value"].to_pylist(), strict=True):
-            try:
-                ref = self._take_file(
-                    SourceFile(
-                        location=value["location"],
-                        name=value["name"] or "",
-                        mime_type=value["mime_type"] or "",
-                        size_bytes=value["size_bytes"],
-                        digest=value["digest"],
-                    )
-                )
-            except ExchangeError as error:
-                kept.append(False)
-                lost.setdefault(path, str(error))
-                continue
-            kept.append(True)
-            refs.append(
-                {
-                    "digest": ref.digest,
-                    "size_bytes": ref.size_bytes,
-                    "mime_type": ref.mime_type,
-                    "name": ref.name,
-                }
-            )
-        missing += [Problem(path, why) for path, why in lost.items()]
-        names = ("digest", "size_bytes", "mime_type", "name")
-        types = (pa.string(), pa.int64(), pa.string(), pa.string())
-        value_type = pa.struct(list(zip(names, types, strict=True)))
-        points = points.filter(pa.array(kept, pa.bool_()))
-        at = points.column_names.index("value")
-        return points.set_column(at, "value", pa.array(refs, value_type))
-
     def _verified(self, run: SourceRun, outcome: RunOutcome) -> RunOutcome:
         info = self._find(outcome.project, run.run_id)
         assert info is not None
@@ -517,17 +376,6 @@ class _Import:
 def _incomplete(run: SourceRun) -> list[Problem]:
     """Return what the source itself tells that it does not have of a run."""
     return [Problem(f"run {run.run_id!r}", run.incomplete)] if run.incomplete else []
-
-
-def _without_cells(series: Sequence[SourceSeries], extras: RunExtras) -> list[SourceSeries]:
-    """Leave out the series whose points are all cells of the run's rows, and come with them."""
-    if extras.rows is None:
-        return list(series)
-    cells = {
-        name: extras.rows.num_rows - extras.rows[name].null_count
-        for name in extras.rows.column_names
-    }
-    return [one for one in series if cells.get(one.path) != one.count]
 
 
 def _identity_differences(run: SourceRun, inside: SourceRun) -> list[Difference]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from mooring.exchange.importing import MISSING, import_runs
+from mooring.exchange.importing import import_runs
+from mooring.exchange.moving import MISSING
 from mooring.exchange.reports import Outcome, TransferReport
 from mooring.exchange.sources.parquet import ParquetSource
 from mooring.exchange.sources.store import StoreSource

@@ -17,7 +17,7 @@ import pytest
 
 from mooring import File, Run
 from mooring.exchange import export_runs
-from mooring.exchange.importing import MISSING
+from mooring.exchange.moving import MISSING
 from mooring.exchange.reports import Outcome
 from mooring.exchange.sources.parquet import ParquetSource
 from mooring.exchange.sources.store import StoreSource

@@ -171,7 +171,7 @@ def test_queries_find_it(store: Store, query: str, found: bool) -> None:
 
 def test_it_is_summarised_without_an_import(exports: Path) -> None:
     (project,) = summarize(ParquetSource(exports)).projects
-    assert (project.project, project.runs, project.points, project.files) == (PROJECT, 1, 5, 1)
+    assert (project.project, project.runs, project.points, project.files) == (PROJECT, 1, 5, 2)
     assert project.attributes == {
         "bool": 1, "datetime": 1, "file": 1, "file_series": 1, "float": 1, "float_series": 1,
         "histogram_series": 1, "int": 1, "string": 2, "string_series": 1, "string_set": 1,
