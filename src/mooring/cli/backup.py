@@ -17,6 +17,7 @@ from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
     ExcludesOption,
     FromStoreOption,
+    KeptArchivedOption,
     KindOption,
     ModelsOption,
     PatternsOption,
@@ -33,14 +34,6 @@ from mooring.store import open_store
 
 if TYPE_CHECKING:
     from mooring.exchange.sources.backup import ScriptRules
-
-_ArchivedOption = Annotated[
-    bool,
-    typer.Option(
-        "--archived-runs/--no-archived-runs",
-        help="Runs in the trash, and archived ones, are taken too.",
-    ),
-]
 
 
 def add_to(group: typer.Typer) -> None:
@@ -78,7 +71,7 @@ def backup(
     project_exclude_pattern: ExcludesOption = None,
     runs: RunsOption = None,
     runs_query: QueryOption = None,
-    archived_runs: _ArchivedOption = True,
+    archived_runs: KeptArchivedOption = True,
     models: ModelsOption = True,
     artifacts: Annotated[
         bool,
@@ -161,7 +154,7 @@ def restore(
     store: StoreOption = None,
     project: ProjectsOption = None,
     runs: RunsOption = None,
-    archived_runs: _ArchivedOption = True,
+    archived_runs: KeptArchivedOption = True,
     models: ModelsOption = True,
     timezone: Annotated[
         str | None,

@@ -14,11 +14,11 @@ from mooring.cli.options import DryRunOption
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
-    ArchivedOption,
     AttributesOption,
     ClassesOption,
     ExcludeOption,
     FilesPathOption,
+    KeptArchivedOption,
     KindOption,
     ModelsOption,
     ProjectsOption,
@@ -84,7 +84,7 @@ def import_runs(
     attributes: AttributesOption = None,
     classes: ClassesOption = None,
     exclude: ExcludeOption = None,
-    include_archived_runs: ArchivedOption = True,
+    archived_runs: KeptArchivedOption = True,
     models: ModelsOption = True,
     files_path: FilesPathOption = None,
     timezone: ZoneOption = None,
@@ -116,7 +116,7 @@ def import_runs(
         attributes=attributes,
         classes=classes,
         exclude=exclude,
-        archived=include_archived_runs,
+        archived=archived_runs,
         models=models,
     )
     options = SourceOptions(files=files_path, project=into, zone=read_zone(timezone))

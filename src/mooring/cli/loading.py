@@ -70,7 +70,7 @@ def load(
     attributes: AttributesOption = None,
     classes: ClassesOption = None,
     exclude: ExcludeOption = None,
-    include_archived_runs: ArchivedOption = True,
+    include_archived_runs: ArchivedOption = False,
     models: ModelsOption = True,
     uri: Annotated[
         str | None,

@@ -138,6 +138,13 @@ ArchivedOption = Annotated[
         "--include-archived-runs", help="Runs in the trash, and archived ones, are taken too."
     ),
 ]
+KeptArchivedOption = Annotated[
+    bool,
+    typer.Option(
+        "--archived-runs/--no-archived-runs",
+        help="Runs in the trash, and archived ones, are taken too.",
+    ),
+]
 ModelsOption = Annotated[
     bool, typer.Option("--models/--no-models", help="Models and their versions are taken too.")
 ]
