@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mooring.cli.commands import Misuse, command
-from mooring.cli.options import DryRunOption
+from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
@@ -29,7 +29,6 @@ from mooring.cli.selecting import (
     make_selection,
     read_zone,
 )
-from mooring.cli.xetrack import StoreOption, store_address
 from mooring.store import open_store
 
 if TYPE_CHECKING:

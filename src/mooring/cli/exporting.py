@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import command, make_group
-from mooring.cli.options import DryRunOption, OverwriteOption
+from mooring.cli.options import DryRunOption, OverwriteOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
@@ -28,7 +28,7 @@ from mooring.cli.selecting import (
     WorkspaceOption,
     make_selection,
 )
-from mooring.cli.xetrack import export_xetrack, store_address
+from mooring.cli.xetrack import export_xetrack
 
 _DATA, _FILES = Path("exports/data"), Path("exports/files")
 _MODEL_DATA, _MODEL_FILES = Path("exports/model_data"), Path("exports/model_files")

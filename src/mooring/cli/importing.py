@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import command, make_group
-from mooring.cli.options import DryRunOption
+from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
@@ -28,7 +28,7 @@ from mooring.cli.selecting import (
     make_selection,
     read_zone,
 )
-from mooring.cli.xetrack import StoreOption, import_xetrack, store_address
+from mooring.cli.xetrack import import_xetrack
 from mooring.store import open_store
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mooring.cli.commands import FAILED, PARTLY, command
-from mooring.cli.options import DryRunOption
+from mooring.cli.options import DryRunOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.selecting import (
     ArchivedOption,
@@ -25,7 +25,6 @@ from mooring.cli.selecting import (
     make_selection,
 )
 from mooring.cli.table import Table
-from mooring.cli.xetrack import store_address
 
 if TYPE_CHECKING:
     from mooring.exchange.loading import LoadReport

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+from mooring.cli.commands import STORE_VARIABLE
+
+DEFAULT_STORE = "runs.db"
+"""Where commands find a store that nothing names."""
 
 
 class Engine(StrEnum):
@@ -69,3 +75,16 @@ OutputFile = Annotated[
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 EVENTS = "events"
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help=f"The store. Default: {STORE_VARIABLE}, else {DEFAULT_STORE}.",
+        show_default=False,
+    ),
+]
+
+
+def store_address(named: str | None) -> str:
+    """Return the store that was named, else the default one."""
+    return named or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE

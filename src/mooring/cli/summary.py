@@ -8,10 +8,10 @@ import typer
 
 from mooring.cli.commands import PARTLY, command
 from mooring.cli.formats import Format
+from mooring.cli.options import store_address
 from mooring.cli.output import Output
 from mooring.cli.selecting import DataPathOption, KindOption, SourceArgument
 from mooring.cli.table import Table
-from mooring.cli.xetrack import store_address
 
 if TYPE_CHECKING:
     from mooring.exchange.summary import ProjectSummary, Summary

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mooring.cli.commands import PARTLY, STORE_VARIABLE
+from mooring.cli.commands import PARTLY
 from mooring.cli.lookup import reading
-from mooring.cli.options import DryRunOption, OverwriteOption
+from mooring.cli.options import DryRunOption, OverwriteOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.table import Table
 from mooring.store import open_store
@@ -19,17 +19,8 @@ from mooring.store import open_store
 if TYPE_CHECKING:
     from mooring.exchange.reports import Problem, Renamed
 
-_DEFAULT_STORE = "runs.db"
 _NAMED_PROBLEMS = 20
 
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        help=f"The store. Default: {STORE_VARIABLE}, else {_DEFAULT_STORE}.",
-        show_default=False,
-    ),
-]
 _TablesOption = Annotated[
     list[str] | None,
     typer.Option("--table", help="Only this table; may be repeated.", show_default=False),
@@ -114,11 +105,6 @@ def export_xetrack(
     )
     output.say(f"exported {report.rows:,} rows and {report.assets:,} assets to {file}")
     return _tell(report.renamed, report.problems, report.problems_not_named, output)
-
-
-def store_address(named: str | None) -> str:
-    """Return the store that was named, else the default one."""
-    return named or os.environ.get(STORE_VARIABLE) or _DEFAULT_STORE
 
 
 def _tell(
