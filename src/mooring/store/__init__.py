@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from mooring.errors import InvalidAddress
+from mooring.errors import InvalidAddress, NotAStore, StoreNotFound
 from mooring.store.contract import (
     AttributeColumn,
     CompactionReport,
@@ -90,10 +91,15 @@ def open_store(
             f"durability {durability!r}; write 'process', 'power' or 'relaxed'"
         ) from None
     file = _file_of(address)
-    if isinstance(file, Path) and file.is_dir():
+    if isinstance(file, Path) and os.path.isdir(file):  # noqa: PTH112 - False where it cannot look
         from mooring.store.archive.store import ArchiveStore
 
-        return ArchiveStore(file)
+        try:
+            return ArchiveStore(file)
+        except StoreNotFound as error:
+            raise NotAStore(
+                f"{file} is a folder, not a store file, and holds no export", address=str(file)
+            ) from error
     return SqliteStore(
         file,
         read_only=read_only,

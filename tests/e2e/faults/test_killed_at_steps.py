@@ -166,7 +166,7 @@ NAMED = [
     ("compact", "call", "SegmentFolder._write"),  # before the segment is written
     ("compact", "return", "SegmentFolder.write_points"),  # it is named, no transaction yet
     ("compact", "return", "SegmentFolder.write_events"),
-    ("compact", "call", "Sealer._enter"),  # in the transaction
+    ("compact", "call", "Sealer.enter"),  # in the transaction
     ("compact", "call", "Sealer._delete_log"),
     ("compact", "return", "Sealer._delete_log"),
     ("compact", "return", "keep_sequence"),

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from mooring.errors import InvalidInput, SourceUnreadable, StoreNotFound, closest
+from mooring.errors import (
+    InvalidInput,
+    NotAStore,
+    SourceUnreadable,
+    StoreError,
+    StoreNotFound,
+    closest,
+)
 from mooring.exchange.source import Source
 
 __all__ = ["SOURCES", "SourceKind", "SourceOptions", "detect_source", "open_source"]
@@ -73,11 +80,18 @@ def _store(address: str, options: SourceOptions) -> Source:
 
 
 def _is_store(path: Path) -> bool:
+    # Through SQLite: to open the file beside it would drop the locks that this process has on it.
+    from mooring.store import open_store
+
     if not path.is_file():
         return False
-    with path.open("rb") as stream:
-        header = stream.read(100)
-    return header.startswith(b"SQLite format 3\0") and header[68:72] == b"MOOR"
+    try:
+        open_store(path, create=False, read_only=True).close()
+    except (NotAStore, StoreNotFound):
+        return False
+    except StoreError:
+        return True  # opening it tells what is the matter
+    return True
 
 
 def _neptune(address: str, options: SourceOptions) -> Source:
@@ -168,15 +182,12 @@ def _mlflow(address: str, options: SourceOptions) -> Source:
 def _is_mlflow(path: Path) -> bool:
     if path.is_dir():
         return any(path.glob("*/meta.yaml")) and not (path / "meta.yaml").exists()
-    with path.open("rb") as stream:
-        if stream.read(16) != b"SQLite format 3\0":
-            return False
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         try:
             found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             return {"experiments", "latest_metrics", "params"} <= {name for (name,) in found}
         except sqlite3.DatabaseError:
-            return False  # damaged; whatever it is, nothing can be read from it
+            return False  # no database, or a damaged one: nothing can be read from it
 
 
 SOURCES: Mapping[str, SourceKind] = {
