@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -113,7 +114,11 @@ def test_a_killed_load_goes_on_to_the_same_result(
     whole = tmp_path / "whole" / "out"
     whole.parent.mkdir()
     with start(name, store, whole, environment) as uninterrupted:
+        assert uninterrupted.stdout is not None
+        assert uninterrupted.stdout.readline() == "begun\n"
+        began = time.monotonic()
         assert uninterrupted.wait(120) == 0
+        took = time.monotonic() - began
     expected = dict(content_of(name, whole))
     assert len(expected) == RUNS * 3
 
@@ -126,7 +131,7 @@ def test_a_killed_load_goes_on_to_the_same_result(
             assert process.stdout is not None
             assert process.stdout.readline() == "begun\n"
             try:
-                process.wait(chance.uniform(0.05, 1.2))
+                process.wait(chance.uniform(0.05, 0.8) * took)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
