@@ -75,13 +75,16 @@ class ParquetSource:
             tell=self._problems.add,
             series_zone=series_zone,
         )
-        self._files: dict[str, ArchivedFile] = {}
+        self._last: ArchivedRun | None = None
 
     @contextmanager
     def _reading(self, run: SourceRun) -> Iterator[ArchivedRun]:
         """Give the run; what could not be read of it until the end is told then, once."""
         assert isinstance(run.handle, ArchivedRun)
         archived = run.handle
+        if self._last is not None and self._last is not archived:
+            self._last.forget()  # memory is that of one run, however many there are
+        self._last = archived
         try:
             yield archived
         finally:
@@ -129,7 +132,6 @@ class ParquetSource:
 
     def _source_file(self, file: ArchivedFile) -> SourceFile:
         location = str(file.path)
-        self._files[location] = file
         return SourceFile(
             location=location,
             name=file.name,

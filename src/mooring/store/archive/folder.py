@@ -100,6 +100,9 @@ class Archive:
                 self._tell(f"run {run_id!r} of {project!r}", f"{files.parts[0]}: {error}")
                 continue
             runs.append(run)
+        if not files.common:
+            for part in opened.values():
+                part.forget()
         return runs
 
     def _ids(self, files: RunParts, opened: dict[int, Part]) -> list[tuple[str, str]]:

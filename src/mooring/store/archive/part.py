@@ -32,14 +32,6 @@ class Part:
         self.path = path
         self.lost_values: dict[str, str] = {}
         """Columns of single values that cannot be read in some rows, and why."""
-        try:
-            self._metadata = pq.read_metadata(path)
-            self._schema = self._metadata.schema.to_arrow_schema()
-            columns = self._metadata.schema
-            # By place in a row group, where a column of structs has several.
-            self._leaves = {columns.column(i).path: i for i in range(len(columns))}
-        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: texts in no UTF-8
-            raise _unreadable(path, error) from error
         missing = REQUIRED - set(self._schema.names)
         if missing:
             raise SourceUnreadable(
@@ -57,6 +49,34 @@ class Part:
                     f"{field.type}, not {wanted}",
                     where=str(self.path),
                 )
+
+    @cached_property
+    def _metadata(self) -> pq.FileMetaData:
+        try:
+            return pq.read_metadata(self.path)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from error
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        try:
+            return self._metadata.schema.to_arrow_schema()
+        except (pa.ArrowException, ValueError) as error:  # ValueError: texts in no UTF-8
+            raise _unreadable(self.path, error) from error
+
+    @cached_property
+    def _leaves(self) -> dict[str, int]:
+        """Columns by place in a row group, where a column of structs has several."""
+        columns = self._metadata.schema
+        try:
+            return {columns.column(i).path: i for i in range(len(columns))}
+        except ValueError as error:
+            raise _unreadable(self.path, error) from error
+
+    def forget(self) -> None:
+        """Free what was read of the file; it is read again when it is asked for."""
+        for name in ("_metadata", "_schema", "_leaves", "value_rows"):
+            self.__dict__.pop(name, None)
 
     @property
     def rows(self) -> int:

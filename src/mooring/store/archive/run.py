@@ -126,6 +126,14 @@ class ArchivedRun:
         """What the run stands for."""
         return self.files.kind
 
+    def forget(self) -> None:
+        """Free what was read of the run; it is read again when it is asked for."""
+        if not self.files.common:  # else it is read for many runs
+            for name in ("values", "series"):
+                self.__dict__.pop(name, None)
+            for part in self._parts.values():
+                part.forget()
+
     # values
 
     @cached_property

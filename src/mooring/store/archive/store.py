@@ -63,6 +63,7 @@ class ArchiveStore(SqliteStore):
                     name = store.ensure_project(str(ProjectName.parse(project)))
                     for run in order_by_lineage(runs):
                         self._enter(store, name, run)
+                        run.forget()
                 store.list_attributes(None, PathSelector(paths=()))  # folds the rows of tables
         except BaseException:
             shutil.rmtree(self._index, ignore_errors=True)
