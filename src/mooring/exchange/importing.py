@@ -6,7 +6,9 @@ Order of events for a run, and what a SIGKILL after each leaves behind:
 2. its points are written, or files attached       segments that belong to nothing; `doctor` tells
 3. one transaction enters the run                  the run, whole
 
-The same import again skips what is there and equal, so it also completes one that was cut.
+The same import again skips what is there and equal, so it also completes one that was cut. A run
+that came in with something missing, and is as the source but for that, is deleted and comes in
+again; a kill between the two leaves it out, and the same import brings it.
 """
 
 from __future__ import annotations
