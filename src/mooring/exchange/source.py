@@ -194,7 +194,7 @@ class HasParts(Protocol):
     """A source that has points as Parquet files, which can be copied as they are."""
 
     def list_parts(self, run: SourceRun) -> Sequence[SealedFile] | None:
-        """Return the files that hold all points of a run and nothing else.
+        """Return the files that hold all points of a run, and perhaps its single values too.
 
         None when there are none such: the points have to be read. File series are never in them.
         """

@@ -603,3 +603,23 @@ def test_no_runs(tmp_path: Path, out: Path) -> None:
         report = export(store, out)
     assert report.is_complete
     assert not out.exists()
+
+
+def test_an_export_is_exported_again(tmp_path: Path) -> None:
+    """Parts that hold single values beside points are read, not copied."""
+    with closing(open_store(tmp_path / "runs.db")) as store:
+        key = store.create_run(RunSpec(project="team/digits", run_id="a")).key
+        with closing(store.open_writer(key)) as writer:
+            writer.assign({"lr": 0.1})
+            for step in range(5):
+                writer.log({"loss": step / 2, "note": f"line {step}"}, step=step)
+        export_runs(StoreSource(store), tmp_path / "first")
+    report = export_runs(ParquetSource(tmp_path / "first"), tmp_path / "second", verify=True)
+    assert report.is_complete
+    source = ParquetSource(tmp_path / "second")
+    (run,) = source.list_runs("team/digits")
+    assert source.read_values(run)["lr"] == 0.1
+    parts = sorted(path.name for path in (tmp_path / "second").rglob("*.parquet"))
+    rows = sum(pq.read_metadata(path).num_rows for path in (tmp_path / "second").rglob("*.parquet"))
+    first = sum(pq.read_metadata(path).num_rows for path in (tmp_path / "first").rglob("*.parquet"))
+    assert (len(parts), rows) == (1, first)

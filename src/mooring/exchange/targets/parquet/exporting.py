@@ -396,10 +396,16 @@ class _Export:
 def _can_copy(
     copied: Sequence[SealedFile], plain: Sequence[SourceSeries], done: frozenset[str]
 ) -> bool:
-    """Return whether files hold all series, and none of them one that is written and one not.
+    """Return whether files hold all series, each in rows of its own, and nothing else.
 
-    That happens where a run was sealed after its export was cut.
+    And none of them one series that is written and one that is not, which happens where a run was
+    sealed after its export was cut.
     """
+    for part in copied:
+        if part.rows != sum(one.count for one in part.series) or any(
+            one.count != one.span for one in part.series
+        ):
+            return False  # single values too, or series among each other's rows
     paths = [{one.path for one in part.series} for part in copied]
     return set().union(*paths) == {one.path for one in plain} and all(
         found <= done or found.isdisjoint(done) for found in paths
