@@ -199,7 +199,9 @@ class ParquetSource:
     def list_parts(self, run: SourceRun) -> Sequence[SealedFile] | None:
         """Return the files that hold all points of a run, if they can be taken as they are."""
         with self._reading(run) as archived:
-            return None if archived.incomplete else archived.list_sealed()
+            if archived.incomplete or archived.project != run.project:
+                return None  # a store's file tells the project's full name
+            return archived.list_sealed()
 
     def close(self) -> None:
         """Do nothing: files are closed as soon as they are read."""
