@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,10 @@ ROWS = "rows of the table"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How an attribute of a run differs: `what` is "missing", "more", "type", "value", "points"."""
+    """How an attribute of a run differs: `what` is "missing", "more", "type", "value", "points".
+
+    It is "missing" where the right side has nothing of it, or of rows, only some of them.
+    """
 
     path: str
     what: str
@@ -291,10 +295,13 @@ def _compare_extras(
         return []
     a, b = left.read_extras(left_run), right.read_extras(right_run)
     found = []
-    if _rows(a.rows) != _rows(b.rows):
-        found.append(Difference(ROWS, "points", "they differ"))
-    if _rows(a.previews) != _rows(b.previews):
-        found.append(Difference("previews", "points", "they differ"))
+    for name, ours, theirs in (
+        (ROWS, _rows(a.rows), _rows(b.rows)),
+        ("previews", _rows(a.previews), _rows(b.previews)),
+    ):
+        if ours != theirs:
+            lacks = Counter(theirs) < Counter(ours)
+            found.append(Difference(name, "missing" if lacks else "points", "they differ"))
     if sorted(a.not_inherited) != sorted(b.not_inherited):
         found.append(Difference("", "value", "attributes that are not inherited differ"))
     return found

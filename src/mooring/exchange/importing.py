@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mooring.errors import (
     AlreadyExists,
@@ -26,7 +27,7 @@ from mooring.errors import (
     StoreError,
     StoreReadOnly,
 )
-from mooring.exchange.comparing import Difference, compare_runs
+from mooring.exchange.comparing import Difference, compare_points, compare_runs
 from mooring.exchange.moving import MISSING, RunMover
 from mooring.exchange.reports import Outcome, Problem, ProblemList, RunOutcome, TransferReport
 from mooring.exchange.selection import SelectedSource, Selection, select
@@ -66,6 +67,15 @@ DERIVED = frozenset(
 )
 """Attributes that the store derives from what a run is; they are not compared as values."""
 
+_WRITABLE = (
+    "sys/name",
+    "sys/description",
+    "sys/tags",
+    "sys/group_tags",
+    "sys/failed",
+    "sys/archived",
+)
+"""Attributes below `sys/` that users set."""
 _TIMES = frozenset({"sys/creation_time", "sys/modification_time", "sys/ping_time"})
 
 
@@ -232,7 +242,7 @@ class _Import:
             "the store has a run of this id with other content; import it under another project, "
             "or delete the one that is there"
         )
-        if noted and all(_only_lacks(one, noted) for one in differences):
+        if noted and self._only_lacks(run, inside, differences, noted):
             heirs = self._find_heirs(present.project, run.run_id)
             changed = [one.run_id for one in heirs if not self._is_as_in_source(one)]
             if not changed:
@@ -269,9 +279,46 @@ class _Import:
         noted = noted if isinstance(noted, frozenset) else frozenset()
         found = compare_runs(self._source, run, self._inside, inside, ignored=DERIVED)
         differences = [*found.differences, *_identity_differences(run, inside)]
-        return all(_only_lacks(one, noted) for one in differences if noted) and (
-            bool(noted) or not differences
-        )
+        if not noted:
+            return not differences
+        return self._only_lacks(run, inside, differences, noted)
+
+    def _only_lacks(
+        self,
+        run: SourceRun,
+        inside: SourceRun,
+        differences: Sequence[Difference],
+        noted: frozenset[str],
+    ) -> bool:
+        """Return whether a run that came in without what `noted` tells has nothing of its own.
+
+        Only then may it be replaced: what somebody added to it since would be lost.
+        """
+        if inside.trashed != run.trashed:
+            return False
+        ours, theirs = self._source.read_values(run), self._inside.read_values(inside)
+        if any(theirs.get(path) for path in _WRITABLE if path not in ours):
+            return False
+        for one in differences:
+            if one.what == "value" and one.path in _TIMES:
+                continue  # which a store makes by itself where it was lost
+            if one.what == "points" and one.path in noted:
+                if not self._has_points_of(run, inside, one.path):
+                    return False
+            elif one.what != "missing":
+                return False
+        return True
+
+    def _has_points_of(self, run: SourceRun, inside: SourceRun, path: str) -> bool:
+        """Return whether all points that the store has of a series are those of the source."""
+        types = [one.type for one in self._inside.list_series(inside) if one.path == path]
+        if not types:  # rows of a table or previews, of which the store has others
+            return False
+        ours = self._source.read_points(run, types[0], [path])
+        theirs = self._inside.read_points(inside, types[0], [path])
+        known = pc.is_in(ours["step"], value_set=theirs["step"].combine_chunks())
+        common = ours.filter(known)
+        return not compare_points(self._source, common, self._inside, theirs, types[0])
 
     def _complete(self, run: SourceRun, keys: Sequence[int]) -> RunOutcome:
         """Replace a run that came in with something missing, and that nobody changed since.
@@ -392,13 +439,6 @@ def _identity_differences(run: SourceRun, inside: SourceRun) -> list[Difference]
             Difference("sys/forking/step", "value", f"{run.fork_step} and {inside.fork_step}")
         )
     return found
-
-
-def _only_lacks(one: Difference, noted: frozenset[str]) -> bool:
-    """Return whether a run that came in without what `noted` tells differs by that alone."""
-    if one.what == "value":  # which a store makes by itself where it was lost
-        return one.path in _TIMES
-    return one.what == "missing" or (one.what == "points" and one.path in noted)
 
 
 def _told(differences: list[Difference]) -> tuple[Problem, ...]:

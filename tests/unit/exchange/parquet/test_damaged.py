@@ -23,7 +23,7 @@ from mooring.exchange.sources.parquet import ParquetSource
 from mooring.exchange.sources.store import StoreSource
 from mooring.exchange.summary import summarize
 from mooring.model import AttributeType
-from mooring.store import Store, open_store
+from mooring.store import RunWriter, Store, open_store
 from mooring.wire.exporter.manifest import sign_manifest
 from tests.unit.exchange.parquet.exporter_files import (
     NOON,
@@ -567,6 +567,34 @@ def test_a_run_whose_fork_went_on_is_not_completed(
     assert outcomes(report)["a"] is Outcome.CONFLICT
     assert_told(report, "'c', which inherits from it")
     assert points_of(store, "c", "loss") == [(2, 0.5), (5, 0.25)]
+
+
+def _log_a_point(writer: RunWriter) -> None:
+    writer.log({"accuracy": 0.75}, step=9)  # a series of the part that was lost
+
+
+def _add_a_tag(writer: RunWriter) -> None:
+    writer.change_set("sys/tags", add=["mine"])
+
+
+def _describe(writer: RunWriter) -> None:
+    writer.assign({"sys/description": "mine"})
+
+
+@pytest.mark.parametrize("go_on", [_log_a_point, _add_a_tag, _describe])
+def test_a_run_that_somebody_went_on_with_is_not_replaced(
+    exports: Path, store: Store, tmp_path: Path, go_on: Callable[[RunWriter], None]
+) -> None:
+    whole = shutil.copytree(exports, tmp_path / "whole")
+    _truncate(part(exports, 1))
+    bring_in(exports, store)
+    (run,) = (run for run in StoreSource(store).list_runs(PROJECT) if run.run_id == "a")
+    with closing(store.open_writer(run.handle)) as writer:  # type: ignore[arg-type]
+        go_on(writer)
+    before = (values_of(store, "a"), points_of(store, "a", "accuracy"))
+    report = bring_in(whole, store)
+    assert outcomes(report)["a"] is Outcome.CONFLICT, told(report)
+    assert (values_of(store, "a"), points_of(store, "a", "accuracy")) == before
 
 
 # our own exports, whose manifest knows better

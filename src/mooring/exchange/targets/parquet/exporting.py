@@ -44,7 +44,7 @@ from mooring.exchange.targets.parquet.places import (
     run_folders,
 )
 from mooring.exchange.targets.parquet.tables import describe_files, points_table, values_table
-from mooring.exchange.writing import disk_error, write_stream, write_whole
+from mooring.exchange.writing import disk_error, sync_file, write_stream, write_whole
 from mooring.model import AttributeType, Typed, order_by_lineage
 from mooring.store.transfer import SealedFile
 from mooring.wire.exporter import EXPORTER_TYPES, sanitize_id
@@ -389,6 +389,7 @@ class _Export:
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, temporary, compression="zstd")
         digest, size = digest_of(temporary), temporary.stat().st_size
+        sync_file(temporary)
         temporary.replace(path)
         return PartEntry(name=path.name, rows=table.num_rows, size_bytes=size, digest=digest)
 

@@ -143,9 +143,8 @@ class RunParts:
         if self._writer is not None and self._open_bytes() > PART_BYTES:
             self.close_part()
         if self._writer is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(
-                self._temporary(self._name()),
+                self._new_temporary(),
                 WRITTEN_SCHEMA,
                 column_encoding=POINTS_ENCODING,
                 **PARQUET_OPTIONS,
@@ -164,8 +163,7 @@ class RunParts:
     def copy(self, file: SealedFile) -> None:
         """Take a Parquet file with points of this run as a part of its own."""
         self.close_part()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._temporary(self._name())
+        temporary = self._new_temporary()
         digest = copy_file(file.file, temporary)
         if digest != file.digest:
             raise ExportDamaged(
@@ -188,6 +186,13 @@ class RunParts:
         self._enter(
             PartEntry(name=self._name(), rows=file.rows, size_bytes=file.size_bytes, digest=digest)
         )
+
+    def _new_temporary(self) -> Path:
+        """Return where the next part is written, with nothing there: no link is followed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = self._temporary(self._name())
+        temporary.unlink(missing_ok=True)
+        return temporary
 
     def _name(self) -> str:
         return part_name(self._run_id, len(self._journal.parts))
