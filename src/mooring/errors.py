@@ -37,6 +37,18 @@
     │   ├── ImportConflict         a run of this id is there, with other content
     │   ├── TargetRefused          another tracker says no
     │   └── TargetUnreachable      another tracker does not answer        (Transient)
+    ├── HubError                   what a hub answers, or that it does not
+    │   ├── HubUnreachable         no answer: refused, cut off, timed out   (Transient)
+    │   ├── HubBusy                it asks to come again later              (Transient)
+    │   ├── HubFailed              an answer that only a fault explains     (Transient)
+    │   ├── Unauthenticated        no token, or one that is wrong, expired or revoked
+    │   ├── AccessDenied           a role that is not enough
+    │   ├── RequestTooLarge        a body or an upload beyond the hub's bounds
+    │   └── LinkInvalid            a signed link that is wrong or has expired
+    ├── ServingError               a model that cannot answer
+    │   ├── ServingOff             its project's owner did not switch serving on
+    │   ├── ModelUnusable          a file that holds no model that can be served
+    │   └── ModelFailed            the model raised, died, or took too long
     ├── LogNotWritten              a line of a log file, of JSONL or for stdout
     ├── AssetUnreadable            a pickled object is whole, and cannot be loaded here
     └── MissingExtra               an optional dependency is not installed
@@ -50,12 +62,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 __all__ = [
+    "AccessDenied",
     "AlreadyExists",
     "AssetNotFound",
     "AssetUnreadable",
     "AttributeNotFound",
     "ExchangeError",
     "ExportDamaged",
+    "HubBusy",
+    "HubError",
+    "HubFailed",
+    "HubUnreachable",
     "ImportConflict",
     "InvalidAddress",
     "InvalidInput",
@@ -63,15 +80,21 @@ __all__ = [
     "InvalidPath",
     "InvalidStep",
     "InvalidValue",
+    "LinkInvalid",
     "LogNotWritten",
     "MissingExtra",
+    "ModelFailed",
+    "ModelUnusable",
     "MooringError",
     "NotAStore",
     "NotFound",
     "ProjectNotFound",
     "QueryError",
+    "RequestTooLarge",
     "RunNotFound",
     "SegmentMissing",
+    "ServingError",
+    "ServingOff",
     "SourceUnreadable",
     "StoreClosed",
     "StoreCorrupt",
@@ -87,6 +110,7 @@ __all__ = [
     "Transient",
     "TypeConflict",
     "TypeMismatch",
+    "Unauthenticated",
     "UnsafeFilesystem",
     "UnsafePermissions",
     "closest",
@@ -320,6 +344,70 @@ class TargetRefused(ExchangeError):
 
 class TargetUnreachable(Transient, ExchangeError):
     """Another tracker does not answer, or broke off."""
+
+
+class HubError(MooringError):
+    """What a hub answers, or that it does not. Attributes: `address`, `status` (HTTP, or None)."""
+
+    def __init__(self, message: str, *, address: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.address = address
+        self.status = status
+
+
+class HubUnreachable(Transient, HubError):
+    """The hub does not answer: the connection is refused, cut off, or takes too long."""
+
+
+class HubBusy(Transient, HubError):
+    """The hub asks to come again later. `retry_after_s` is when, if it said so."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        address: str = "",
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, address=address, status=status)
+        self.retry_after_s = retry_after_s
+
+
+class HubFailed(Transient, HubError):
+    """The hub, or something before it, answered with a fault of its own."""
+
+
+class Unauthenticated(HubError):
+    """No token, or one that is wrong, expired or revoked."""
+
+
+class AccessDenied(HubError):
+    """The user may see this, and may not do that to it."""
+
+
+class RequestTooLarge(HubError):
+    """A body or an upload is beyond the hub's bounds."""
+
+
+class LinkInvalid(HubError):
+    """A signed link is wrong, or has expired."""
+
+
+class ServingError(MooringError):
+    """A model that cannot answer."""
+
+
+class ServingOff(ServingError):
+    """The owner of the project did not switch the serving of models on."""
+
+
+class ModelUnusable(ServingError):
+    """A file that holds no model which can be served."""
+
+
+class ModelFailed(ServingError):
+    """The model raised, died, or took more time or memory than it may."""
 
 
 class LogNotWritten(MooringError):

@@ -7,12 +7,14 @@ from enum import StrEnum
 
 
 class RunKind(StrEnum):
-    """What a run stands for; all but `RUN` exist for Neptune 2.x."""
+    """What a run stands for. Questions ask for `RUN` unless they say otherwise."""
 
     RUN = "run"
     MODEL = "model"
     MODEL_VERSION = "model_version"
     PROJECT = "project"
+    RECORD = "record"
+    """Something that a door of the hub keeps and that is no run: a data set, an alert."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

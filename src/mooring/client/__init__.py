@@ -1,0 +1,1 @@
+"""Talking to a hub: tokens, transport, spool, and `HubClient`."""

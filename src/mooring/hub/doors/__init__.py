@@ -1,0 +1,1 @@
+"""Doors: each translates one protocol onto the guarded store, and knows no other door."""
