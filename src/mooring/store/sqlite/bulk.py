@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,14 @@ from mooring.model import (
     validate_path,
 )
 from mooring.store.sqlite import aggregates as row_of
+from mooring.store.sqlite import receipts
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.database import Database
+from mooring.store.sqlite.encoding import check_loggable
 from mooring.store.sqlite.fold import Fold, read_rows
 from mooring.store.sqlite.schema import TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.series import Series, join
-from mooring.store.sqlite.writer import check_loggable
 from mooring.wire.exporter.columns import micros_of_decimals
 
 _FLOAT_SERIES = AttributeType.FLOAT_SERIES
@@ -58,8 +59,11 @@ class BulkWriter:
         self._enter(key, [Series(key, id, _FLOAT_SERIES, micros, moments, numbers)])
         return len(numbers)
 
-    def write_table(self, key: int, table: pa.Table) -> int:
-        """Append points of many series; return how many."""
+    def write_table(self, key: int, table: pa.Table, request: str | None = None) -> int:
+        """Append points of many series; return how many.
+
+        `request` is noted with them; `AnsweredBefore` when that was done already.
+        """
         missing = {"path", "step", "value"} - set(table.column_names)
         if missing:
             raise InvalidInput(f"the table lacks the column {sorted(missing)[0]!r}")
@@ -91,16 +95,23 @@ class BulkWriter:
                 Series(key, id, _FLOAT_SERIES, micros[a:b], times[a:b], values[a:b])
                 for id, a, b in zip(ids, starts.tolist(), stops.tolist(), strict=True)
             ],
+            lambda connection: receipts.enter_answer(connection, request, table.num_rows),
         )
         return int(table.num_rows)
 
-    def _enter(self, key: int, pieces: list[Series]) -> None:
+    def _enter(
+        self,
+        key: int,
+        pieces: list[Series],
+        note: Callable[[sqlite3.Connection], None] = lambda connection: None,
+    ) -> None:
         series = [join([piece], key) for piece in pieces]
         points = sum(len(piece.steps) for piece in series)
         last_step = max(int(piece.steps[-1]) for piece in series)
         last_time = max(int(piece.times.max()) for piece in series)
 
         def enter(connection: sqlite3.Connection) -> None:
+            note(connection)
             self._check_types(connection, key, series)
             self._fold.add_points(connection, key, series, points, last_step, last_time)
 

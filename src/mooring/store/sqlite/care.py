@@ -15,7 +15,7 @@ from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
 from mooring.store.cells import loads
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
-from mooring.store.sqlite import experiments
+from mooring.store.sqlite import experiments, receipts
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.columns import EVENTS_PATH, rows_states
 from mooring.store.sqlite.database import Database, overtake
@@ -86,6 +86,8 @@ class Care:
                     "conflicts",
                     "segment_series",
                     "run_holders",
+                    "receipts",
+                    "refusals",
                 ):
                     connection.execute(f"DELETE FROM {table} WHERE run = ?", (key,))
                 connection.execute("DELETE FROM runs WHERE id = ?", (key,))
@@ -145,6 +147,8 @@ class Care:
                 progress(min(start + 100, len(runs)), len(runs))
         joined, removed, freed = self._sealer.join_segments(runs)
         self._remove_rows_of_deleted_runs()
+        with self._database.write() as connection:
+            receipts.drop_old(connection)
         with self._database.read() as connection:
             self._cache.sweep(rows_states(connection))
         blobs, blob_bytes = self._remove_unused_blobs()
@@ -220,12 +224,12 @@ class Care:
             # Rows that are not folded yet may name a file too.
             for (data,) in connection.execute(
                 "SELECT data FROM log WHERE shape IS NULL AND data IS NOT NULL AND "
-                "(instr(data, '\"f\"') OR instr(data, '\"file\"'))"
+                "(instr(data, '\"f\"') OR instr(data, '\"file') OR instr(data, '\"artifact\"'))"
             ):
                 for cell in loads(data).values():
                     if isinstance(cell, list) and cell and cell[0] == "f":
                         yield cell[1]
-                    elif isinstance(cell, list) and cell and cell[0] == "file":
+                    elif isinstance(cell, list) and cell and cell[0] in FILE_TYPES:
                         yield loads(cell[1])[0]
 
     # checks

@@ -15,6 +15,7 @@ from mooring.errors import InvalidValue
 from mooring.model import (
     AttributeType,
     FileRef,
+    Typed,
     datetime_from_micros,
     micros_from_datetime,
 )
@@ -43,10 +44,44 @@ def value_type(path: str, value: object) -> AttributeType:
     code = number_code(value)
     if code is None:
         raise InvalidValue(
-            f"attribute {path!r} cannot hold a {type(value).__module__}."
-            f"{type(value).__qualname__}; give a number, text, bool, datetime, set of texts or file"
+            f"attribute {path!r} cannot hold a {_name(value)}; give a number, "
+            "text, bool, datetime, set of texts or file"
         )
     return {"?": AttributeType.BOOL, "q": AttributeType.INT, "d": AttributeType.FLOAT}[code]
+
+
+def typed_value(path: str, given: Typed) -> tuple[AttributeType, Any]:
+    """Return the type that a value is given with and the value; `InvalidValue` if it is not one."""
+    type, value = given.type, given.value
+    if type.is_series:
+        raise InvalidValue(f"attribute {path!r}: a {type} holds no single value")
+    match type:
+        case AttributeType.FILE | AttributeType.FILE_SET | AttributeType.ARTIFACT:
+            fits = isinstance(value, FileRef)
+        case AttributeType.RUN_STATE:
+            fits = isinstance(value, str)
+        case AttributeType.GIT_REF | AttributeType.NOTEBOOK_REF:
+            fits = _is_object(value)
+        case AttributeType.FLOAT:
+            fits = value_type(path, value) in (AttributeType.INT, AttributeType.FLOAT)
+            value = float(plain_number(value)) if fits else value
+        case _:
+            fits = value_type(path, value) is type
+    if not fits:
+        raise InvalidValue(f"attribute {path!r}: a {_name(value)} is no {type}")
+    return type, value
+
+
+def _is_object(value: object) -> bool:
+    """Return whether a value is a dictionary that JSON can say."""
+    try:
+        return isinstance(value, dict) and bool(dumps(value))
+    except TypeError:
+        return False
+
+
+def _name(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def store_value(path: str, type: AttributeType, value: Any) -> object:

@@ -544,7 +544,7 @@ class Database:
             try:
                 connection.execute("PRAGMA busy_timeout = 100")
                 rows = connection.execute(
-                    "SELECT DISTINCT pid, host FROM run_holders WHERE pid != ? "
+                    "SELECT DISTINCT pid, host FROM run_holders WHERE writer IS NULL AND pid != ? "
                     "ORDER BY id DESC LIMIT 5",
                     (os.getpid(),),
                 ).fetchall()

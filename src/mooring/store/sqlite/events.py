@@ -13,6 +13,7 @@ import numpy as np
 from mooring.errors import AttributeNotFound, StoreReadOnly
 from mooring.store.cells import dumps, encode_cell, loads, series_type
 from mooring.store.contract import EventTable
+from mooring.store.sqlite import receipts
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.columns import EVENTS_PATH, TableColumns, cell_kind, rows_state
 from mooring.store.sqlite.database import Database, overtake
@@ -350,9 +351,17 @@ class EventRows:
     # changing
 
     def set_cells(
-        self, key: int, path: str, value: object, where: tuple[str, object] | None
+        self,
+        key: int,
+        path: str,
+        value: object,
+        where: tuple[str, object] | None,
+        request: str | None = None,
     ) -> int:
-        """Set a cell in the rows of a run; return how many changed."""
+        """Set a cell in the rows of a run; return how many changed.
+
+        `request` is noted with it; `AnsweredBefore` when that was done already.
+        """
         if self._database.read_only:
             raise StoreReadOnly(f"{self._database.path} is opened for reading only")
         cell = encode_cell(path, value)
@@ -381,6 +390,7 @@ class EventRows:
                 if condition is None or _is_same(record.get(condition[0]), condition[1]):
                     record[str(id)] = cell
                     changed.append((dumps(record).decode(), seq))
+            receipts.enter_answer(connection, request, len(changed))
             connection.executemany("UPDATE log SET data = ? WHERE seq = ?", changed)
             self._columns.rows_changed(connection, [key], moved=unsealed > 0)
             if changed:

@@ -11,7 +11,10 @@ table_columns       columns of tracker's tables, and the kinds of their cells
 log                 one row for each update that is not sealed yet, in the order of commits
 segments            the Parquet files of sealed points and events
 segment_series      which rows of which segment belong to which series
-run_holders         processes that have a run open for writing
+run_holders         processes that have a run open for writing, and writers elsewhere, with leases
+receipts            how far the batches of each writer elsewhere have been applied
+refusals            updates of these batches that could not be taken
+requests            what was answered to calls that may come again
 ==================  ===========================================================================
 
 ==================  ===========================================================================
@@ -115,9 +118,13 @@ DERIVED = {
 }
 """Tables that a fold changes; `{0}` is empty, or `temp.` for readers that may not write."""
 
+_FILES = f"type IN ({', '.join(str(TYPE_CODES[type]) for type in FILE_TYPES)})"
+
 DERIVED_INDEXES = (
     "CREATE INDEX {0}attributes_run ON attributes (run, type)",
     "CREATE INDEX {0}attributes_value ON attributes (path, value, type)",
+    # Values of files begin with their digest; of a series of files it is the last one.
+    f"CREATE INDEX {{0}}attributes_file ON attributes (value) WHERE {_FILES}",
 )
 
 _FORMAT_1 = (
@@ -146,7 +153,7 @@ _FORMAT_1 = (
         started TEXT NOT NULL)""",
     # Without the column that format 3 brought.
     *(table.format("").replace(" span INTEGER,", "") for table in DERIVED.values()),
-    *(index.format("") for index in DERIVED_INDEXES),
+    *(index.format("") for index in DERIVED_INDEXES[:2]),
     "CREATE INDEX segment_series_segment ON segment_series (segment)",
     "INSERT INTO meta VALUES ('watermark', 0)",
 )
@@ -172,7 +179,25 @@ _FORMAT_2 = (
 # The points of a series lie among other rows of an attached file: in so many from the first row on.
 _FORMAT_3 = ("ALTER TABLE segment_series ADD COLUMN span INTEGER",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
+# Writers that live elsewhere: their leases, and what has been applied of what they send.
+_FORMAT_4 = (
+    "ALTER TABLE run_holders ADD COLUMN writer TEXT",
+    "ALTER TABLE run_holders ADD COLUMN expires INTEGER",
+    "ALTER TABLE run_holders ADD COLUMN length INTEGER",
+    "CREATE UNIQUE INDEX run_holders_run ON run_holders (run, writer)",
+    """CREATE TABLE receipts (
+        run INTEGER NOT NULL, writer TEXT NOT NULL, last INTEGER NOT NULL,
+        types INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0,
+        time INTEGER NOT NULL, PRIMARY KEY (run, writer)) WITHOUT ROWID""",
+    """CREATE TABLE refusals (
+        run INTEGER NOT NULL, writer TEXT NOT NULL, number INTEGER NOT NULL,
+        error TEXT NOT NULL, PRIMARY KEY (run, writer, number)) WITHOUT ROWID""",
+    """CREATE TABLE requests (
+        name TEXT PRIMARY KEY, answer INTEGER NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID""",
+    DERIVED_INDEXES[2].format(""),
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
 
 FORMAT = len(MIGRATIONS)
 """The newest format that this code reads and writes."""

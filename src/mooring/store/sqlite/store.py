@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time as clock
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from mooring.model import (
     validate_path,
 )
 from mooring.query import Field
+from mooring.store.appending import Receipt, Update
 from mooring.store.blobs import LocalBlobs
 from mooring.store.contract import (
     AttributeColumn,
@@ -46,16 +47,18 @@ from mooring.store.contract import (
     StoreCheck,
     TableColumn,
 )
-from mooring.store.sqlite import holders
+from mooring.store.sqlite import holders, receipts
+from mooring.store.sqlite.batches import BatchAppender
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import load_value
 from mooring.store.sqlite.columns import TableColumns, forget_table
 from mooring.store.sqlite.database import Database, DatabaseSettings
+from mooring.store.sqlite.encoding import WRITABLE_SYSTEM_PATHS, check_loggable
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES, TYPES
 from mooring.store.sqlite.views import cell_types, labels, sql_type
-from mooring.store.sqlite.writer import Appender, SqliteWriter, check_loggable
+from mooring.store.sqlite.writer import Appender, SqliteWriter
 from mooring.store.transfer import RunImport, SealedFile
 from mooring.store.usage import DiskUsage, UsageBy
 
@@ -109,6 +112,9 @@ class SqliteStore:
         self._filters = FilterCompiler(self._catalog)
         self._runs = RunTable(self._database, self._catalog, self._filters)
         self._appender = Appender(self._database)
+        self._batches = BatchAppender(
+            self._appender, self._catalog, self._columns, self._find_run, self._types_for_batches
+        )
         self._blobs = LocalBlobs(self._data / "blobs")
         self._writers: set[SqliteWriter] = set()
         self._fresh: set[int] = set()
@@ -236,7 +242,7 @@ class SqliteStore:
 
     def open_writer(self, key: int) -> RunWriter:
         """Return a writer on a run. See `Store.open_writer`."""
-        run = self.get_runs([key])[0]
+        run = self._find_run(key)
         fresh = key in self._fresh
         self._fresh.discard(key)
         writer = SqliteWriter(
@@ -249,6 +255,15 @@ class SqliteStore:
         )
         self._writers.add(writer)
         return writer
+
+    def _find_run(self, key: int) -> RunInfo:
+        return self.get_runs([key])[0]
+
+    def _types_for_batches(self, key: int, untouched: bool) -> dict[str, AttributeType]:
+        """Return the types of a run; `untouched`: no batch has changed them yet."""
+        fresh = key in self._fresh
+        self._fresh.discard(key)
+        return {} if fresh and untouched else self._attribute_types(key)
 
     def _attribute_types(self, key: int) -> dict[str, AttributeType]:
         """Return the type of each attribute of a run."""
@@ -297,6 +312,70 @@ class SqliteStore:
         self.get_runs([key])
         self._fold()
         return self._read_side.events.set_cells(key, validate_path(path), value, where)
+
+    # writing from afar
+
+    def append_batch(self, key: int, writer: str, first: int, updates: Sequence[Update]) -> Receipt:
+        """Apply numbered updates, each once. See `AppendsBatches.append_batch`."""
+        return self._batches.append(key, writer, first, updates)
+
+    def last_applied(self, key: int, writer: str) -> int:
+        """Return a writer's last number. See `AppendsBatches.last_applied`."""
+        return self._batches.last_applied(key, writer)
+
+    def hold_run(self, key: int, writer: str, *, seconds: float) -> None:
+        """Make a run active for some time. See `AppendsBatches.hold_run`."""
+        self._batches.hold(key, writer, seconds)
+
+    def release_run(self, key: int, writer: str) -> None:
+        """End a lease. See `AppendsBatches.release_run`."""
+        self._batches.release(key, writer)
+
+    def attribute_types(self, key: int) -> Mapping[str, AttributeType]:
+        """Return the types of attributes that writers may set. See `AppendsBatches`."""
+        self._find_run(key)
+        own = self._attribute_types(key)
+        own = {path: type for path, type in own.items() if not path.startswith("sys/")}
+        return own | WRITABLE_SYSTEM_PATHS
+
+    def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
+        """Append points of many float series once. See `AppendsBatches.write_table_once`."""
+
+        def write() -> int:
+            self._fold()
+            return self._read_side.bulk.write_table(key, table, request)
+
+        return self._once(request, write)
+
+    def set_events_once(
+        self,
+        key: int,
+        path: str,
+        value: object,
+        *,
+        where: tuple[str, object] | None = None,
+        request: str,
+    ) -> int:
+        """Set a cell in logged rows once. See `AppendsBatches.set_events_once`."""
+
+        def change() -> int:
+            self._find_run(key)
+            self._fold()
+            return self._read_side.events.set_cells(key, validate_path(path), value, where, request)
+
+        return self._once(request, change)
+
+    def _once(self, request: str, action: Callable[[], int]) -> int:
+        receipts.check_name(request, "request")
+        self._check_writable()
+        with self._database.read() as connection:
+            answer = receipts.find_answer(connection, request)
+        if answer is not None:
+            return answer
+        try:
+            return action()
+        except receipts.AnsweredBefore as before:
+            return before.answer
 
     # runs as a whole
 
@@ -388,18 +467,17 @@ class SqliteStore:
             self._reap()
 
     def _reap(self) -> None:
-        """Make the runs of processes that have died inactive."""
+        """Make the runs inactive whose processes have died or whose leases have run out."""
         now = clock.monotonic()
         if now - self._reaped < _REAP_INTERVAL_S:
             return
         self._reaped = now
         with self._database.read() as connection:
-            dead = holders.find_dead(connection)
-        if dead:
+            ended = holders.find_ended(connection)
+        if ended:
             path = self._catalog.system("sys/state")
             with self._database.write() as connection:
-                for holder, run in dead:
-                    holders.release(connection, holder, run, path)
+                holders.end(connection, ended, path)
 
     def _again(self, action: Callable[[], _Result]) -> _Result:
         """Do what reads segments, and again when a compaction has replaced one meanwhile."""
@@ -639,6 +717,7 @@ class SqliteStore:
         for writer in list(self._writers):
             writer.close()
         if not self.read_only:
+            self._batches.close()
             self._appender.close()
         self._database.close()
         if self._temporary is not None and self._process == os.getpid():
