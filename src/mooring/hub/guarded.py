@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from mooring.errors import (
     AccessDenied,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mooring.store.sqlite.store import SqliteStore
+
+_Result = TypeVar("_Result")
 
 _MAX_KNOWN = 200_000
 _MAX_LEASE_S = 600.0
@@ -183,10 +185,19 @@ class GuardedStore:
         return self._add_project(full, self._store.ensure_project)
 
     def _add_project(self, name: str, add: Callable[[str], str]) -> str:
-        parsed = ProjectName.parse(name)
-        full = str(parsed)
-        if full in self._store.list_projects() and self.role_in(full) is None:
-            raise AccessDenied(f"{full!r} cannot be created by {self.principal.name}", status=403)
+        full = str(ProjectName.parse(name))
+        if full in self._store.list_projects():
+            self.need_project(full)
+            return add(full)
+        return self._creating(full, lambda: add(full))
+
+    def _creating(self, project: str, create: Callable[[], _Result]) -> _Result:
+        """Do what creates a project, and make the user its owner.
+
+        They become it first: what a kill leaves behind is an owner of what is not there, which is
+        forgotten when somebody creates it.
+        """
+        parsed = ProjectName.parse(project)
         if not self._accounts.may_create_in(self.principal, parsed.workspace):
             raise AccessDenied(
                 f"{self.principal.name} may not create projects in the workspace "
@@ -194,11 +205,17 @@ class GuardedStore:
                 f"{self.principal.name}/{parsed.name}",
                 status=403,
             )
-        made = add(full)
-        if self.role_in(made) is not Role.OWNER:
-            self._accounts.grant(made, self.principal.name, Role.OWNER)
-            self._roles.pop(made, None)
-        return made
+        self._accounts.forget_project(project)
+        self._roles.pop(project, None)
+        if self.role_in(project) is not Role.OWNER:
+            self._accounts.grant(project, self.principal.name, Role.OWNER)
+            self._roles.pop(project, None)
+        try:
+            return create()
+        except BaseException:
+            if project not in self._store.list_projects():
+                self._accounts.forget_project(project)
+            raise
 
     def list_projects(self) -> Sequence[str]:
         """Return the projects that the user sees. See `Store.list_projects`."""
@@ -214,14 +231,20 @@ class GuardedStore:
 
     def create_run(self, spec: RunSpec) -> RunInfo:
         """Create a run. See `Store.create_run`."""
-        return self._store.create_run(self._checked_spec(spec))
+        checked = self._checked_spec(spec)
+        if checked.project in self._store.list_projects():
+            self.need_project(checked.project, Role.CONTRIBUTOR)
+            return self._store.create_run(checked)
+        return self._creating(checked.project, lambda: self._store.create_run(checked))
 
     def _checked_spec(self, spec: RunSpec) -> RunSpec:
-        project = self.ensure_project(spec.project)
-        self.need_project(project, Role.CONTRIBUTOR)
         if spec.parent is not None:
             self.need_runs([spec.parent])
-        return replace(spec, project=project, owner=spec.owner or self.principal.name)
+        return replace(
+            spec,
+            project=str(ProjectName.parse(spec.project)),
+            owner=spec.owner or self.principal.name,
+        )
 
     def find_run(
         self, project: str, *, run_id: str | None = None, sys_id: str | None = None
@@ -314,7 +337,11 @@ class GuardedStore:
 
     def import_run(self, spec: RunSpec) -> RunImport:
         """Begin to import a run. See `TransfersRuns.import_run`."""
-        return self._store.import_run(self._checked_spec(spec))
+        checked = self._checked_spec(spec)
+        if checked.project in self._store.list_projects():
+            self.need_project(checked.project, Role.CONTRIBUTOR)
+            return self._store.import_run(checked)
+        return self._creating(checked.project, lambda: self._store.import_run(checked))
 
     # runs as a whole
 
@@ -345,7 +372,10 @@ class GuardedStore:
         if project is not None:
             full = self.need_project(project)
             return self._store.list_attributes(None, select, project=full)
-        return self._store.list_attributes(None, select, projects=self._visible())
+        visible = self._visible()
+        if visible is None:
+            return self._store.list_attributes(None, select)
+        return self._store.list_attributes(None, select, projects=visible)
 
     def read_attributes(
         self, keys: Sequence[int], select: PathSelector

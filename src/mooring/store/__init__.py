@@ -105,7 +105,9 @@ def open_store(
         raise InvalidAddress(
             f"durability {durability!r}; write 'process', 'power' or 'relaxed'"
         ) from None
-    if address == "" and api_token is not None or str(address).startswith(("http://", "https://")):
+    if (address == "" and api_token is not None) or str(address).startswith(
+        ("http://", "https://")
+    ):
         return _open_hub(
             str(address),
             api_token,

@@ -8,40 +8,29 @@ import numpy as np
 import pyarrow as pa
 
 from mooring.errors import InvalidInput
-from mooring.model import now_micros
+from mooring.store.points import floats_of, steps_of, times_of
 
 
 def points_table(path: str, *, steps: Any, values: Any, times: Any) -> pa.Table:
     """Return points of one series as `Store.write_table` takes them."""
-    columns = [_array(steps), _array(values)]
-    count = len(columns[1])
-    if times is None or isinstance(times, int):
-        moment = now_micros() if times is None else times
-        columns.append(pa.array([moment] * count if count else [], pa.int64()))
-    else:
-        columns.append(_array(times))
-    if len({len(column) for column in columns}) > 1:
-        lengths = ", ".join(str(len(column)) for column in columns)
-        raise InvalidInput(f"steps, values and times differ in length: {lengths}")
+    numbers = floats_of(values, "values")
+    micros = steps_of(steps)
+    moments = times_of(times, len(numbers))
+    if not len(numbers) == len(micros) == len(moments):
+        raise InvalidInput(
+            f"steps, values and times differ in length: {len(micros)}, {len(numbers)}, "
+            f"{len(moments)}"
+        )
     coded = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(count, np.int32)), pa.array([path], pa.string())
+        pa.array(np.zeros(len(numbers), np.int32)), pa.array([path], pa.string())
     )
-    return pa.table(dict(zip(("path", "step", "value", "time"), [coded, *columns], strict=True)))
+    # Steps go as they came: they have been found good, and are read there in the same way.
+    plain = steps if isinstance(steps, (pa.Array, pa.ChunkedArray)) else np.asarray(steps)
+    return pa.table({"path": coded, "step": plain, "value": numbers, "time": moments})
 
 
-def _array(values: Any) -> Any:
-    if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return values
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise InvalidInput(f"points come as columns, not as an array of {array.ndim} dimensions")
-    if array.dtype == object:
-        raise InvalidInput("points come as columns of numbers, not of objects")
-    return pa.array(array)
-
-
-def check_table(table: Any) -> pa.Table:
-    """Return a table of points; `InvalidInput` for what lacks a column."""
+def check_table(table: pa.Table) -> pa.Table:
+    """Return a table of points; raises what a local store would, but for the run."""
     missing = {"path", "step", "value"} - set(table.column_names)
     if missing:
         raise InvalidInput(f"the table lacks the column {sorted(missing)[0]!r}")

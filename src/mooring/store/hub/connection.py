@@ -88,7 +88,7 @@ class HubConnection:
         headers = {"content-type": MEDIA_TYPE}
         with self._answer("POST", ROOT + path, content, headers, _LONG_S, whole=False) as answer:
             for line in answer.iter_lines():
-                found = CODEC.decode(line.encode())
+                found = CODEC.decode(line.encode(), trusted=True)
                 if isinstance(found, dict) and "error" in found:
                     raise decode_error(found["error"])
                 yield found
@@ -143,7 +143,7 @@ class HubConnection:
 
     def _decode(self, content: bytes) -> Any:
         try:
-            return CODEC.decode(content)
+            return CODEC.decode(content, trusted=True)
         except MessageInvalid as error:
             raise HubFailed(
                 f"{self.address} answered with what is no message ({error})", address=self.address

@@ -14,7 +14,7 @@ Lengths are little-endian. What JSON has no word for is an object with one key:
 ``$b``     bytes, base64
 ``$s``     a frozenset; ``$u`` a tuple
 ``$m``     a dict whose keys are no texts, or begin with ``$``: pairs
-``$e``     an enum's class and value
+``$e``     an enum's class and value; ``$k`` one of Python's own types, by name
 ``$d``     a dataclass: its class and its fields
 ``$a``     the number of the column that is this NumPy array
 ``$p``     the number of the column that is this Arrow table
@@ -26,10 +26,9 @@ Classes are looked up in a list that the codec was made with; nothing else is ev
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -49,6 +48,7 @@ MEDIA_TYPE = "application/vnd.mooring.v1"
 _MAGIC = b"MOOR"
 _INT64 = range(-(2**63), 2**63)
 _MAX_DEPTH = 100
+_TYPES = {one.__name__: one for one in (int, float, bool, str, bytes, list, dict, type(None))}
 
 
 class MessageInvalid(InvalidInput):
@@ -92,8 +92,10 @@ class Codec:
             parts += [len(column).to_bytes(8, "little"), column]
         return b"".join(parts)
 
-    def decode(self, message: bytes) -> Any:
+    def decode(self, message: bytes, *, trusted: bool = False) -> Any:
         """Return the value of a message.
+
+        `trusted`: the fields of dataclasses are taken as they come, not held to their annotations.
 
         Raises
         ------
@@ -120,7 +122,7 @@ class Codec:
         except orjson.JSONDecodeError as error:
             raise MessageInvalid(f"the message is no JSON: {error}") from None
         try:
-            return self.restore(plain, columns)
+            return _Restoring(self, columns, trusted).value(plain)
         except MessageInvalid:
             raise
         except MooringError as error:
@@ -167,6 +169,8 @@ class Codec:
             if value.tzinfo is None:
                 return {"$n": value.isoformat()}
             return {"$t": micros_from_datetime(value)}
+        if isinstance(value, type) and _TYPES.get(value.__name__) is value:
+            return {"$k": value.__name__}
         if isinstance(value, (frozenset, set)):
             return {"$s": [self._plain(one, columns, depth) for one in value]}
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -200,72 +204,103 @@ class Codec:
             raise InvalidValue(f"a {kind.__name__} cannot be sent to a hub")
         return kind
 
-    def restore(self, plain: Any, columns: Sequence[memoryview | bytes] = ()) -> Any:
+    def restore(self, plain: Any) -> Any:
         """Return the value that `plain` made of it."""
+        return _Restoring(self, (), False).value(plain)
+
+    def class_named(self, name: Any, *, enum: bool) -> Any:
+        """Return the enum or dataclass of this name; `MessageInvalid` for any other."""
+        found = self._classes.get(name) if isinstance(name, str) else None
+        if found is None or enum != issubclass(found, Enum):
+            _fail(f"no {str(name)[:40]!r} is part of this protocol")
+        return found
+
+
+class _Restoring:
+    """Values of one message, with the columns beside it."""
+
+    def __init__(self, codec: Codec, columns: Sequence[memoryview | bytes], trusted: bool) -> None:
+        self._codec = codec
+        self._columns = columns
+        self._trusted = trusted
+
+    def value(self, plain: Any) -> Any:
         kind = type(plain)
         if kind is list:
-            return [self.restore(one, columns) for one in plain]
+            return [self.value(one) for one in plain]
         if kind is not dict:
             return plain
         if len(plain) == 1:
             ((tag, held),) = plain.items()
             if tag[:1] == "$":
-                return self._restore_tagged(tag, held, columns)
-        return {key: self.restore(one, columns) for key, one in plain.items()}
+                return self._tagged(tag, held)
+        return {key: self.value(one) for key, one in plain.items()}
 
-    def _restore_tagged(self, tag: str, held: Any, columns: Sequence[memoryview | bytes]) -> Any:
+    def _tagged(self, tag: str, held: Any) -> Any:
+        form = _FORMS.get(tag)
+        if form is None:
+            _fail(f"the tag {tag[:20]!r} is not known")
         try:
-            match tag:
-                case "$f":
-                    return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[held]
-                case "$i":
-                    return int(held) if len(held) < 400 else _fail("an integer is too long")
-                case "$t":
-                    if type(held) is not int or not MIN_TIME <= held <= MAX_TIME:
-                        _fail("an instant is out of range")
-                    return datetime_from_micros(held)
-                case "$n":
-                    return datetime.fromisoformat(held)
-                case "$b":
-                    return base64.b64decode(held, validate=True)
-                case "$s":
-                    return frozenset(self.restore(one, columns) for one in held)
-                case "$u":
-                    return tuple(self.restore(one, columns) for one in held)
-                case "$m":
-                    return {
-                        self.restore(key, columns): self.restore(one, columns) for key, one in held
-                    }
-                case "$e":
-                    return self._class_named(held[0], Enum)(held[1])
-                case "$d":
-                    return self._restore_dataclass(held[0], held[1], columns)
-                case "$a":
-                    return _table(columns[held])[""].to_numpy()
-                case "$p":
-                    return _table(columns[held])
-        except (KeyError, IndexError, TypeError, ValueError, binascii.Error, RecursionError):
-            _fail(f"what is tagged {tag!r} is not of its form")
-        return _fail(f"the tag {tag[:20]!r} is not known")
+            return form(self, held)  # type: ignore[misc]
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as e:
+            if isinstance(e, MooringError):
+                raise
+            return _fail(f"what is tagged {tag!r} is not of its form")
 
-    def _class_named(self, name: Any, kind: type) -> Any:
-        found = self._classes.get(name) if isinstance(name, str) else None
-        if found is None or (kind is Enum) != issubclass(found, Enum):
-            _fail(f"no {str(name)[:40]!r} is part of this protocol")
-        return found
+    def _float(self, held: Any) -> float:
+        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[held]
 
-    def _restore_dataclass(
-        self, name: Any, held: Any, columns: Sequence[memoryview | bytes]
-    ) -> Any:
-        found = self._class_named(name, object)
-        values = {key: self.restore(one, columns) for key, one in held.items()}
-        hints = hints_of(found)
-        for key, value in values.items():
-            if key not in hints:
-                _fail(f"a {name} has no {key[:40]!r}")
-            if not conforms(value, hints[key]):
-                _fail(f"{key!r} of a {name} cannot be {value!r:.80}")
+    def _integer(self, held: Any) -> int:
+        return int(held) if len(held) < 400 else _fail("an integer is too long")
+
+    def _instant(self, held: Any) -> datetime:
+        if type(held) is not int or not MIN_TIME <= held <= MAX_TIME:
+            _fail("an instant is out of range")
+        return datetime_from_micros(held)
+
+    def _enum(self, held: Any) -> Any:
+        return self._codec.class_named(held[0], enum=True)(held[1])
+
+    def _dataclass(self, held: Any) -> Any:
+        name, fields = held
+        found = self._codec.class_named(name, enum=False)
+        values = {key: self.value(one) for key, one in fields.items()}
+        if not self._trusted:
+            hints = hints_of(found)
+            for key, value in values.items():
+                if key not in hints:
+                    _fail(f"a {name} has no {key[:40]!r}")
+                if not conforms(value, hints[key]):
+                    _fail(f"{key!r} of a {name} cannot be {value!r:.80}")
         return found(**values)
+
+    def _table(self, held: Any) -> pa.Table:
+        return _table(self._columns[held])
+
+    def _pairs(self, held: Any) -> dict[Any, Any]:
+        return {self.value(key): self.value(one) for key, one in held}
+
+    def _all(self, held: Any) -> list[Any]:
+        if type(held) is not list:
+            _fail("what should be a list is none")
+        return [self.value(one) for one in held]
+
+
+_FORMS: Mapping[str, Callable[[_Restoring, Any], Any]] = {
+    "$f": _Restoring._float,
+    "$i": _Restoring._integer,
+    "$t": _Restoring._instant,
+    "$n": lambda _, held: datetime.fromisoformat(held),
+    "$b": lambda _, held: base64.b64decode(held, validate=True),
+    "$s": lambda self, held: frozenset(self._all(held)),
+    "$u": lambda self, held: tuple(self._all(held)),
+    "$m": _Restoring._pairs,
+    "$e": _Restoring._enum,
+    "$k": lambda _, held: _TYPES[held],
+    "$d": _Restoring._dataclass,
+    "$a": lambda self, held: self._table(held)[""].to_numpy(),
+    "$p": _Restoring._table,
+}
 
 
 def _fail(message: str) -> Any:
