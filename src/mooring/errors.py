@@ -14,7 +14,15 @@
     │   ├── StoreReadOnly          a write to something that can only be read
     │   ├── StoreClosed            used after close()
     │   ├── UnsafeFilesystem       a network file system where this mode could lose data
-    │   └── UnsafePermissions      others may write where content is run
+    │   ├── UnsafePermissions      others may write where content is run
+    │   └── HubError               what a hub answers, or that it does not
+    │       ├── HubUnreachable     no answer: refused, cut off, timed out (Transient)
+    │       ├── HubBusy            it asks to come again later            (Transient)
+    │       ├── HubFailed          an answer that only a fault explains   (Transient)
+    │       ├── Unauthenticated    no token, or one that is wrong, expired or revoked
+    │       ├── AccessDenied       a role that is not enough
+    │       ├── RequestTooLarge    a body or an upload beyond the hub's bounds
+    │       └── LinkInvalid        a signed link that is wrong or has expired
     ├── NotFound                   a name that the store does not hold
     │   ├── ProjectNotFound
     │   ├── TableNotFound
@@ -37,14 +45,6 @@
     │   ├── ImportConflict         a run of this id is there, with other content
     │   ├── TargetRefused          another tracker says no
     │   └── TargetUnreachable      another tracker does not answer        (Transient)
-    ├── HubError                   what a hub answers, or that it does not
-    │   ├── HubUnreachable         no answer: refused, cut off, timed out   (Transient)
-    │   ├── HubBusy                it asks to come again later              (Transient)
-    │   ├── HubFailed              an answer that only a fault explains     (Transient)
-    │   ├── Unauthenticated        no token, or one that is wrong, expired or revoked
-    │   ├── AccessDenied           a role that is not enough
-    │   ├── RequestTooLarge        a body or an upload beyond the hub's bounds
-    │   └── LinkInvalid            a signed link that is wrong or has expired
     ├── ServingError               a model that cannot answer
     │   ├── ServingOff             its project's owner did not switch serving on
     │   ├── ModelUnusable          a file that holds no model that can be served
@@ -346,12 +346,11 @@ class TargetUnreachable(Transient, ExchangeError):
     """Another tracker does not answer, or broke off."""
 
 
-class HubError(MooringError):
+class HubError(StoreError):
     """What a hub answers, or that it does not. Attributes: `address`, `status` (HTTP, or None)."""
 
     def __init__(self, message: str, *, address: str = "", status: int | None = None) -> None:
-        super().__init__(message)
-        self.address = address
+        super().__init__(message, address=address)
         self.status = status
 
 

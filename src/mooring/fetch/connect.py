@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mooring.errors import InvalidAddress, InvalidInput, InvalidName, ProjectNotFound, closest
 from mooring.model import ProjectName
@@ -22,7 +22,7 @@ class FetchSettings:
 
     store: str | None = None
     project: str | None = None
-    has_token: bool = False
+    api_token: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> FetchSettings:
@@ -30,31 +30,42 @@ class FetchSettings:
         return cls(
             store=environment.get("MOORING_STORE") or None,
             project=environment.get("MOORING_PROJECT") or environment.get("NEPTUNE_PROJECT"),
-            has_token=bool(
-                environment.get("MOORING_API_TOKEN") or environment.get("NEPTUNE_API_TOKEN")
-            ),
+            api_token=environment.get("MOORING_API_TOKEN")
+            or environment.get("NEPTUNE_API_TOKEN")
+            or None,
         )
 
 
 def connect_store(
-    store: StoreAddress | Store | None, api_token: str | None, settings: FetchSettings
+    store: StoreAddress | Store | None,
+    api_token: str | None,
+    settings: FetchSettings,
+    proxies: Mapping[str, str] | None = None,
 ) -> tuple[Store, bool]:
-    """Return the store, and whether it was opened here."""
-    address = settings.store if store is None else store
+    """Return the store, and whether it was opened here.
+
+    The argument `store`, else the hub that the argument `api_token` tells of, else the store of
+    the environment, else the hub of its token.
+    """
+    address = store
+    if address is None and api_token is None:
+        address = settings.store
+    token = api_token or settings.api_token
     if isinstance(address, (str, os.PathLike)):
-        return open_store(os.fspath(address), create=False), True
+        opened = open_store(os.fspath(address), create=False, api_token=token, proxies=proxies)
+        return opened, True
     if address is not None:
         if not isinstance(address, Store):
             raise InvalidInput(
                 f"store is an address or an open store, not {type(address).__name__}"
             )
         return address, False
-    if api_token or settings.has_token:
-        raise InvalidAddress(
-            "an API token leads to a hub, and this version reads stores only: "
-            "give the address of a store, store='runs.db' or MOORING_STORE"
-        )
-    raise InvalidAddress("no store is given: pass store='runs.db' or set MOORING_STORE")
+    if token:
+        return open_store("", api_token=token, proxies=proxies), True
+    raise InvalidAddress(
+        "no store is given: pass store='runs.db', the address of a hub, or an api_token, or set "
+        "MOORING_STORE"
+    )
 
 
 def choose_project(store: Store, project: str | None) -> str:

@@ -45,9 +45,11 @@ class ReadOnlyProject:
     ----------
     project : `workspace/name`, or `name` alone for the workspace `local`. None: the environment
         variable MOORING_PROJECT, else NEPTUNE_PROJECT, else the only project of the store
-    api_token, proxies : accepted for Neptune's sake; a store at an address needs neither
-    store : address of a store, such as `runs.db`, or a store that is open already. None: the
-        environment variable MOORING_STORE
+    api_token : of a hub, which the token leads to. None: MOORING_API_TOKEN, else
+        NEPTUNE_API_TOKEN. A store that is a file needs none
+    proxies : scheme (`http`, `https`) to the address of a proxy, on the way to a hub
+    store : address of a store, such as `runs.db` or `http://hub:8080`, or a store that is open
+        already. None: the hub of `api_token`, else the environment variable MOORING_STORE
 
     The environment is read here and nowhere else. A store that was opened here is closed by
     `close`, or at the end of a `with` block; one that was passed in stays open.
@@ -73,7 +75,7 @@ class ReadOnlyProject:
         store: StoreAddress | Store | None = None,
     ) -> None:
         settings = FetchSettings.from_environment()
-        self._store, self._owns_store = connect_store(store, api_token, settings)
+        self._store, self._owns_store = connect_store(store, api_token, settings, proxies)
         try:
             self.project_identifier = choose_project(self._store, project or settings.project)
         except BaseException:

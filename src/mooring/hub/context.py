@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from mooring.hub.accounts import Accounts, Principal
+from mooring.hub.guarded import GuardedStore, RunProjects
+from mooring.hub.links import LinkSigner
 from mooring.hub.settings import HubSettings
-
-if TYPE_CHECKING:
-    from mooring.hub.accounts import Accounts, Principal
-    from mooring.hub.guarded import GuardedStore
-    from mooring.hub.links import LinkSigner
-    from mooring.store.sqlite.store import SqliteStore
+from mooring.store.sqlite.store import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +23,42 @@ class Hub:
     store: SqliteStore
     accounts: Accounts
     links: LinkSigner
+    projects: RunProjects
 
     def store_for(self, principal: Principal) -> GuardedStore:
         """Return the store as this user may see and change it."""
-        from mooring.hub.guarded import GuardedStore
+        return GuardedStore(self.store, self.accounts, principal, self.projects)
 
-        return GuardedStore(self.store, self.accounts, principal)
+    def close(self) -> None:
+        """Close store and accounts."""
+        self.store.close()
+        self.accounts.close()
+
+    def told(self, message: str) -> str:
+        """Return a message without the place where the hub keeps its files."""
+        return message.replace(str(self.store.path), self.settings.address).replace(
+            str(self.settings.data), self.settings.address
+        )
+
+
+def open_hub(settings: HubSettings) -> Hub:
+    """Open store and accounts of a hub.
+
+    Errors: those of `open_store`, and of `Accounts.open`.
+    """
+    from mooring.hub.accounts import accounts_of
+
+    path = settings.store.removeprefix("sqlite://")
+    store = SqliteStore(path)
+    try:
+        accounts = accounts_of(settings)
+    except BaseException:
+        store.close()
+        raise
+    return Hub(
+        settings=settings,
+        store=store,
+        accounts=accounts,
+        links=LinkSigner(accounts.signing_key(), settings.address),
+        projects=RunProjects(store),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -50,6 +51,9 @@ def open_store(
     create: bool = True,
     durability: Durability | str = Durability.PROCESS,
     timeout_s: float = 60.0,
+    api_token: str | None = None,
+    buffered: bool = True,
+    proxies: Mapping[str, str] | None = None,
 ) -> Store:
     """Open the store at an address.
 
@@ -58,7 +62,7 @@ def open_store(
     address
         A file (`runs.db`, `sqlite:///home/me/runs.db`), or `:memory:` for a store in a temporary
         folder that disappears with `close()`. A folder of exported Parquet is opened in place,
-        for reading only; see `mooring.store.archive`.
+        for reading only; see `mooring.store.archive`. `http://host:port` is a hub.
     read_only
         Refuse writes. Works on read-only files and folders.
     create
@@ -68,10 +72,21 @@ def open_store(
         process at any instant; `power` a power cut as well; `relaxed` nothing for up to 100 ms,
         because a background thread commits.
     timeout_s
-        How long to wait for another process's lock before `StoreLocked`.
+        How long to wait for another process's lock before `StoreLocked`; for a hub, for each
+        piece of an answer before `HubUnreachable`.
+    api_token
+        Of a hub. Default: MOORING_API_TOKEN, else NEPTUNE_API_TOKEN. A token tells its hub's
+        address too, so that the address may be empty.
+    buffered
+        Of a hub: whether logging calls return when the update is kept on this machine, from where
+        it is sent in the background (default), or when the hub has it.
+    proxies
+        Of a hub: scheme (`http`, `https`) to the address of a proxy.
 
     Raises
     ------
+    HubError
+        When a hub does not answer, or does not know the token.
     InvalidAddress, StoreNotFound, NotAStore, StoreTooNew, StoreCorrupt, StoreReadOnly
 
     Examples
@@ -90,6 +105,18 @@ def open_store(
         raise InvalidAddress(
             f"durability {durability!r}; write 'process', 'power' or 'relaxed'"
         ) from None
+    if (address == "" and api_token is not None) or str(address).startswith(
+        ("http://", "https://")
+    ):
+        return _open_hub(
+            str(address),
+            api_token,
+            read_only=read_only,
+            durability=wanted,
+            timeout_s=timeout_s,
+            buffered=buffered,
+            proxies=proxies,
+        )
     file = _file_of(address)
     if isinstance(file, Path) and os.path.isdir(file):  # noqa: PTH112 - False where it cannot look
         from mooring.store.archive.store import ArchiveStore
@@ -105,6 +132,34 @@ def open_store(
         read_only=read_only,
         create=create,
         settings=DatabaseSettings(durability=wanted, timeout_s=timeout_s),
+    )
+
+
+def _open_hub(
+    address: str,
+    api_token: str | None,
+    *,
+    read_only: bool,
+    durability: Durability,
+    timeout_s: float,
+    buffered: bool,
+    proxies: Mapping[str, str] | None,
+) -> Store:
+    from mooring.client.settings import ClientSettings
+    from mooring.store.hub.store import HubStore, hub_address
+    from mooring.store.sqlite.store import SqliteStore
+
+    if api_token is None:
+        api_token = os.environ.get("MOORING_API_TOKEN") or os.environ.get("NEPTUNE_API_TOKEN")
+    address, token = hub_address(address, api_token)
+    return HubStore(
+        address,
+        token,
+        read_only=read_only,
+        buffered=buffered,
+        durability=durability,
+        settings=ClientSettings(timeout_s=timeout_s, proxies=dict(proxies or {})),
+        open_staging=SqliteStore,
     )
 
 

@@ -5,6 +5,7 @@ A new back end is added to `BACK_ENDS` and changes nothing else here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 
 from mooring.model import RunInfo, RunSpec
 from mooring.store import Store, open_store
+from mooring.store.hub.store import HubStore
 from mooring.store.sqlite.database import DatabaseSettings
 from mooring.store.sqlite.store import SqliteStore
+from tests.serving import HubThread
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,14 @@ class BackEnd:
     name: str
     open: Callable[..., Store]
     lasting: bool = True
+    stop: Callable[[Path], None] = lambda folder: None
+    """Ends what the place needs beside its store objects."""
+    same_for_all: bool = True
+    """Whether others see an update as soon as its call returned."""
+    here: bool = True
+    """Whether its files lie on this machine: a hub's are the hub's."""
+    refuses_conflicts: bool = False
+    """Whether a value is refused whose type conflicts with what another writer wrote."""
 
     def __str__(self) -> str:
         return self.name
@@ -42,10 +53,54 @@ def _open_memory(folder: Path) -> Store:
     return open_store(":memory:")
 
 
+_hubs: dict[Path, HubThread] = {}
+"""Hubs of this process, by the folder of their store."""
+
+
+def _open_hub(folder: Path, *, read_only: bool = False) -> Store:
+    """Open the hub of this folder, which is started when it is the first time."""
+    told = folder / "hub.json"
+    if not told.exists():
+        if read_only and not (folder / "runs.db").exists():
+            return open_store(folder / "runs.db", read_only=True)  # there is no hub on nothing
+        hub = _hubs[folder] = HubThread(folder / "runs.db")
+        told.write_text(json.dumps({"address": hub.address, "token": hub.admin}))
+    where = json.loads(told.read_text())
+    return open_store(
+        where["address"], api_token=where["token"], read_only=read_only, buffered=False
+    )
+
+
+def _open_hub_with_spool(folder: Path, *, read_only: bool = False) -> Store:
+    _open_hub(folder).close()
+    where = json.loads((folder / "hub.json").read_text())
+    return HubStore(
+        where["address"],
+        where["token"],
+        read_only=read_only,
+        spool=folder / "spool",
+        open_staging=SqliteStore,
+    )
+
+
+def _stop_hub(folder: Path) -> None:
+    if hub := _hubs.pop(folder, None):
+        hub.stop()
+
+
 BACK_ENDS = (
     BackEnd("sqlite", _open_file),
     BackEnd("sqlite-rollback", _open_rollback),
     BackEnd("memory", _open_memory, lasting=False),
+    BackEnd("hub", _open_hub, stop=_stop_hub, here=False, refuses_conflicts=True),
+    BackEnd(
+        "hub-spool",
+        _open_hub_with_spool,
+        stop=_stop_hub,
+        same_for_all=False,
+        here=False,
+        refuses_conflicts=True,
+    ),
 )
 
 
@@ -55,6 +110,23 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened = request.param.open(tmp_path)
     yield opened
     opened.close()
+    request.param.stop(tmp_path)
+
+
+@pytest.fixture
+def back_end(request: pytest.FixtureRequest) -> BackEnd:
+    """The back end of the test's `store` or `place`."""
+    parameters = request.node.callspec.params
+    found = parameters.get("store") or parameters["place"]
+    assert isinstance(found, BackEnd)
+    return found
+
+
+@pytest.fixture
+def keeps_conflicts(back_end: BackEnd) -> None:
+    """Leave out a back end that refuses conflicting values, which a test of its own shows."""
+    if back_end.refuses_conflicts:
+        pytest.skip(f"{back_end} refuses what conflicts with what another writer wrote")
 
 
 class Place:
@@ -81,13 +153,14 @@ class Place:
         }
 
 
-@pytest.fixture(params=[one for one in BACK_ENDS if one.lasting], ids=str)
+@pytest.fixture(params=[one for one in BACK_ENDS if one.lasting and one.same_for_all], ids=str)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A place that outlives a store object."""
     made = Place(request.param, tmp_path)
     yield made
     for opened in made.opened:
         opened.close()
+    request.param.stop(tmp_path)
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mooring.errors import AttributeNotFound, TypeConflict
 from mooring.model import AttributeType, RunInfo
 from mooring.store import RunWriter, Store
+from tests.conformance.store.conftest import BackEnd
 from tests.conformance.store.reading import FLOATS, STRINGS, attributes, in_every_state, points
 
 
@@ -18,6 +21,45 @@ def two_writers(store: Store, run: RunInfo) -> tuple[RunWriter, RunWriter]:
     return writers
 
 
+class TestTwoWritersOfAHub:
+    """The hub knows what both write, and refuses the later value of another type."""
+
+    @pytest.fixture(autouse=True)
+    def _refuses(self, back_end: BackEnd) -> None:
+        if not back_end.refuses_conflicts:
+            pytest.skip(f"{back_end} keeps conflicting values, and tells of them")
+
+    @staticmethod
+    def refused(store: Store, writer: RunWriter, write: Callable[[], None]) -> None:
+        """Expect a refusal: by the call, or by a writer with a spool as it closes."""
+        with pytest.raises(TypeConflict, match="'x'"):
+            write()
+            writer.close()
+
+    def test_of_series(self, store: Store, run: RunInfo) -> None:
+        first, second = two_writers(store, run)
+        first.log({"x": 1.0}, step=1)
+        assert points(store, run.key, "x") == [(1, 1.0)]
+        self.refused(store, second, lambda: second.log({"x": "text", "y": "fine"}, step=2))
+        first.log({"x": 3.0}, step=3)
+
+        def check() -> None:
+            assert points(store, run.key, "x") == [(1, 1.0), (3, 3.0)]
+            assert points(store, run.key, "x", STRINGS) == []
+            assert points(store, run.key, "y", STRINGS) == []
+            assert store.check().findings == ()
+
+        in_every_state(store, check)
+
+    def test_of_values(self, store: Store, run: RunInfo) -> None:
+        first, second = two_writers(store, run)
+        first.assign({"x": 1})
+        assert attributes(store, run.key) == {"x": 1}
+        self.refused(store, second, lambda: second.assign({"x": "text", "y": 2}))
+        assert attributes(store, run.key) == {"x": 1}
+
+
+@pytest.mark.usefixtures("keeps_conflicts")
 class TestTwoWriters:
     """Neither knows what the other one writes; the first in the log decides the type."""
 
@@ -72,6 +114,8 @@ class TestTwoWriters:
 
         in_every_state(store, check)
 
+
+class TestOneAfterTheOther:
     def test_a_new_writer_knows_the_type(self, store: Store, run: RunInfo) -> None:
         store.open_writer(run.key).log({"x": 1.0})
         with pytest.raises(TypeConflict):
@@ -156,6 +200,7 @@ class TestDeletion:
         writer.log({"never": 1.0}, step=0)
         assert points(store, run.key, "never") == [(0, 1.0)]
 
+    @pytest.mark.usefixtures("keeps_conflicts")
     def test_takes_the_conflicts_along(self, store: Store, run: RunInfo) -> None:
         first, second = two_writers(store, run)
         first.log({"x": 1.0})
@@ -199,6 +244,7 @@ def _equal(found: object, expected: object) -> None:
     assert found == expected
 
 
+@pytest.mark.usefixtures("keeps_conflicts")
 def test_points_of_a_second_type_are_not_sealed_away(store: Store, run: RunInfo) -> None:
     one, other = two_writers(store, run)
     one.log({"x": 1.0})

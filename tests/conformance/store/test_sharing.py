@@ -178,6 +178,8 @@ class TestReadOnly:
         assert everything(reader) == everything(store)
 
     def test_the_files_stay_as_they_are(self, place: Place) -> None:
+        if not place.back_end.here:
+            pytest.skip("the files are the hub's, which writes of its users")
         store, run = self.filled(place)
         store.open_writer(run.key).log({"x": 10.0}, step=3)
         before = place.files

@@ -30,7 +30,7 @@ from mooring.model import AttributeType, FileRef, RunInfo, RunSpec, Typed
 from mooring.store import Lineage, PathSelector, RunQuery, SeriesQuery, Store
 from mooring.store.transfer import RunImport, SealedSeries, TransfersRuns
 from mooring.wire.exporter import SCHEMA
-from tests.conformance.store.conftest import Place
+from tests.conformance.store.conftest import BackEnd, Place
 
 FLOAT, STRING = AttributeType.FLOAT_SERIES, AttributeType.STRING_SERIES
 PROJECT = "team/digits"
@@ -440,8 +440,9 @@ def test_a_file_is_taken_as_it_is(place: Place, tmp_path: Path, how: str, scatte
     (attached,) = (
         p for p in tmp_path.glob("runs.db-data/segments/*") if digest_of(p) == digest_of(part)
     )
-    assert attached.is_symlink() == (how == "refer")
-    assert attached.samefile(part) == (how != "copy")
+    if place.back_end.here:  # else it is a copy in any case
+        assert attached.is_symlink() == (how == "refer")
+        assert attached.samefile(part) == (how != "copy")
     missing = {2} if scattered else set()
     assert read(store, info.key, "a") == [(i, float(i)) for i in range(5)]
     assert read(store, info.key, "b") == [(i, i + 10.0) for i in range(5) if i not in missing]
@@ -514,10 +515,15 @@ def sealed(place: Place) -> tuple[Store, RunInfo]:
     return store, info
 
 
-def test_a_run_alone_in_its_segments_is_listed(sealed: tuple[Store, RunInfo]) -> None:
+def test_a_run_alone_in_its_segments_is_listed(
+    sealed: tuple[Store, RunInfo], back_end: BackEnd
+) -> None:
     store, info = sealed
     assert isinstance(store, TransfersRuns)
     files = store.list_sealed(info.key)
+    if not back_end.here:
+        assert files is None
+        return
     assert files is not None
     (file,) = files
     assert (file.rows, file.size_bytes) == (40, file.file.stat().st_size)

@@ -10,16 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mooring.errors import InvalidInput, InvalidStep, InvalidValue, RunNotFound, TypeConflict
+from mooring.errors import InvalidInput, RunNotFound, TypeConflict
 from mooring.model import (
-    MAX_STEP,
-    MAX_TIME,
-    MIN_TIME,
-    STEP_SCALE,
     AttributeType,
-    now_micros,
     validate_path,
 )
+from mooring.store.points import floats_of, steps_of, times_of
 from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite import receipts
 from mooring.store.sqlite.catalog import Catalog
@@ -29,7 +25,6 @@ from mooring.store.sqlite.fold import Fold, read_rows
 from mooring.store.sqlite.schema import TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.series import Series, join
-from mooring.wire.exporter.columns import micros_of_decimals
 
 _FLOAT_SERIES = AttributeType.FLOAT_SERIES
 
@@ -45,9 +40,9 @@ class BulkWriter:
 
     def write_points(self, key: int, path: str, steps: Any, values: Any, times: Any) -> int:
         """Append points of one series; return how many."""
-        numbers = _floats(values, "values")
-        micros = _steps(steps)
-        moments = _times(times, len(numbers))
+        numbers = floats_of(values, "values")
+        micros = steps_of(steps)
+        moments = times_of(times, len(numbers))
         if not len(numbers) == len(micros) == len(moments):
             raise InvalidInput(
                 f"steps, values and times differ in length: {len(micros)}, {len(numbers)}, "
@@ -80,9 +75,9 @@ class BulkWriter:
         for name in names:
             check_loggable(name)
         codes = column.indices.to_numpy(zero_copy_only=False)
-        micros = _steps(table["step"])
-        values = _floats(table["value"], "the column 'value'")
-        times = _times(table["time"] if "time" in table.column_names else None, table.num_rows)
+        micros = steps_of(table["step"])
+        values = floats_of(table["value"], "the column 'value'")
+        times = times_of(table["time"] if "time" in table.column_names else None, table.num_rows)
         if not bool(np.all(codes[1:] >= codes[:-1])):
             order = np.argsort(codes, kind="stable")
             codes, micros, values, times = codes[order], micros[order], values[order], times[order]
@@ -132,70 +127,3 @@ class BulkWriter:
                     expected=str(TYPES[row[row_of.TYPE]]),
                     got=str(_FLOAT_SERIES),
                 )
-
-
-def _array(values: Any) -> np.ndarray:
-    if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        if pa.types.is_timestamp(values.type):
-            # What is finer than a microsecond is cut off; the zone does not change the instant.
-            values = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64())
-        if not isinstance(values, pa.ChunkedArray):
-            values = pa.chunked_array([values])
-        values = values.to_numpy()
-    return np.asarray(values)
-
-
-def _floats(values: Any, what: str) -> np.ndarray:
-    array = _array(values)
-    if array.ndim != 1 or array.dtype.kind not in "fiub":
-        raise InvalidValue(f"{what} must be one column of numbers, not {array.dtype}")
-    return np.ascontiguousarray(array, np.float64)
-
-
-def _steps(steps: Any) -> np.ndarray:
-    if isinstance(steps, (pa.Array, pa.ChunkedArray)) and pa.types.is_decimal(steps.type):
-        if not isinstance(steps, pa.ChunkedArray):
-            steps = pa.chunked_array([steps])
-        if steps.null_count:
-            raise InvalidStep("a step is missing")
-        try:
-            return micros_of_decimals(steps.cast(pa.decimal128(18, 6)))
-        except pa.ArrowInvalid as error:
-            raise InvalidStep(
-                f"a step is beyond ±10^12 or has more than 6 places: {error}"
-            ) from None
-    array = _array(steps)
-    if array.ndim != 1 or array.dtype.kind not in "iuf":
-        raise InvalidStep(f"steps must be one column of numbers, not {array.dtype}")
-    if not len(array):
-        return np.empty(0, np.int64)
-    if array.dtype.kind == "f":
-        array = array.astype(np.float64, copy=False)
-        if not bool(np.isfinite(array).all()):
-            raise InvalidStep("a step is NaN or infinite")
-    if float(array.max()) > MAX_STEP or float(array.min()) < -MAX_STEP:
-        raise InvalidStep("a step is beyond ±10^12")
-    micros: np.ndarray
-    if array.dtype.kind == "f":
-        whole = np.floor(array)
-        micros = np.rint((array - whole) * STEP_SCALE).astype(np.int64)
-        micros += whole.astype(np.int64) * STEP_SCALE
-    else:
-        micros = array.astype(np.int64) * STEP_SCALE
-    return micros
-
-
-def _times(times: Any, count: int) -> np.ndarray:
-    if times is None:
-        times = now_micros()
-    if isinstance(times, int):
-        times = np.full(count, min(max(times, MIN_TIME - 1), MAX_TIME + 1), np.int64)
-    array = _array(times)
-    if array.dtype.kind == "M":
-        array = array.astype("datetime64[us]").astype(np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InvalidValue(f"times must be microseconds since 1970, not {array.dtype}")
-    moments = np.ascontiguousarray(array, np.int64)
-    if len(moments) and not MIN_TIME <= moments.min() <= moments.max() <= MAX_TIME:
-        raise InvalidValue("a time is not within the years 1 to 9999, in microseconds")
-    return moments

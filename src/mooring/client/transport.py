@@ -1,0 +1,248 @@
+"""HTTP to a hub: one connection pool, time-outs, and repeats of what failed for a moment."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mooring.client.settings import ClientSettings
+from mooring.errors import HubBusy, HubError, HubUnreachable, InvalidAddress, Transient
+
+if TYPE_CHECKING:
+    import httpx
+
+_BUSY = frozenset({429, 503})
+_FAULTS = frozenset({502, 504})
+
+Content = bytes | Callable[[], Iterator[bytes | memoryview]] | None
+"""A body: bytes, or what makes it anew for each attempt."""
+
+
+class Backoff:
+    """Waits between attempts: exponential, with jitter.
+
+    >>> waits = Backoff(ClientSettings(first_wait_s=1, longest_wait_s=4))
+    >>> all(0.5 * limit <= waits.next() <= limit for limit in (1, 2, 4, 4))
+    True
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._wait = settings.first_wait_s
+        self._longest = settings.longest_wait_s
+
+    def next(self, at_least: float | None = None) -> float:
+        """Return the next wait in seconds, at least what the hub asked for."""
+        wait = min(self._wait, self._longest)
+        self._wait = wait * 2
+        wait *= random.uniform(0.5, 1.0)
+        return wait if at_least is None else max(wait, min(at_least, 60.0))
+
+
+class HubTransport:
+    """Requests to one hub. Any thread may use it; a forked child gets connections of its own.
+
+    Errors: `HubUnreachable`, `HubBusy` and other `Transient` ones, after as many repeats as the
+    settings say. An answer of any other status is returned: what it means is the protocol's.
+    """
+
+    def __init__(
+        self, address: str, secret: str | None, settings: ClientSettings | None = None
+    ) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidAddress(f"{address!r} is no address of a hub; write http://host:port")
+        if parts.username or parts.password:
+            raise InvalidAddress(
+                "the address of a hub holds no user or password; give the token as api_token, or "
+                "in MOORING_API_TOKEN"
+            )
+        self.address = address.rstrip("/")
+        self.settings = settings or ClientSettings()
+        self._secret = secret
+        self._local = threading.Lock()
+        self._client: httpx.Client | None = None
+        self._process = 0
+
+    def __repr__(self) -> str:
+        return f"HubTransport({self.address!r})"
+
+    @property
+    def _http(self) -> httpx.Client:
+        import os
+
+        with self._local:
+            if self._client is None or self._process != os.getpid():
+                self._client = self._connect()
+                self._process = os.getpid()
+            return self._client
+
+    def _connect(self) -> httpx.Client:
+        import httpx
+
+        headers = {"accept-encoding": "identity", "user-agent": "mooring"}
+        if self._secret is not None:
+            headers["authorization"] = f"Bearer {self._secret}"
+        timeout = self.settings.timeout_s
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=16)
+        mounts = {
+            f"{scheme}://": httpx.HTTPTransport(proxy=proxy, limits=limits)
+            for scheme, proxy in self.settings.proxies.items()
+            if proxy
+        }
+        return httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            limits=limits,
+            mounts=mounts,
+            follow_redirects=False,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Content = None,
+        headers: Mapping[str, str] | None = None,
+        repeat: bool = True,
+        timeout_s: float | None = None,
+    ) -> httpx.Response:
+        """Return the answer to a request, read whole.
+
+        `repeat`: the request may be sent again after it may have been carried out; without it only
+        what certainly was not is repeated.
+        """
+        with self.stream(
+            method, path, content=content, headers=headers, repeat=repeat, timeout_s=timeout_s
+        ) as answer:
+            return answer
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Content = None,
+        headers: Mapping[str, str] | None = None,
+        repeat: bool = True,
+        timeout_s: float | None = None,
+        whole: bool = True,
+    ) -> Iterator[httpx.Response]:
+        """Yield the answer to a request; with `whole=False` its body is still to be read.
+
+        Errors while the body is read inside the block are `HubUnreachable`.
+        """
+        answer = self._attempt_all(method, path, content, headers, repeat, timeout_s, whole)
+        try:
+            with self.translated():
+                yield answer
+        finally:
+            answer.close()
+
+    def _attempt_all(
+        self,
+        method: str,
+        path: str,
+        content: Content,
+        headers: Mapping[str, str] | None,
+        repeat: bool,
+        timeout_s: float | None,
+        whole: bool,
+    ) -> httpx.Response:
+        backoff = Backoff(self.settings)
+        for left in range(self.settings.retries, -1, -1):
+            try:
+                return self._attempt(method, path, content, headers, timeout_s, whole)
+            except HubError as error:
+                certain = isinstance(error, HubBusy) or getattr(error, "not_sent", False)
+                if not isinstance(error, Transient) or not left or not (repeat or certain):
+                    raise
+                time.sleep(backoff.next(getattr(error, "retry_after_s", None)))
+        raise AssertionError("unreachable")
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        content: Content,
+        headers: Mapping[str, str] | None,
+        timeout_s: float | None,
+        whole: bool,
+    ) -> httpx.Response:
+        http = self._http
+        body = content() if callable(content) else content
+        options: dict[str, Any] = {} if timeout_s is None else {"timeout": timeout_s}
+        request = http.build_request(
+            method,
+            self.address + path,
+            content=body,  # type: ignore[arg-type]  # views are taken as bytes are
+            headers=headers,
+            **options,
+        )
+        with self.translated():
+            answer = http.send(request, stream=True)
+            if answer.status_code in _BUSY or answer.status_code in _FAULTS:
+                answer.read()
+                raise self._transient(answer)
+            if whole:
+                answer.read()
+        return answer
+
+    def _transient(self, answer: httpx.Response) -> HubError:
+        status = answer.status_code
+        if status in _FAULTS:
+            return HubUnreachable(
+                f"{self.address} answered {status}: the hub behind it does not answer",
+                address=self.address,
+                status=status,
+            )
+        after = answer.headers.get("retry-after", "")
+        reason = answer.headers.get("x-mooring-reason", "it is busy")
+        return HubBusy(
+            f"{self.address} asks to come again later: {reason[:200]}",
+            address=self.address,
+            status=status,
+            retry_after_s=float(after) if after.isdecimal() else None,
+        )
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn failures of HTTP into ours."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            failure = HubUnreachable(
+                f"no hub answers at {self.address} ({_reason(error)}); is it running there?",
+                address=self.address,
+            )
+            failure.not_sent = True  # type: ignore[attr-defined]
+            raise failure from error
+        except httpx.TimeoutException as error:
+            raise HubUnreachable(
+                f"{self.address} did not answer in time ({_reason(error)})", address=self.address
+            ) from error
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise HubUnreachable(
+                f"the connection to {self.address} broke ({_reason(error)})", address=self.address
+            ) from error
+        except httpx.InvalidURL as error:
+            raise InvalidAddress(f"{self.address!r}: {error}") from error
+
+    def close(self) -> None:
+        """Close the connections. Idempotent; a later request opens new ones."""
+        with self._local:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,149 @@
+"""Starting a hub: its socket, its processes, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import http.client
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from mooring.errors import StoreError
+from mooring.hub.accounts import NewToken, accounts_of
+from mooring.hub.app import create_app
+from mooring.hub.context import open_hub
+from mooring.hub.observing import SHARED_FOLDER
+from mooring.hub.settings import HubSettings
+from mooring.store import open_store
+
+_SETTINGS = "MOORING_HUB_SETTINGS"
+_HEAD_TIMEOUT_S = 20.0
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP whose clients have so long to say what they want; a body has a time of its own."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(_HEAD_TIMEOUT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop to wait."""
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+
+def prepare(settings: HubSettings) -> tuple[HubSettings, socket.socket, NewToken | None]:
+    """Make what a hub needs before its processes start: store, accounts, socket.
+
+    Returns
+    -------
+    settings with the port that was taken, the listening socket, and at the first start the
+    administrator's token, which is told nowhere else.
+
+    Raises
+    ------
+    StoreError
+        When the port is taken, or the store cannot be opened.
+    """
+    open_store(settings.store).close()
+    listening = _bind(settings)
+    settings = dataclasses.replace(settings, port=listening.getsockname()[1])
+    accounts = accounts_of(settings)
+    try:
+        token = accounts.ensure_administrator()
+        accounts.set_address(settings.address)
+    finally:
+        accounts.close()
+    return settings, listening, token
+
+
+def serve(
+    settings: HubSettings, listening: socket.socket, *, ready: Callable[[], None] | None = None
+) -> None:
+    """Answer requests until SIGTERM or SIGINT; requests that are being answered are finished.
+
+    Parameters
+    ----------
+    ready : called, in a thread, when the hub answers
+    """
+    os.environ[_SETTINGS] = json.dumps(dataclasses.asdict(settings))
+    with tempfile.TemporaryDirectory(prefix="mooring-hub-") as folder:
+        if settings.workers > 1:
+            os.environ[SHARED_FOLDER] = folder
+        config = uvicorn.Config(
+            "mooring.hub.server:make_app",
+            factory=True,
+            workers=settings.workers,
+            http=PatientProtocol,
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=int(settings.drain_seconds),
+        )
+        if ready is not None:
+            threading.Thread(target=_tell_when_ready, args=(listening, ready), daemon=True).start()
+        if settings.workers > 1:
+            Multiprocess(config, sockets=[listening]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _tell_when_ready(listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Ask for the hub's health until it answers."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    while True:
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return ready()
+        except OSError:
+            time.sleep(0.02)
+        finally:
+            connection.close()
+
+
+def make_app() -> Starlette:
+    """Return the application of a process that `serve` started."""
+    settings = HubSettings(**json.loads(os.environ[_SETTINGS]))
+    return create_app(open_hub(settings), lines=sys.stderr)
+
+
+def _bind(settings: HubSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise StoreError(
+            f"cannot listen at {settings.host}:{settings.port}: {error.strerror}. Is another hub "
+            "running there? Choose another with --port",
+            address=settings.address,
+        ) from None
+    listening.listen(1024)
+    listening.set_inheritable(True)
+    return listening

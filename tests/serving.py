@@ -1,0 +1,140 @@
+"""Hubs for tests: a real server on a loopback port, in a thread of this process or as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import uvicorn
+
+from mooring.client.token import ApiToken
+from mooring.hub.app import create_app
+from mooring.hub.context import Hub, open_hub
+from mooring.hub.server import PatientProtocol, prepare
+from mooring.hub.settings import HubSettings
+
+
+class HubThread:
+    """A hub in a thread: quick to start, for suites that want a new store for each test."""
+
+    def __init__(self, store: Path, **settings: object) -> None:
+        wanted = HubSettings(store=str(store), port=0, **settings)  # type: ignore[arg-type]
+        self.settings, self._listening, token = prepare(wanted)
+        self.hub: Hub = open_hub(self.settings)
+        self.address = self.settings.address
+        self.admin = "" if token is None else ApiToken(self.address, token.secret).encode()
+        config = uvicorn.Config(
+            create_app(self.hub),
+            http=PatientProtocol,
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listening]}, daemon=True
+        )
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.002)
+
+    def token(self, user: str, **options: object) -> str:
+        """Return a new token of a user, who is made when missing."""
+        accounts = self.hub.accounts
+        if accounts.find_user(user) is None:
+            accounts.create_user(user)
+        made = accounts.create_token(user, **options)  # type: ignore[arg-type]
+        return ApiToken(self.address, made.secret).encode()
+
+    def stop(self) -> None:
+        """Stop it, and close its store."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._listening.close()
+
+
+class HubProcess:
+    """A hub as its users start it: `mooring hub`, in a process that can be killed."""
+
+    def __init__(self, store: Path, *options: str, port: int | None = None) -> None:
+        self.store = store
+        self.port = port or free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._options = options
+        self.lines: list[str] = []
+        self.admin = ""
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [sys.executable, "-m", "mooring", "hub", "--store", str(self.store)]
+        command += ["--port", str(self.port), *self._options]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.address}/health", timeout=5):
+                    break
+            except (urllib.error.URLError, OSError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("the hub did not start:\n" + "".join(self.lines)) from None
+                time.sleep(0.02)
+        while not any("Ctrl-C" in line for line in self.lines):
+            time.sleep(0.01)
+        time.sleep(0.05)
+        for line in list(self.lines):
+            if "MOORING_API_TOKEN=" in line:
+                self.admin = line.partition("MOORING_API_TOKEN=")[2].strip()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    @property
+    def requests(self) -> list[dict[str, object]]:
+        """The lines that it wrote about requests."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self._reader.join()
+
+    def stop(self) -> int:
+        """End it by SIGTERM; return its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(timeout=60)
+        self._reader.join()
+        return code
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def clean_environment(**added: str) -> dict[str, str]:
+    """Return the environment without what names stores and tokens."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MOORING_", "NEPTUNE_"))
+    }
+    return {**kept, **added}
