@@ -13,6 +13,7 @@ import pytest
 
 from mooring.model import RunInfo, RunSpec
 from mooring.store import Store, open_store
+from mooring.store.appending import AppendsBatches
 from mooring.store.sqlite.database import DatabaseSettings
 from mooring.store.sqlite.store import SqliteStore
 
@@ -94,3 +95,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 def run(store: Store) -> RunInfo:
     """A run in the project `local/p`."""
     return store.create_run(RunSpec(project="p", run_id="a"))
+
+
+@pytest.fixture
+def afar(store: Store) -> AppendsBatches:
+    """The empty store, where it takes batches."""
+    return taking_batches(store)
+
+
+def taking_batches(store: Store) -> AppendsBatches:
+    """Return a store that takes batches; skip where it does not."""
+    if not isinstance(store, AppendsBatches):
+        pytest.skip("this back end takes no batches from afar (mooring.store.appending)")
+    return store
