@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, Handler, JsonObject
-from mooring.hub.doors.auger.fields import Form, equals
-from mooring.hub.doors.auger.records import NewRecord, Record, layout_for
+from mooring.hub.doors.auger.fields import Form, equals, layout_for
+from mooring.hub.doors.auger.records import NewRecord, Record
 from mooring.hub.doors.auger.refusals import invalid
 from mooring.hub.doors.auger.views import objects_of
 from mooring.query import Expression

@@ -24,6 +24,7 @@ from functools import cache
 from mooring.hub.doors.auger.refusals import invalid
 from mooring.model import AttributeType, FileRef, Value
 from mooring.query import Compare, Field, Operator
+from mooring.wire.auger.resources import RESOURCES
 from mooring.wire.auger.table import Parameter, Resource
 from mooring.wire.auger.table import Field as TableField
 
@@ -122,9 +123,13 @@ _ARE_RUNS = ("id", "object", "deleted", "created_at", "updated_at", "limit", "of
 """What every run has by itself, or is no field."""
 
 
+TABLE: Mapping[str, Resource] = {resource.name: resource for resource in RESOURCES}
+
+
 @cache
-def layout_of(name: str, resource: Resource | None) -> Layout:
-    """Return how a resource is stored; `resource` None is one that no client knows."""
+def layout_for(name: str) -> Layout:
+    """Return how the fields of a resource are stored; some resources are no client's."""
+    resource = TABLE.get(name)
     forms: dict[str, Form] = {}
     defaults: dict[str, object] = {}
     shown: list[str] = []

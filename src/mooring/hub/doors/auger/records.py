@@ -18,10 +18,11 @@ from mooring.hub.doors.auger.fields import (
     MODIFIED,
     OBJECT,
     PREFIX,
+    TABLE,
     Layout,
     decode,
     encode,
-    layout_of,
+    layout_for,
 )
 from mooring.hub.doors.auger.refusals import invalid, missing
 from mooring.hub.guarded import GuardedStore
@@ -38,14 +39,12 @@ from mooring.query import Field as QueryField
 from mooring.store.appending import Assign, Delete, LogPoints, Update
 from mooring.store.contract import PathSelector, RunQuery
 from mooring.store.sqlite.store import SqliteStore
-from mooring.wire.auger.resources import RESOURCES
 from mooring.wire.auger.table import IdKind
 
 ID = re.compile(r"[A-Za-z0-9_.~-]{1,200}")
 """What an id may be made of: clients put it into URLs as it is."""
 
 _NAMESPACE = uuid.UUID("5c9a7e4e-1d0b-4f0a-9b5e-7f3f1b7f6a10")
-_TABLE = {resource.name: resource for resource in RESOURCES}
 _CUSTOM_ID = QueryField("sys/custom_run_id", AttributeType.STRING)
 
 
@@ -112,13 +111,8 @@ class NewRecord:
 
 def id_kind(resource: str) -> IdKind:
     """Return what the ids of a resource are; those of our own are texts."""
-    found = _TABLE.get(resource)
+    found = TABLE.get(resource)
     return IdKind.STRING if found is None else found.id
-
-
-def layout_for(resource: str) -> Layout:
-    """Return how the fields of a resource are stored."""
-    return layout_of(resource, _TABLE.get(resource))
 
 
 @dataclass(slots=True)
@@ -390,6 +384,5 @@ __all__ = [
     "Records",
     "Scope",
     "id_kind",
-    "layout_for",
 ]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mooring.hub.doors.auger.calls import Behaviour, Call, JsonObject
-from mooring.hub.doors.auger.records import Record, id_kind, layout_for
+from mooring.hub.doors.auger.fields import layout_for
+from mooring.hub.doors.auger.records import Record, id_kind
 from mooring.model import ProjectName, RunInfo
 from mooring.wire.auger.messages import instant
 from mooring.wire.auger.resources import RESOURCES
