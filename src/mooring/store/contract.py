@@ -42,11 +42,13 @@ class Lineage(StrEnum):
 class RunQuery:
     """Which runs, in which order.
 
-    `trashed`: False only living ones, True only trashed ones, None both. Runs that compare equal
-    keep the order of their creation, newest first. `limit` None means all.
+    `project` has to exist; `projects` means runs of any of these, and one that does not exist has
+    none. `trashed`: False only living ones, True only trashed ones, None both. Runs that compare
+    equal keep the order of their creation, newest first. `limit` None means all.
     """
 
     project: str | None = None
+    projects: tuple[str, ...] | None = None
     filter: Expression | None = None
     kinds: tuple[RunKind, ...] = (RunKind.RUN,)
     trashed: bool | None = False
@@ -353,9 +355,17 @@ class Store(Protocol):
 
     # reading
     def list_attributes(
-        self, keys: Sequence[int] | None, select: PathSelector, *, project: str | None = None
+        self,
+        keys: Sequence[int] | None,
+        select: PathSelector,
+        *,
+        project: str | None = None,
+        projects: tuple[str, ...] | None = None,
     ) -> Sequence[tuple[str, AttributeType]]:
-        """Return the distinct (path, type) of these runs (None: of the project), sorted."""
+        """Return the distinct (path, type) of these runs, sorted.
+
+        With `keys` None of all runs of the project, or of `projects`, as `RunQuery` has them.
+        """
         ...
 
     def read_attributes(

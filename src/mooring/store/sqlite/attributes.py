@@ -57,14 +57,29 @@ class AttributeReader:
         if select.types is not None and not select.types:
             return []
         count = connection.execute("SELECT max(id) FROM paths").fetchone()[0] or 0
-        if len(keys) > _MANY_RUNS and len(paths if paths is not None else range(count)) < (
-            _MANY_PATHS
-        ):
+        walked = count if paths is None else len(paths)
+        if paths is None and not self._is_dense(connection, keys, count):
+            walked = _MANY_PATHS
+        if len(keys) > _MANY_RUNS and walked < _MANY_PATHS:
             columns = self._by_path(connection, keys, paths, types)
         else:
             columns = self._by_run(connection, keys, paths, types)
         with no_search_for_cycles():
             return sorted(columns, key=lambda column: (column.path, column.type))
+
+    @staticmethod
+    def _is_dense(connection: sqlite3.Connection, keys: Sequence[int], paths: int) -> bool:
+        """Return whether these runs have enough attributes for a look at every path there is.
+
+        To look for these runs at one path takes as long as to bring over 15 attributes of a run.
+        """
+        held = 0
+        for key in (keys[0], keys[len(keys) // 2], keys[-1]):
+            (count,) = connection.execute(
+                "SELECT count(*) FROM attributes WHERE run = ?", (key,)
+            ).fetchone()
+            held = max(held, count)
+        return paths * 15 <= held * len(keys)
 
     def _by_path(
         self,

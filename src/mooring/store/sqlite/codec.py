@@ -64,12 +64,20 @@ def typed_value(path: str, given: Typed) -> tuple[AttributeType, Any]:
             fits = _is_object(value)
         case AttributeType.FLOAT:
             fits = value_type(path, value) in (AttributeType.INT, AttributeType.FLOAT)
-            value = float(plain_number(value)) if fits else value
+            value = as_float(path, value) if fits else value
         case _:
             fits = value_type(path, value) is type
     if not fits:
         raise InvalidValue(f"attribute {path!r}: a {_name(value)} is no {type}")
     return type, value
+
+
+def as_float(path: str, number: Any) -> float:
+    """Return a number as a float; `InvalidValue` for an integer beyond every float."""
+    try:
+        return float(number)
+    except OverflowError:
+        raise InvalidValue(f"attribute {path!r}: an integer beyond every float") from None
 
 
 def _is_object(value: object) -> bool:

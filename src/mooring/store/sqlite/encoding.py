@@ -31,10 +31,9 @@ from mooring.store.cells import (
     encode_point,
     encode_text,
     number_code,
-    plain_number,
     series_type,
 )
-from mooring.store.sqlite.codec import store_value, typed_value, value_type
+from mooring.store.sqlite.codec import as_float, store_value, typed_value, value_type
 from mooring.store.sqlite.columns import TableColumns, cell_kind
 from mooring.store.sqlite.schema import (
     LOG_ASSIGN,
@@ -269,7 +268,7 @@ class UpdateEncoder:
             else:
                 type = value_type(path, value)
             if type is AttributeType.INT and self._types.get(path) is AttributeType.FLOAT:
-                type, value = AttributeType.FLOAT, float(plain_number(value))
+                type, value = AttributeType.FLOAT, as_float(path, value)
             self._check_type(path, type)
             cells[path] = [str(type), store_value(path, type, value)]
             types[path] = type

@@ -8,6 +8,9 @@ from mooring.model import AttributeType
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.schema import TYPE_CODES
 
+PATHS = ("sys/experiment/name", "sys/experiment/is_head")
+"""Attributes that tell of the experiment, of several of its runs at once."""
+
 _SET = "INSERT OR REPLACE INTO attributes (path, run, type, value) VALUES (?, ?, ?, ?)"
 
 

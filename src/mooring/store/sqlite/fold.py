@@ -13,7 +13,7 @@ lineage is computed from all its points.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -84,12 +84,19 @@ class Fold:
     """Keeps the derived tables of a store current."""
 
     def __init__(
-        self, database: Database, catalog: Catalog, columns: TableColumns, reader: SeriesReader
+        self,
+        database: Database,
+        catalog: Catalog,
+        columns: TableColumns,
+        reader: SeriesReader,
+        folded: Callable[[int, int, Iterable[int]], None],
     ) -> None:
+        """`folded` is told from and up to which row of the log a fold went, and what it touched."""
         self._database = database
         self._catalog = catalog
         self._columns = columns
         self._reader = reader
+        self._folded = folded
         self._name = catalog.system("sys/name")
 
     def run(self) -> None:
@@ -114,6 +121,8 @@ class Fold:
                 with database.fold_target(before) as connection_to_write:
                     if connection_to_write is not None:
                         self._enter(connection_to_write, changes)
+                if connection_to_write is not None:
+                    self._folded(before[0], changes.watermark, self._touched(changes))
 
     # computing
 
@@ -486,6 +495,14 @@ class Fold:
         connection.execute(
             "UPDATE meta SET value = ? WHERE key = 'watermark'", (changes.watermark,)
         )
+
+    def _touched(self, changes: _Changes) -> set[int]:
+        """Return the paths of the attributes that a fold changed, of any run."""
+        paths = {path for _, path in changes.attributes}
+        paths.update(path for _, path, _ in changes.deletes)
+        if self._name in paths:
+            paths.update(map(self._catalog.system, experiments.PATHS))
+        return paths
 
     @staticmethod
     def _override_previews(connection: sqlite3.Connection, rows: Iterable[AttributeRow]) -> None:

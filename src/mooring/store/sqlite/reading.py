@@ -58,7 +58,7 @@ class Reading:
         segments = SegmentFolder(data / "segments")
         self.series = SeriesReader(catalog, columns, segments)
         self.attributes = AttributeReader(catalog)
-        self.fold = Fold(database, catalog, columns, self.series)
+        self.fold = Fold(database, catalog, columns, self.series, runs.lists.folded)
         self.sealer = Sealer(database, catalog, columns, segments, self.series)
         cache = TableCache(data / "tables")
         self.events = EventRows(database, catalog, columns, self.sealer, self.fold, cache)

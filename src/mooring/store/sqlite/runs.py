@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mooring.errors import (
@@ -36,9 +38,12 @@ from mooring.store.sqlite.filters import (
     type_condition,
 )
 from mooring.store.sqlite.holders import INACTIVE
+from mooring.store.sqlite.lists import LONG, RunLists, in_order
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mooring.store.sqlite.series import SeriesReader
 
 _COLUMNS = (
@@ -49,8 +54,6 @@ _JOIN = "runs JOIN projects ON projects.id = runs.project"
 _SERIES_CODES = ", ".join(str(TYPE_CODES[type]) for type in AttributeType if type.is_series)
 
 _FEW_PATHS = 500
-_FEW = 1000
-"""Up to so many matches are found all at once, even for the first page of them."""
 
 INHERITED_SYSTEM_PATHS = ("sys/tags", "sys/group_tags", "sys/description")
 
@@ -101,6 +104,7 @@ class RunTable:
         self._database = database
         self._catalog = catalog
         self._filters = filters
+        self.lists = RunLists()
 
     # projects
 
@@ -374,14 +378,23 @@ class RunTable:
     def query(self, connection: sqlite3.Connection, query: RunQuery) -> RunPage:
         """Return a page of runs."""
         where, parameters = self._where(connection, query, by_run=False)
-        (total,) = connection.execute(
-            f"SELECT count(*) FROM runs WHERE {where}", parameters
-        ).fetchone()
         if (query.limit or 0) < 0 or query.offset < 0:
             raise InvalidInput("limit and offset cannot be negative")
         limit = -1 if query.limit is None else query.limit
+        listed = self.lists.find(
+            connection,
+            query,
+            self._filters.path_id,
+            lambda: self._all(connection, query, where, parameters),
+        )
+        if listed is not None:
+            page = listed[query.offset : query.offset + limit].tolist()
+            return RunPage(self.get(connection, page), len(listed))
+        (total,) = connection.execute(
+            f"SELECT count(*) FROM runs WHERE {where}", parameters
+        ).fetchone()
         indexed = query.sort is None or sort_column(query.sort.field) == "value"
-        if indexed and 0 <= limit < total and total > _FEW:
+        if indexed and 0 <= limit < total and total > LONG:
             where, parameters = self._where(connection, query, by_run=True)
         keys = self._page(connection, query, where, parameters, limit)
         return RunPage(self.get(connection, keys), total)
@@ -398,6 +411,10 @@ class RunTable:
         if query.project is not None:
             conditions.append("runs.project = ?")
             parameters.append(self.project_id(connection, query.project))
+        if query.projects is not None:
+            one_of, ids = self.in_projects(connection, query.projects)
+            conditions.append(f"runs.{one_of}")
+            parameters += ids
         if query.trashed is not None:
             conditions.append("runs.trashed = ?")
             parameters.append(int(query.trashed))
@@ -406,6 +423,44 @@ class RunTable:
             conditions.append(f"({condition.sql})")
             parameters += condition.parameters
         return " AND ".join(conditions), parameters
+
+    def in_projects(
+        self, connection: sqlite3.Connection, names: Sequence[str]
+    ) -> tuple[str, list[object]]:
+        """Return the condition that `project` is one of these, and what is bound to it."""
+        full = json.dumps([str(ProjectName.parse(name)) for name in names])
+        found = connection.execute(
+            "SELECT id FROM projects WHERE name IN (SELECT value FROM json_each(?))", (full,)
+        )
+        ids = [id for (id,) in found]
+        if len(ids) == 1:  # so that the index of runs also gives their order
+            return "project = ?", [ids[0]]
+        return "project IN (SELECT value FROM json_each(?))", [json.dumps(ids)]
+
+    def _all(
+        self,
+        connection: sqlite3.Connection,
+        query: RunQuery,
+        where: str,
+        parameters: list[object],
+    ) -> np.ndarray:
+        """Return the keys of all runs that a query selects, in its order."""
+        import numpy as np
+
+        plain = replace(query, sort=None, offset=0)
+        matching = np.array(self._page(connection, plain, where, parameters, -1), np.int64)
+        path = self._filters.path_id(query.sort.field.path) if query.sort else None
+        if query.sort is None or path is None:
+            return matching
+        column = sort_column(query.sort.field)
+        direction = "ASC" if query.sort.ascending else "DESC"
+        types = field_condition(query.sort.field)
+        rows = connection.execute(
+            f"SELECT run, {column} AS sorted FROM attributes WHERE path = ?{types} "
+            f"AND sorted IS NOT NULL ORDER BY sorted {direction}",
+            (path,),
+        ).fetchall()
+        return in_order(matching, rows)
 
     def _page(
         self,
@@ -464,6 +519,7 @@ class RunTable:
         paths: Iterable[int] | None,
         select: PathSelector,
         project: str | None,
+        projects: Sequence[str] | None,
     ) -> list[tuple[int, int]]:
         """Return the distinct (path number, type code) of runs."""
         if select.types is not None and not select.types:
@@ -478,11 +534,15 @@ class RunTable:
         query = f"SELECT {distinct}path, type FROM attributes WHERE run IN"
         found: set[tuple[int, int]] = set()
         if keys is None:
-            inside = "SELECT id FROM runs"
+            inside = "SELECT id FROM runs WHERE 1"
             bound: list[object] = []
             if project is not None:
-                inside += " WHERE project = ?"
+                inside += " AND project = ?"
                 bound = [self.project_id(connection, project)]
+            if projects is not None:
+                one_of, ids = self.in_projects(connection, projects)
+                inside += f" AND {one_of}"
+                bound += ids
             found.update(connection.execute(f"{query} ({inside}){condition}", [*bound, *chosen]))
         else:
             for start in range(0, len(keys), 500):
@@ -504,6 +564,7 @@ class RunTable:
 
     def trash(self, connection: sqlite3.Connection, keys: Sequence[int], trashed: bool) -> None:
         """Move runs to the trash or out of it, in the transaction of the caller."""
+        overtake(connection)  # lists that are kept do not show it
         path = self._catalog.system("sys/trashed")
         for key in keys:
             connection.execute("UPDATE runs SET trashed = ? WHERE id = ?", (trashed, key))

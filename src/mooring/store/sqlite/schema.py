@@ -118,13 +118,15 @@ DERIVED = {
 }
 """Tables that a fold changes; `{0}` is empty, or `temp.` for readers that may not write."""
 
-_FILES = f"type IN ({', '.join(str(TYPE_CODES[type]) for type in FILE_TYPES)})"
+_WITH_FILES = (*FILE_TYPES, AttributeType.FILE_SERIES)
+WITH_FILES = f"type IN ({', '.join(str(TYPE_CODES[type]) for type in _WITH_FILES)})"
+"""The condition of the index of files; a query that names it as it stands here uses the index."""
 
 DERIVED_INDEXES = (
     "CREATE INDEX {0}attributes_run ON attributes (run, type)",
     "CREATE INDEX {0}attributes_value ON attributes (path, value, type)",
-    # Values of files begin with their digest; of a series of files it is the last one.
-    f"CREATE INDEX {{0}}attributes_file ON attributes (value) WHERE {_FILES}",
+    # Stored forms of files begin with their digest.
+    f"CREATE INDEX {{0}}attributes_file ON attributes (type, value) WHERE {WITH_FILES}",
 )
 
 _FORMAT_1 = (

@@ -514,12 +514,17 @@ class SqliteStore:
             yield connection
 
     def list_attributes(
-        self, keys: Sequence[int] | None, select: PathSelector, *, project: str | None = None
+        self,
+        keys: Sequence[int] | None,
+        select: PathSelector,
+        *,
+        project: str | None = None,
+        projects: tuple[str, ...] | None = None,
     ) -> Sequence[tuple[str, AttributeType]]:
         """Return distinct attributes of runs. See `Store.list_attributes`."""
         with self._snapshot() as connection:
             paths = self._read_side.attributes.select_paths(connection, select)
-            found = self._runs.list_attributes(connection, keys, paths, select, project)
+            found = self._runs.list_attributes(connection, keys, paths, select, project, projects)
             names = self._catalog.names([path for path, _ in found])
         return sorted((name, TYPES[code]) for name, (_, code) in zip(names, found, strict=True))
 
@@ -649,6 +654,23 @@ class SqliteStore:
         """Open content for reading. See `Store.open_blob`."""
         self._database.check_open()
         return self._blobs.open(digest)
+
+    def refers_to(
+        self,
+        keys: Sequence[int] | None,
+        digest: str,
+        *,
+        projects: tuple[str, ...] | None = None,
+    ) -> bool:
+        """Return whether runs have a file of this content. See `FindsFiles.refers_to`."""
+        from mooring.store.sqlite import files
+
+        def find() -> bool:
+            with self._snapshot() as connection:
+                inside = None if projects is None else self._runs.in_projects(connection, projects)
+                return files.refers_to(connection, self._read_side.series, keys, digest, inside)
+
+        return self._again(find)
 
     # care
 

@@ -1,0 +1,17 @@
+"""The door of the resource API, `/api/v1/…`, as clients of Auger's hub know it.
+
+What each resource is in the store is told in `docs/auger.md`.
+"""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from mooring.hub.context import Hub
+from mooring.hub.doors.auger.engine import AugerDoor
+from mooring.hub.doors.auger.uploads import upload_routes
+
+
+def routes(hub: Hub) -> list[BaseRoute]:
+    """Return the routes of the API, and those that its signed urls lead to."""
+    return [*AugerDoor(hub).routes(), *upload_routes(hub)]
