@@ -80,7 +80,7 @@ class Accounts:
             if connection.execute(select(users.c.id).limit(1)).first():
                 return None
             user = self._add_user(connection, ADMINISTRATOR, admin=True)
-            self._add_workspace(connection, DEFAULT_WORKSPACE, user)
+            self._add_workspace(connection, DEFAULT_WORKSPACE, user, {})
             return self._add_token(connection, user, ADMINISTRATOR, name="first start")
 
     def signing_key(self) -> bytes:
@@ -136,7 +136,7 @@ class Accounts:
             )
             taken = select(workspaces.c.id).where(workspaces.c.name == name)
             if not service and not connection.execute(taken).first():
-                self._add_workspace(connection, name, id)
+                self._add_workspace(connection, name, id, {})
         return self.get_user(name)
 
     @staticmethod
@@ -365,20 +365,26 @@ class Accounts:
 
     # workspaces
 
-    def create_workspace(self, name: str, owner: int) -> Workspace:
+    def create_workspace(
+        self, name: str, owner: int, *, properties: Mapping[str, Any] | None = None
+    ) -> Workspace:
         """Create a workspace, owned by a user."""
         ProjectName.parse(f"{name}/x")
         with self._database.write() as connection:
             if connection.execute(select(workspaces.c.id).where(workspaces.c.name == name)).first():
                 raise AlreadyExists(f"there is a workspace {name!r} already")
-            id = self._add_workspace(connection, name, owner)
+            id = self._add_workspace(connection, name, owner, properties or {})
         return self.get_workspace(id)
 
     @staticmethod
-    def _add_workspace(connection: Connection, name: str, owner: int) -> int:
+    def _add_workspace(
+        connection: Connection, name: str, owner: int, properties: Mapping[str, Any]
+    ) -> int:
         now = now_micros()
         made = connection.execute(
-            insert(workspaces).values(name=name, created=now, updated=now, properties="{}")
+            insert(workspaces).values(
+                name=name, created=now, updated=now, properties=orjson.dumps(properties).decode()
+            )
         )
         id = int(made.inserted_primary_key[0])
         connection.execute(

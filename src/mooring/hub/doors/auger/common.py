@@ -170,4 +170,3 @@ COMMON: Mapping[str, Callable[[Call, Behaviour], Answer]] = {
     Action.UPDATE: update,
     Action.DELETE: delete,
 }
-

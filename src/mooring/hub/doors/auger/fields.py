@@ -25,8 +25,8 @@ from mooring.hub.doors.auger.refusals import invalid
 from mooring.model import AttributeType, FileRef, Value
 from mooring.query import Compare, Field, Operator
 from mooring.wire.auger.resources import RESOURCES
-from mooring.wire.auger.table import Parameter, Resource
 from mooring.wire.auger.table import Field as TableField
+from mooring.wire.auger.table import Parameter, Resource
 
 PREFIX = "auger/"
 OBJECT = "auger/object"

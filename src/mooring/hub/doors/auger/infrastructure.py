@@ -17,7 +17,7 @@ from mooring.hub.doors.auger.refusals import invalid
 from mooring.hub.doors.auger.views import objects_of, plain
 from mooring.wire.auger.table import Operation, Parameter
 
-_TERMINATE = {name: ("terminate", "terminate") for name in ("terminating", "error")}
+_TERMINATE = dict.fromkeys(("terminating", "error"), ("terminate", "terminate"))
 
 
 def prepare_task(call: Call, values: JsonObject) -> None:

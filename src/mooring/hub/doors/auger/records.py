@@ -385,4 +385,3 @@ __all__ = [
     "Scope",
     "id_kind",
 ]
-

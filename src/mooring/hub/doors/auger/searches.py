@@ -41,9 +41,7 @@ def prepare_search(call: Call, values: JsonObject) -> None:
 def continue_search(call: Call, record: Record, changes: JsonObject) -> None:
     """Put a search that is done back to requested."""
     if record.get("status") != "done":
-        raise invalid(
-            "id", "trial search can be continued only when previous iteration is done"
-        )
+        raise invalid("id", "trial search can be continued only when previous iteration is done")
     changes["status"] = "requested"
 
 

@@ -172,9 +172,7 @@ def _experiment_name(call: Call, session: Record) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _upsert(
-    call: Call, session: Record, name: str | None, id: str, told: TrialValues
-) -> RunInfo:
+def _upsert(call: Call, session: Record, name: str | None, id: str, told: TrialValues) -> RunInfo:
     told = replace(told, session=str(session.id))
     run = call.store.find_run(session.run.project, run_id=id)
     if run is None:
@@ -190,14 +188,10 @@ def _upsert(
     return run
 
 
-def _write_new(
-    call: Call, project: str, id: str, name: str | None, told: TrialValues
-) -> RunInfo:
+def _write_new(call: Call, project: str, id: str, name: str | None, told: TrialValues) -> RunInfo:
     values = told.attributes()
     values.update(_hyperparameter(call, project, told))
-    run = call.records.make_run(
-        RunSpec(project=project, run_id=id, name=name), values, RunKind.RUN
-    )
+    run = call.records.make_run(RunSpec(project=project, run_id=id, name=name), values, RunKind.RUN)
     call.records.apply(run.key, [*_points(told.scores(), 0), *_folds(told.folds())])
     return run
 
@@ -306,9 +300,9 @@ def refit(call: Call) -> Answer:
     call.need_contributor(source.run.project)
     raw = source.values.get("raw_data")
     raw = raw if isinstance(raw, dict) else {}
-    id = (
-        uuid.uuid4().hex if call.request is None else uuid.uuid5(_REFITS, call.request).hex
-    )[:15].upper()
+    id = (uuid.uuid4().hex if call.request is None else uuid.uuid5(_REFITS, call.request).hex)[
+        :15
+    ].upper()
     told = TrialValues.of_item({**raw, **_told_of(source)})
     told.raw_data = {**raw, "uid": id, "refit_data_path": call.given.get("refit_data_path")}
     session = source.values.get("experiment_session_id")
