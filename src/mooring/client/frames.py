@@ -46,10 +46,12 @@ class Taken:
     needs: int = 0
 
 
-def take(data: bytes, *, number: int, max_bytes: int, max_count: int) -> Taken:
+def take(
+    data: bytes, *, number: int, max_bytes: int, max_count: int, required: bool = True
+) -> Taken:
     """Take the frames at the start of `data`, numbered from `number` on, up to what is no frame.
 
-    The first record is taken also where it is larger than `max_bytes`.
+    Where one is `required`, the first is taken also when it is larger than `max_bytes`.
     """
     records: list[bytes] = []
     ends: list[int] = []
@@ -62,7 +64,7 @@ def take(data: bytes, *, number: int, max_bytes: int, max_count: int) -> Taken:
         if magic != MAGIC or found != number:
             break
         length = word & ~_MORE
-        if records and length > left:
+        if (records or not required) and length > left:
             break
         end = at + HEAD_BYTES + length
         if end > size:

@@ -86,6 +86,7 @@ class _Lane:
     spool: Spool
     heartbeat: Heartbeat | None
     heartbeat_at: float
+    done: int  # the last record whose delivery is counted
     gather_until: float = 0.0
     retry_at: float = 0.0
     failures: int = 0
@@ -159,7 +160,7 @@ class Sender:
             lane = self._lane(spool)
             if lane is None:
                 heartbeat_at = time.monotonic() + self._settings.heartbeat_s
-                self._lanes.append(_Lane(spool, heartbeat, heartbeat_at))
+                self._lanes.append(_Lane(spool, heartbeat, heartbeat_at, spool.acknowledged))
             else:
                 lane.parked, lane.retry_at = None, 0.0
             self._closing = False
@@ -196,8 +197,7 @@ class Sender:
                 raise InvalidInput(f"{spool.path} is not among what this sender sends")
             wanted = [(lane, lane.spool.last) for lane in lanes]
             if not any(self._is_open(lane, last) for lane, last in wanted):
-                self._raise_parked(wanted)
-                return True
+                return self._is_done(wanted)
             self._closing = False
             self._hurried += 1
             self._hub_away_until = 0.0
@@ -211,8 +211,7 @@ class Sender:
                     if self._thread is None or (left is not None and left <= 0):
                         return False
                     self._changed.wait(left)
-                self._raise_parked(wanted)
-            return True
+                return self._is_done(wanted)
         finally:
             with self._changed:
                 self._hurried -= 1
@@ -239,17 +238,19 @@ class Sender:
                 parked=tuple((lane.spool.head, lane.parked) for lane in self._lanes if lane.parked),
             )
 
-    def _raise_parked(self, wanted: Sequence[tuple[_Lane, int]]) -> None:
+    def _is_done(self, wanted: Sequence[tuple[_Lane, int]]) -> bool:
+        """Whether the hub has everything that was waited for; raises what parked a spool."""
         for lane, last in wanted:
-            if lane.parked is not None and lane.spool.acknowledged < last:
+            if lane.parked is not None and lane.done < last:
                 raise lane.parked.with_traceback(None)
+        return all(lane.done >= last for lane, last in wanted)
 
     def _lane(self, spool: Spool) -> _Lane | None:
         return next((lane for lane in self._lanes if lane.spool is spool), None)
 
     def _is_open(self, lane: _Lane, last: int) -> bool:
         """Whether somebody who waits for record `last` has to go on waiting."""
-        return lane in self._lanes and lane.parked is None and lane.spool.acknowledged < last
+        return lane in self._lanes and lane.parked is None and lane.done < last
 
     def _rouse(self) -> None:
         with self._changed:
@@ -335,6 +336,7 @@ class Sender:
         now = time.monotonic()
         with self._changed:
             lane.failures = self._hub_failures = 0
+            lane.done += count
             lane.heartbeat_at = now + self._settings.heartbeat_s
             # A hub that is slow is asked less often, for more at a time.
             lane.gather_until = began + max(self._settings.gather_s, min(2 * (now - began), 1.0))
@@ -394,7 +396,7 @@ class Sender:
     def _part(self) -> None:
         """In a forked child: the thread and its locks are the parent's."""
         self._lanes = [
-            _Lane(lane.spool, lane.heartbeat, time.monotonic() + self._settings.heartbeat_s)
+            _Lane(lane.spool, lane.heartbeat, time.monotonic() + self._settings.heartbeat_s, 0)
             for lane in self._lanes
             if not lane.spool.closed
         ]

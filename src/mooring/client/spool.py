@@ -22,14 +22,13 @@ import threading
 import time
 import uuid
 import weakref
-from bisect import bisect_right
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mooring.client.frames import LARGEST_RECORD, encode, encode_all, measure, take
+from mooring.client.frames import LARGEST_RECORD, encode, encode_all, measure
 from mooring.client.spool_files import (
     DAMAGED_SUFFIX,
     FORMAT,
@@ -46,6 +45,7 @@ from mooring.client.spool_files import (
     open_private,
     read_head,
     read_mark,
+    segment_path,
     segments_of,
     sync_file,
     sync_folder,
@@ -53,6 +53,7 @@ from mooring.client.spool_files import (
     try_lock,
     write_whole,
 )
+from mooring.client.spool_reading import SegmentReader
 from mooring.errors import (
     InvalidInput,
     InvalidValue,
@@ -67,7 +68,6 @@ from mooring.errors import (
 __all__ = ["Spool", "SpoolHead", "default_folder"]
 
 SEGMENT_BYTES = 8 << 20
-_CHUNK = 1 << 16
 
 Durability = Literal["process", "power"]
 AnySpool = TypeVar("AnySpool", bound="Spool")
@@ -116,15 +116,12 @@ class Spool:
         self._mark = -1  # acknowledged
         self._file = -1  # the segment that is appended to
         self._dirty = False  # it may hold bytes beyond its size: a call that did not return
-        self._reader = -1
-        self._reader_first = 0
+        self._reader = SegmentReader(self.path)
         self._segments: list[_Segment] = []
         self._bytes = 0  # of all segments
         self._done_bytes = 0  # acknowledged, at the start of the first segment
         self._last = 0
         self._acknowledged = 0
-        self._marks_after = 0  # positions after this record and those that were read after it
-        self._marks: list[tuple[int, int]] = []
         self.cut_bytes = 0
 
     # ---- opening --------------------------------------------------------------------------------
@@ -432,92 +429,11 @@ class Spool:
             if after >= last:
                 return []
             try:
-                return self._read(segments, after, last, max_bytes, max_count)
+                return self._reader.read(
+                    segments, after=after, last=last, max_bytes=max_bytes, max_count=max_count
+                )
             except OSError as error:
                 raise translated(error, self.path) from error
-
-    def _read(
-        self,
-        segments: list[tuple[int, int]],
-        after: int,
-        last: int,
-        max_bytes: int,
-        max_count: int,
-    ) -> list[tuple[int, bytes]]:
-        index, offset = self._position(segments, after)
-        number, left = after + 1, max_bytes
-        found: list[tuple[int, bytes]] = []
-        marks = [(segments[index][0], offset)]
-        while number <= last and len(found) < max_count and (not found or left > 0):
-            first, size = segments[index]
-            if offset >= size and index + 1 < len(segments) and segments[index + 1][0] == number:
-                index, offset = index + 1, 0
-                continue
-            try:
-                records, ends = self._take(
-                    first, size, offset, number, left, max_count - len(found)
-                )
-            except StoreCorrupt:
-                if found:
-                    break
-                raise
-            for record, end in zip(records, ends, strict=True):
-                found.append((number, record))
-                marks.append((first, offset + end))
-                left -= len(record)
-                number += 1
-            offset += ends[-1]
-        self._marks_after, self._marks = after, marks
-        return found
-
-    def _position(self, segments: list[tuple[int, int]], after: int) -> tuple[int, int]:
-        """Return in which segment and where the record after `after` begins."""
-        firsts = [first for first, _ in segments]
-        marked = after - self._marks_after
-        if 0 <= marked < len(self._marks):
-            first, offset = self._marks[marked]
-            index = bisect_right(firsts, first) - 1
-            if index >= 0 and firsts[index] == first:
-                return index, offset
-        index = bisect_right(firsts, after + 1) - 1
-        if index < 0:
-            raise InvalidInput(
-                f"{self.path} has no record {after + 1} any more: it was acknowledged"
-            )
-        first, size = segments[index]
-        offset, number = 0, first
-        while number <= after:
-            _, ends = self._take(first, size, offset, number, SEGMENT_BYTES, after + 1 - number)
-            number += len(ends)
-            offset += ends[-1]
-        return index, offset
-
-    def _take(
-        self, first: int, size: int, offset: int, number: int, max_bytes: int, max_count: int
-    ) -> tuple[list[bytes], list[int]]:
-        """Return records of a segment, at least one, and where each ends, counted from `offset`."""
-        wanted = min(size - offset, max_bytes + _CHUNK)
-        while True:
-            data = self._pread(first, wanted, offset)
-            taken = take(data, number=number, max_bytes=max_bytes, max_count=max_count)
-            if taken.records:
-                return taken.records, taken.ends
-            if len(data) < wanted or not wanted < taken.needs <= size - offset:
-                file = self._segment_path(first)
-                raise StoreCorrupt(
-                    f"{file} is damaged at byte {offset}: record {number} cannot be read. Records "
-                    "before it are whole",
-                    address=str(file),
-                )
-            wanted = taken.needs
-
-    def _pread(self, first: int, size: int, offset: int) -> bytes:
-        if self._reader < 0 or self._reader_first != first:
-            opened = open_private(self._segment_path(first), os.O_RDONLY)
-            old, self._reader, self._reader_first = self._reader, opened, first
-            if old >= 0:
-                os.close(old)
-        return os.pread(self._reader, size, offset)
 
     def acknowledge(self, last: int) -> None:
         """Note that the hub has all records up to number `last`, and delete what is done with.
@@ -556,13 +472,10 @@ class Spool:
         done, self._segments = self._segments[:kept], self._segments[kept:]
         self._bytes -= sum(segment.size for segment in done)
         self._done_bytes = 0
-        marked = last - self._marks_after
         if last >= self._last and self._segments:
             self._done_bytes = self._segments[-1].size
-        elif 0 <= marked < len(self._marks):
-            first, offset = self._marks[marked]
-            if self._segments[0].first == first:
-                self._done_bytes = offset
+        elif (place := self._reader.place_after(last)) and place[0] == self._segments[0].first:
+            self._done_bytes = place[1]
         return done
 
     # ---- closing --------------------------------------------------------------------------------
@@ -602,8 +515,9 @@ class Spool:
         return aside
 
     def _close_files(self) -> None:
-        files = (self._file, self._reader, self._mark, self._guard)
-        self._file = self._reader = self._mark = self._guard = -1
+        self._reader.close()
+        files = (self._file, self._mark, self._guard)
+        self._file = self._mark = self._guard = -1
         for file in files:
             if file >= 0:
                 os.close(file)
@@ -619,7 +533,7 @@ class Spool:
         self._start_empty()
 
     def _segment_path(self, first: int) -> Path:
-        return self.path / f"{first:020d}.seg"
+        return segment_path(self.path, first)
 
 
 _SPOOLS: weakref.WeakSet[Spool] = weakref.WeakSet()

@@ -69,6 +69,11 @@ def default_folder() -> Path:
         ) from error
 
 
+def segment_path(path: Path, first: int) -> Path:
+    """Return the file of a spool whose first record has this number."""
+    return path / f"{first:020d}.seg"
+
+
 def segments_of(path: Path) -> list[tuple[int, Path]]:
     """Return the segments of a spool by the number of their first record, oldest first."""
     found = [(_SEGMENT.fullmatch(file.name), file) for file in path.iterdir()]
