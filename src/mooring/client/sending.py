@@ -291,10 +291,12 @@ class Sender:
             self._sleeping = not nap
             now = time.monotonic()
             due = [(self._due(lane, now), lane) for lane in self._lanes]
-            at, lane = min(due, key=lambda pair: pair[0], default=(float("inf"), None))
-            if lane is not None and at <= now:
-                self._sleeping = False
-                return lane
+            # The first in line, not the one due longest: a spool that is always full would win.
+            for at, lane in due:
+                if at <= now:
+                    self._sleeping = False
+                    return lane
+            at = min((at for at, _ in due), default=float("inf"))
             wait = None if at == float("inf") else at - now
             if nap or (wait is not None and wait <= self._settings.gather_s):
                 # While it waits anyway, appending threads need not wake it one by one.

@@ -237,16 +237,31 @@ def test_damage_on_the_disk_parks_the_spool_after_what_is_whole(
 
 
 def test_a_full_spool_does_not_starve_the_others(tmp_path: Path, hub: Received) -> None:
-    sender = Sender(hub.deliver, settings=SendSettings(batch_count=10))
     large, small = new_spool(tmp_path), new_spool(tmp_path)
-    for _ in range(1000):
+    both, done = threading.Event(), threading.Event()
+
+    def deliver(head: SpoolHead, first: int, records: list[bytes]) -> Delivery:
+        assert both.wait(60)
+        time.sleep(0.001)
+        if head == small.head and first < 3:
+            small.append(b"y")  # has to be sent while the large one still is full
+        delivery = hub.deliver(head, first, records)
+        if head == small.head and delivery.last == 3:
+            done.set()
+        return delivery
+
+    sender = Sender(deliver, settings=SendSettings(batch_count=10, gather_s=0.0))
+    for _ in range(2000):
         large.append(b"x")
     small.append(b"y")
     sender.add(large)
     sender.add(small)
-    assert sender.flush(timeout_s=60)
+    both.set()
+    assert done.wait(60)  # flush would send all of them at once
     order = [writer for writer, _ in hub.batches]
-    assert order.index(small.head.writer) < 50
+    assert order[:2] == [large.head.writer, small.head.writer]
+    third = [index for index, writer in enumerate(order) if writer == small.head.writer][2]
+    assert third < 100
     sender.close()
 
 
