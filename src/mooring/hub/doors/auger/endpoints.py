@@ -159,9 +159,7 @@ def change_alert(call: Call, record: Record, changes: JsonObject) -> None:
 def alert_removed(call: Call, record: Record) -> None:
     """Leave the firings of a deleted alert, without it."""
     of_it = equals("review_alert_id", Form.INTEGER, record.run.key)
-    for item in call.records.page(
-        "review_alert_item", Scope(record.run.project), [of_it]
-    ).records:
+    for item in call.records.page("review_alert_item", Scope(record.run.project), [of_it]).records:
         call.records.update(item, {"review_alert_id": None})
 
 

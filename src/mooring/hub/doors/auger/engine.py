@@ -239,7 +239,7 @@ def _echo(asked: _Asked, call: Call) -> JsonObject:
     """Return what was asked, tokens hidden, as `meta.request_params` tells it."""
     project = call.records.default_project
     echoed: JsonObject = dict(asked.sent)
-    echoed.update({key: "****" for key in asked.tokens})
+    echoed.update(dict.fromkeys(asked.tokens, "****"))
     shown = {each.name for each in call.resource.fields}
     echoed[call.resource.name] = {
         name: value for name, value in asked.sent.items() if name in shown
@@ -251,9 +251,7 @@ def _echo(asked: _Asked, call: Call) -> JsonObject:
 
 def _envelope(answer: Answer) -> Response:
     if answer.text is not None:
-        return Response(
-            answer.text, media_type="text/plain; charset=utf-8", headers=_HEADERS
-        )
+        return Response(answer.text, media_type="text/plain; charset=utf-8", headers=_HEADERS)
     meta: JsonObject = {"status": 200}
     if answer.pagination is not None:
         meta["pagination"] = answer.pagination

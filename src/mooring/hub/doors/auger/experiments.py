@@ -31,9 +31,7 @@ def prepare_experiment(call: Call, values: JsonObject) -> None:
         values["data_path_url"] = file.values.get("url")
 
 
-def view_experiments(
-    call: Call, records: Sequence[Record], objects: Sequence[JsonObject]
-) -> None:
+def view_experiments(call: Call, records: Sequence[Record], objects: Sequence[JsonObject]) -> None:
     """Embed the data sets, and tell of the last session of each."""
     manifests = call.records.find_many(
         "dataset_manifest", [record.values.get("dataset_manifest_id") for record in records]

@@ -43,7 +43,6 @@ def create_url(call: Call) -> Answer:
             "key": key,
             "project": project,
             "user": str(call.principal.user),
-            "name": call.principal.name,
             "success_action_status": "201",
         },
         seconds=settings.link_seconds,
@@ -176,9 +175,7 @@ def blob_link(call: Call, file: FileRef, name: str) -> str:
     return call.hub.links.sign(BLOB, facts, seconds=call.hub.settings.link_seconds)
 
 
-PROJECT_FILE = Behaviour(
-    in_project=True, prepare=prepare_file, settle=settle_file, view=view_files
-)
+PROJECT_FILE = Behaviour(in_project=True, prepare=prepare_file, settle=settle_file, view=view_files)
 PROJECT_FILE_URL = Behaviour(in_project=True, actions={"create": create_url, "index": show_url})
 
 __all__ = ["BLOB", "PROJECT_FILE", "PROJECT_FILE_URL", "STORED", "UPLOAD"]

@@ -8,8 +8,8 @@ from mooring.errors import AlreadyExists, InvalidInput
 from mooring.hub.accounts import Workspace
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, JsonObject
 from mooring.hub.doors.auger.common import pagination, paging
-from mooring.hub.doors.auger.projects import state_machine
 from mooring.hub.doors.auger.fields import layout_for
+from mooring.hub.doors.auger.projects import state_machine
 from mooring.hub.doors.auger.refusals import invalid, missing
 from mooring.hub.doors.auger.views import start
 

@@ -120,7 +120,9 @@ def bucket_of(settings: HubSettings) -> Bucket | None:
     """
     if settings.presign_bucket is None:
         return None
-    access, secret = (os.environ.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    access, secret = (
+        os.environ.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+    )
     if not access or not secret:
         raise InvalidInput(
             "a bucket for presigned links is set, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
@@ -132,5 +134,7 @@ def bucket_of(settings: HubSettings) -> Bucket | None:
         access_key=access,
         secret_key=secret,
         session_token=os.environ.get("AWS_SESSION_TOKEN") or None,
-        endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
+        endpoint=os.environ.get("AWS_ENDPOINT_URL_S3")
+        or os.environ.get("AWS_ENDPOINT_URL")
+        or None,
     )

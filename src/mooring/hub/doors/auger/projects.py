@@ -59,9 +59,7 @@ def create(call: Call) -> Answer:
     given = call.given
     if given.get("organization_id") is not None:
         workspace = call.hub.accounts.get_workspace_by_id(int(given["organization_id"]))
-        if workspace is None or not call.hub.accounts.may_create_in(
-            call.principal, workspace.name
-        ):
+        if workspace is None or not call.hub.accounts.may_create_in(call.principal, workspace.name):
             raise missing("organization")
         place = workspace.name
     else:

@@ -1,7 +1,7 @@
 """Searches and look-ups of trials: the states of their requests.
 
-What answers them plugs in at `SEARCHES`: a function that takes the call and the record, and returns the
-fields that it found. Without one a request stays `requested`.
+What answers them plugs in at `SEARCHES`: a function that takes the call and the record, and returns
+the fields that it found. Without one a request stays `requested`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def prepare_search(call: Call, values: JsonObject) -> None:
 def continue_search(call: Call, record: Record, changes: JsonObject) -> None:
     """Put a search that is done back to requested."""
     if record.get("status") != "done":
-        raise invalid(
-            "id", "trial search can be continued only when previous iteration is done"
-        )
+        raise invalid("id", "trial search can be continued only when previous iteration is done")
     changes["status"] = "requested"
 
 

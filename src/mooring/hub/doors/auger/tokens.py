@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mooring.hub.doors.auger.calls import Answer
 from mooring.hub.accounts import Accounts
+from mooring.hub.doors.auger.calls import Answer
 
 
 def log_in(accounts: Accounts, email: object, password: object) -> Answer:
