@@ -18,12 +18,18 @@ def enter(connection: sqlite3.Connection, catalog: Catalog, run: int, name: str)
     """Make a run the head of the experiment of this name."""
     leave(connection, catalog, run)
     title, head = catalog.system("sys/experiment/name"), catalog.system("sys/experiment/is_head")
-    connection.execute(
-        "UPDATE attributes SET value = 0 WHERE path = ? AND value = 1 AND run IN "
-        "(SELECT a.run FROM attributes a JOIN runs ON runs.id = a.run WHERE a.path = ? "
-        "AND a.value = ? AND runs.project = (SELECT project FROM runs WHERE id = ?))",
-        (head, title, name, run),
-    )
+    # From the newest run back: the head is among the first, however many runs the experiment has.
+    before = connection.execute(
+        "SELECT a.run FROM attributes a CROSS JOIN runs ON runs.id = a.run "
+        "CROSS JOIN attributes h ON h.path = ? AND h.run = a.run AND h.value = 1 "
+        "WHERE a.path = ? AND a.value = ? AND a.type = ? AND runs.project = "
+        "(SELECT project FROM runs WHERE id = ?) ORDER BY a.run DESC LIMIT 1",
+        (head, title, name, TYPE_CODES[AttributeType.STRING], run),
+    ).fetchone()
+    if before is not None:
+        connection.execute(
+            "UPDATE attributes SET value = 0 WHERE path = ? AND run = ?", (head, before[0])
+        )
     connection.execute(_SET, (title, run, TYPE_CODES[AttributeType.STRING], name))
     connection.execute(_SET, (head, run, TYPE_CODES[AttributeType.BOOL], 1))
 

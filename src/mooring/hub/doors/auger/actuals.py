@@ -57,8 +57,8 @@ def _keep(call: Call, project: str, values: JsonObject) -> None:
         raise invalid("actuals", "is required")
     names = given.get("actual_column_names")
     for row in given.get("actuals") or ():
-        fits = isinstance(row, dict) if names is None else isinstance(row, (dict, list))
-        if not fits or (isinstance(row, list) and len(row) != len(names)):
+        named = isinstance(row, dict)
+        if not named and not (isinstance(row, list) and names and len(row) == len(names)):
             raise invalid("actuals", "should be an array of objects, or of rows of named columns")
     kept = {name: given[name] for name in _KEPT if given.get(name) is not None}
     call.records.create(

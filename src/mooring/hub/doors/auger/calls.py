@@ -100,6 +100,8 @@ class Call:
     """The parameters that the table knows, checked."""
     request: str | None = None
     """The `Idempotency-Key`, if there is one."""
+    organizations: dict[str, int | None] = field(default_factory=dict)
+    """Numbers of workspaces, as far as they were looked up."""
 
     def everything(self) -> Records:
         """Return the records of the whole store: for what the hub does by itself."""

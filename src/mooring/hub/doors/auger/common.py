@@ -14,6 +14,7 @@ from mooring.wire.auger.table import Action
 
 MAX_LIMIT = 1000
 """Objects of one page at most."""
+_MAX_OFFSET = 2**62
 
 
 _SCOPES = ("project_id", "organization_id")
@@ -24,7 +25,13 @@ def paging(call: Call) -> tuple[int, int]:
     """Return limit and offset of a list."""
     limit = call.given.get("limit")
     offset = call.given.get("offset")
-    return min(50 if limit is None else int(limit), MAX_LIMIT), 0 if offset is None else int(offset)
+    for name, value in (("limit", limit), ("offset", offset)):
+        if value is not None and int(value) < 0:
+            raise invalid(name, "should not be negative")
+    return (
+        min(50 if limit is None else int(limit), MAX_LIMIT),
+        min(0 if offset is None else int(offset), _MAX_OFFSET),
+    )
 
 
 def pagination(limit: int, offset: int, count: int, total: int) -> JsonObject:

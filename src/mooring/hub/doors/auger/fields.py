@@ -15,6 +15,8 @@ null                no attribute; the answer shows the table's default
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +35,7 @@ OBJECT = "auger/object"
 """The name of the resource that a record is of; what has none is not complete."""
 MODIFIED = "sys/modification_time"
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -173,6 +176,8 @@ def encode(name: str, form: Form, value: object) -> Value | None:
         return None
     match form:
         case Form.TEXT if isinstance(value, str):
+            if _SURROGATE.search(value):
+                raise invalid(name, "holds a character that is none")
             return value
         case Form.TEXT if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
@@ -184,9 +189,12 @@ def encode(name: str, form: Form, value: object) -> Value | None:
             return encode(name, form, int(value[:20]))
         case Form.NUMBER if isinstance(value, (int, float)) and not isinstance(value, bool):
             try:
-                return float(value)
+                number = float(value)
             except OverflowError:
-                raise invalid(name, "is too large a number") from None
+                number = math.inf
+            if not math.isfinite(number):
+                raise invalid(name, "is too large a number")
+            return number
         case Form.FLAG if isinstance(value, bool):
             return value
         case Form.TIME if isinstance(value, datetime):
@@ -196,7 +204,10 @@ def encode(name: str, form: Form, value: object) -> Value | None:
         case Form.FILE if isinstance(value, FileRef):
             return value
         case Form.JSON:
-            return as_json(value)
+            try:
+                return as_json(value)
+            except (ValueError, RecursionError):
+                raise invalid(name, "is too deep, or holds too large a number") from None
     raise invalid(name, f"should be a {form}")
 
 

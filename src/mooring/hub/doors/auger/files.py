@@ -43,7 +43,6 @@ def create_url(call: Call) -> Answer:
             "key": key,
             "project": project,
             "user": str(call.principal.user),
-            "name": call.principal.name,
             "success_action_status": "201",
         },
         seconds=settings.link_seconds,

@@ -129,7 +129,7 @@ def check_rows(given: JsonObject) -> tuple[list[str] | None, list[list[object]] 
     """Return names and rows of a request; `Refused` where they do not fit."""
     features, rows = given.get("features"), given.get("records")
     if rows is None:
-        if given.get("file_url") is None and given["records"] is not None:
+        if given.get("file_url") is None:
             raise invalid("records", "is required")
         return features, None
     if features is None:

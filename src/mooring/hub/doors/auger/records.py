@@ -1,8 +1,8 @@
 """Records: what the API keeps and the store has no word for, as runs of the kind `record`.
 
-A record is one run of its project, `<resource>/<id>`, whose attributes are its fields. It is made by
-one transaction (`import_run`) and changed by one (`append_batch`), so that a SIGKILL between any two
-lines leaves all of a change or nothing. Numbers that serve as ids are the store's own keys of runs.
+A record is one run of its project, `<resource>/<id>`, whose attributes are its fields. It is made
+by one transaction (`import_run`) and changed by one (`append_batch`), so that a SIGKILL between any
+two lines leaves all of a change or nothing. Numbers that serve as ids are the store's own keys.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class Records:
         if id_kind(resource) is IdKind.INTEGER:
             run = self.find_key(id)
         else:
-            run = self.find_text(f"{resource}/{id}") if isinstance(id, (str, int)) else None
+            named = isinstance(id, (str, int)) and ID.fullmatch(str(id))
+            run = self.find_text(f"{resource}/{id}") if named else None
         if run is None or run.kind is not RunKind.RECORD:
             return None
         if not run.run_id.startswith(f"{resource}/"):

@@ -1,7 +1,7 @@
 """Searches and look-ups of trials: the states of their requests.
 
-What answers them plugs in at `SEARCHES`: a function that takes the call and the record, and returns the
-fields that it found. Without one a request stays `requested`.
+What answers them plugs in at `SEARCHES`: a function that takes the call and the record, and returns
+the fields that it found. Without one a request stays `requested`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mooring.errors import AlreadyExists
+from mooring.errors import AlreadyExists, InvalidInput
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, JsonObject
 from mooring.hub.doors.auger.common import pagination, paging
 from mooring.hub.doors.auger.fields import PREFIX, as_json
@@ -25,7 +25,16 @@ from mooring.hub.doors.auger.trial_values import (
     nested_params,
 )
 from mooring.hub.doors.auger.views import objects_of, start
-from mooring.model import STEP_SCALE, AttributeType, RunInfo, RunKind, RunSpec, Value, now_micros
+from mooring.model import (
+    STEP_SCALE,
+    AttributeType,
+    RunInfo,
+    RunKind,
+    RunSpec,
+    Value,
+    now_micros,
+    validate_run_id,
+)
 from mooring.query import Aggregate, Compare, Expression, Field, Operator, Or, Sort
 from mooring.store.appending import Assign, Delete, LogPoints, Update
 from mooring.store.contract import PathSelector
@@ -80,8 +89,11 @@ def get_trial(call: Call, id: object) -> Record:
 
 def find_trial(call: Call, id: object) -> Record | None:
     """Return a trial, or None."""
-    if not isinstance(id, str) or not id:
+    try:
+        validate_run_id(id)
+    except InvalidInput:
         return None
+    assert isinstance(id, str)
     run = call.records.find_text(id, RunKind.RUN)
     return None if run is None else call.records.read("trial", [run])[0]
 
@@ -300,9 +312,10 @@ def refit(call: Call) -> Answer:
     call.need_contributor(source.run.project)
     raw = source.values.get("raw_data")
     raw = raw if isinstance(raw, dict) else {}
-    id = (uuid.uuid4().hex if call.request is None else uuid.uuid5(_REFITS, call.request).hex)[
-        :15
-    ].upper()
+    made = uuid.uuid4()
+    if call.request is not None:
+        made = uuid.uuid5(_REFITS, f"{call.principal.user}/{source.run.key}/{call.request}")
+    id = made.hex[:15].upper()
     told = TrialValues.of_item({**raw, **_told_of(source)})
     told.raw_data = {**raw, "uid": id, "refit_data_path": call.given.get("refit_data_path")}
     session = source.values.get("experiment_session_id")

@@ -45,9 +45,7 @@ from mooring.store.blobs import file_error
 _FORM_BYTES = 1 << 20
 """How much longer than its file a form may be."""
 _MAX_FIELDS = 64
-_SIGNED = frozenset(
-    {"key", "project", "user", "name", "success_action_status", "expires", "signature"}
-)
+_SIGNED = frozenset({"key", "project", "user", "success_action_status", "expires", "signature"})
 _MAX_NAME = 255
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 MODEL = "model"

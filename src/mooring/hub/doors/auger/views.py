@@ -48,8 +48,11 @@ def start(resource: str, id: int | str, *, deleted: bool = False) -> JsonObject:
 
 def organization_of(call: Call, project: str) -> int | None:
     """Return the number of the organization that a project belongs to."""
-    workspace = call.hub.accounts.find_workspace(ProjectName.parse(project).workspace)
-    return None if workspace is None else workspace.id
+    name = ProjectName.parse(project).workspace
+    if name not in call.organizations:
+        workspace = call.hub.accounts.find_workspace(name)
+        call.organizations[name] = None if workspace is None else workspace.id
+    return call.organizations[name]
 
 
 def plain(value: object) -> object:
