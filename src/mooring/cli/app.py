@@ -14,6 +14,7 @@ from mooring.cli import (
     config,
     edits,
     exporting,
+    hub,
     importing,
     loading,
     plot,
@@ -67,4 +68,5 @@ exporting.add_to(app)
 importing.add_to(app)
 loading.add_to(app)
 summary.add_to(app)
+hub.add_to(app)
 config.add_to(app)

@@ -7,6 +7,7 @@ import dataclasses
 import http.client
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -101,6 +102,10 @@ def serve(
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.drain_seconds),
         )
+        # The server ends by them, and raises them again afterwards: an end that was asked for is
+        # no failure.
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(wanted, lambda *_: None)
         if ready is not None:
             threading.Thread(target=_tell_when_ready, args=(listening, ready), daemon=True).start()
         if settings.workers > 1:

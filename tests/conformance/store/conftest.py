@@ -85,7 +85,7 @@ def _open_hub_with_spool(folder: Path, *, read_only: bool = False) -> Store:
 
 def _stop_hub(folder: Path) -> None:
     if hub := _hubs.pop(folder, None):
-        hub.stop()
+        hub.stop(wait=False)
 
 
 BACK_ENDS = (

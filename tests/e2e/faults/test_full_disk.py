@@ -201,3 +201,51 @@ with open_store(other) as store:
 """
     path, prefix = small_disk
     finish(SETUP + script, path, prefix=prefix)
+
+
+def test_a_spool_on_a_full_disk(small_disk: tuple[Path, list[str]]) -> None:
+    script = """
+from mooring.client.spool import *
+store.close()
+folder = Path(path).with_name("spool")
+head = SpoolHead("http://hub", "faults", "run", 1, "0" * 32, 1)
+spool = Spool.create(folder, head, limit_bytes=1 << 30, segment_bytes=1 << 18)
+done = [b"%d" % number for number in range(1000)]
+for record in done:
+    spool.append(record)
+fill()
+refused = 0
+random.seed(3)
+while refused < 200:
+    record = random.randbytes(random.choice((10, 3000, 9000)))
+    if is_full(lambda: spool.append(record)):
+        refused += 1
+    else:
+        done.append(record)
+    records = [random.randbytes(700)] * 20
+    if not is_full(lambda: spool.append_all(records)):
+        done.extend(records)
+
+def waiting(spool):
+    return [record for _, record in spool.read(after=0, max_bytes=1 << 40, max_count=1 << 40)]
+
+assert waiting(spool) == done
+other = SpoolHead("http://hub", "faults", "run", 1, "1" * 32, 1)
+assert is_full(lambda: [Spool.create(folder, other, limit_bytes=1 << 30).append(bytes(9000))])
+ballast.unlink()
+for number in range(500):
+    done.append(b"again %d" % number)
+    assert spool.append(done[-1]) == len(done)
+assert waiting(spool) == done
+spool.close()
+left = Spool.adopt(spool.path)
+assert waiting(left) == done
+fill()
+left.acknowledge(len(done) - 1)
+assert left.pending == 1
+assert left.read(after=len(done) - 1, max_bytes=1, max_count=1)
+acknowledge(len(done))
+"""
+    path, prefix = small_disk
+    (count,) = finish(SETUP + script, path, prefix=prefix)
+    assert int(count) > 1500
