@@ -57,9 +57,7 @@ class Place:
             "algorithm_params": {"C": 1.5},
             **fields,
         }
-        made = self.client.update_trials(
-            experiment_session_id=self.session()["id"], trials=[item]
-        )
+        made = self.client.update_trials(experiment_session_id=self.session()["id"], trials=[item])
         return dict(made["data"][0])
 
     def upload(self, path: str, content: bytes, name: str = "file") -> dict[str, Any]:
@@ -93,9 +91,7 @@ def make_place(hub: HubThread) -> Callable[..., Place]:
         organization = own.get_organizations(name=user)["data"][0]
         id = own.create_project(name=name, organization_id=organization["id"])["data"]["id"]
         scoped = hub.token(user, project=f"{user}/{name}")
-        return Place(
-            hub, user, name, id, token, client_of(hub, hub_project_api_token=scoped)
-        )
+        return Place(hub, user, name, id, token, client_of(hub, hub_project_api_token=scoped))
 
     return make
 

@@ -132,9 +132,7 @@ def _bucket(kind: type[Bucket] = Bucket) -> Bucket:
 
 
 def test_a_presigned_link_has_the_signature_of_the_documented_example() -> None:
-    link = _bucket(_Example).get(
-        "test.txt", seconds=86400, now=datetime(2013, 5, 24, tzinfo=UTC)
-    )
+    link = _bucket(_Example).get("test.txt", seconds=86400, now=datetime(2013, 5, 24, tzinfo=UTC))
     assert link.endswith(
         "X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
     )

@@ -10,7 +10,11 @@ from tests.unit.hub.doors.auger.conftest import Place
 
 def test_a_task_goes_its_way(place: Place) -> None:
     made = place.client.create_cluster_task(name="a.b.c", queue="q", args=[{"x": None}])["data"]
-    assert (made["status"], made["args"], made["project_id"]) == ("pending", [{"x": None}], place.id)
+    assert (made["status"], made["args"], made["project_id"]) == (
+        "pending",
+        [{"x": None}],
+        place.id,
+    )
     started = place.client.update_cluster_task(made["id"], status="started")["data"]
     assert started["status"] == "started"
     done = place.client.update_cluster_task(made["id"], status="success", result={"n": 1})["data"]

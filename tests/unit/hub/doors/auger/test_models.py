@@ -71,9 +71,7 @@ def test_a_model_is_downloaded_by_the_link_of_a_pipeline_file(place: Place) -> N
 def test_rows_that_do_not_fit_are_refused_word_for_word(place: Place, rows: object) -> None:
     made = _pipeline(place)
     with pytest.raises(HubApiClient.InvalidParamsError) as caught:
-        place.client.create_prediction(
-            pipeline_id=made["id"], records=rows, features=["a", "b"]
-        )
+        place.client.create_prediction(pipeline_id=made["id"], records=rows, features=["a", "b"])
     assert caught.value.args[0] == f"records {_WRONG}"
     params = caught.value.metadata()["request_params"]
     assert params == {

@@ -77,9 +77,7 @@ def test_a_trial_is_a_run_with_parameters_and_series(place: Place) -> None:
     assert store.get_value(run.key, "scores/auc") == (AttributeType.FLOAT_SERIES, 0.8)
     folds = store.read_series(
         [run.key],
-        PathSelector(
-            paths=("scores/folds",), types=frozenset({AttributeType.FLOAT_SERIES})
-        ),
+        PathSelector(paths=("scores/folds",), types=frozenset({AttributeType.FLOAT_SERIES})),
         SeriesQuery(),
     )
     assert folds["step"].to_pylist() == [0, 1_000_000]
@@ -97,7 +95,9 @@ def test_a_repeated_report_changes_the_trial_and_repeats_no_point(place: Place) 
     assert store.get_stats(run.key, "scores/f1").count == 2
     assert store.get_value(run.key, "params/C") == (AttributeType.STRING, "x")
     assert place.client.get_trial("AGAIN")["data"]["score_value"] == 0.7
-    assert place.client.get_trials(experiment_session_id=session)["meta"]["pagination"]["total"] == 1
+    assert (
+        place.client.get_trials(experiment_session_id=session)["meta"]["pagination"]["total"] == 1
+    )
 
 
 def test_hyperparameters_are_shared(place: Place) -> None:
@@ -168,7 +168,7 @@ def test_a_run_that_a_tracker_logged_is_a_trial(place: Place) -> None:
         ({"uid": "x", "score": "high"}, r"trials\[0\].score_value should be a number"),
         ({"uid": "x", "algorithm_params": [1]}, r"trials\[0\].algorithm_params should be"),
         ({"uid": "x", "score_name": 5}, r"trials\[0\].score_name should be a string"),
-        ("x", r"trials\[0\] should be an object"),
+        ("x", "trials should be an array of which each element is an object"),
     ],
 )
 def test_items_that_are_no_trials_are_refused(place: Place, item: object, param: str) -> None:
