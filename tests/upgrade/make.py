@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import mooring
+from mooring.model import RunSpec
+from mooring.store.appending import AppendsBatches, Assign, LogPoints
 from mooring.store.sqlite.schema import FORMAT
 
 HERE = Path(__file__).parent
@@ -43,6 +45,12 @@ def make(folder: Path) -> None:
     with mooring.Tracker(path, track_id="rows") as tracker:
         tracker.log({"accuracy": 1.0})
     with mooring.open_store(path) as store:
+        assert isinstance(store, AppendsBatches)
+        run = store.create_run(RunSpec(project="afar", run_id="afar"))
+        updates = [LogPoints({"loss": 0.5}, 0, 1), Assign({"loss": 1}), Assign({"lr": 0.1})]
+        store.hold_run(run.key, "writer", seconds=1)
+        store.append_batch(run.key, "writer", 1, updates)
+        store.set_events_once(run.key, "done", True, request="request")
         store.check()
     for leftover in folder.glob("*-journal"):
         leftover.unlink()

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 import mooring
+from mooring.errors import TypeConflict
+from mooring.model import RunSpec
+from mooring.store import RunQuery
+from mooring.store.appending import AppendsBatches, Assign
 from mooring.store.sqlite.schema import FORMAT
 
 FOLDERS = sorted(Path(__file__).parent.glob("format-*"))
@@ -65,6 +69,25 @@ def test_it_holds_what_it_held(path: Path, compacted: bool) -> None:
             ("resnet18", 0.75, None),
             (None, 1.0, None),
         ]
+
+
+def test_it_knows_what_came_from_afar(path: Path, request: pytest.FixtureRequest) -> None:
+    number = int(request.node.callspec.params["path"].name.removeprefix("format-"))
+    with mooring.open_store(path) as store:
+        assert isinstance(store, AppendsBatches)
+        update = Assign({"lr": 0.1})
+        if number < 4:  # which knew no such writers
+            run = store.create_run(RunSpec(project="afar", run_id="afar"))
+            assert store.append_batch(run.key, "writer", 1, [update]).last == 1
+            return
+        (run,) = store.query_runs(RunQuery(project="afar")).runs
+        assert store.last_applied(run.key, "writer") == 3
+        receipt = store.append_batch(run.key, "writer", 2, [Assign({"loss": 1}), update, update])
+        assert receipt.last == 4
+        ((refused, error),) = receipt.refused
+        assert (refused, type(error)) == (2, TypeConflict)
+        assert store.set_events_once(run.key, "done", False, request="request") == 0
+        assert store.get_value(run.key, "sys/state")[1] == "inactive"
 
 
 def test_it_can_be_gone_on_with(path: Path) -> None:

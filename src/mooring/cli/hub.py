@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mooring.cli.commands import command
-from mooring.cli.options import StoreOption, store_address
+from mooring.cli.commands import FAILED, PARTLY, command
+from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
-from mooring.errors import InvalidAddress, MissingExtra
+from mooring.cli.table import Table
+from mooring.client.spool import SpoolHead, default_folder
+from mooring.client.spool_files import DAMAGED_SUFFIX
+from mooring.client.syncing import list_spools
+from mooring.errors import InvalidAddress, MissingExtra, MooringError
+from mooring.store.hub.store import HubStore
+from mooring.store.sqlite.store import SqliteStore
 
 _HOST = "127.0.0.1"
 _PORT = 8080
@@ -25,10 +33,14 @@ def add_to(app: typer.Typer) -> None:
         "mooring hub --store runs.db --host 0.0.0.0 --port 9000 --workers 4 "
         "--public-url https://runs.example.org",
     )(hub)
+    command(
+        app,
+        "sync",
+        example="mooring sync\nmooring sync --store http://hub:8080\nmooring sync --dry-run",
+    )(sync)
 
 
 def hub(
-    output: Output,
     store: StoreOption = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen at. Others than this machine: 0.0.0.0.")
@@ -50,6 +62,8 @@ def hub(
     max_upload_gib: Annotated[
         float, typer.Option("--max-upload-gib", min=0.001, help="Largest file, in GiB.")
     ] = 64.0,
+    *,
+    output: Output,
 ) -> int | None:
     """Serve a store to others until it is stopped (Ctrl-C, SIGTERM).
 
@@ -86,5 +100,97 @@ def hub(
             output.say(f"  export MOORING_API_TOKEN={text}")
             output.say("More users and tokens: mooring user create, mooring token create")
 
-    serve(dataclasses.replace(settings), listening, ready=ready)
+    serve(settings, listening, ready=ready)
     return None
+
+
+def sync(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            help="Address of the hub. Default: every hub that something waits for.",
+            show_default=False,
+        ),
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            "--folder",
+            help="Folder of the spools. Default: MOORING_SPOOL, else the user's own.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            "--watch", min=1.0, help="Look again every so many seconds.", show_default=False
+        ),
+    ] = None,
+    *,
+    output: Output,
+) -> int | None:
+    """Send what waits on this machine for a hub.
+
+    That is what processes logged that died, or that ended while the hub was away. What living
+    processes log is theirs to send. The token is that of MOORING_API_TOKEN.
+    """
+    place = Path(folder) if folder else default_folder()
+    hub = None if store is None else store.rstrip("/")
+    if dry_run:
+        rows = [
+            (*_named(state.head), state.pending, state.size_bytes, state.alive, state.damage)
+            for state in list_spools(place, hub)
+        ]
+        output.table(Table([*_NAMES, "waiting", "bytes", "alive", "damage"], rows))
+        return None
+    while True:
+        code = _sync_once(place, hub, output)
+        if watch is None:
+            return code
+        time.sleep(watch)
+
+
+_NAMES = ("hub", "project", "run")
+
+
+def _named(head: SpoolHead | None) -> tuple[str | None, ...]:
+    return (None, None, None) if head is None else (head.hub, head.project, head.run_id)
+
+
+def _sync_once(place: Path, hub: str | None, output: Output) -> int | None:
+    """Send what waits; return the exit code."""
+    waiting = [
+        state
+        for state in list_spools(place, hub)
+        if not state.alive and state.path.suffix != DAMAGED_SUFFIX
+    ]
+    rows: list[tuple[object, ...]] = []
+    failed: list[str] = []
+    for address in sorted({state.head.hub for state in waiting if state.head is not None}):
+        try:
+            with HubStore(address, _token(), spool=place, open_staging=SqliteStore) as opened:
+                with output.progress(f"sending to {address}") as progress:
+                    report = opened.sync(lambda _, sent, left: progress(sent, sent + left))
+        except MooringError as error:
+            failed.append(f"{address}: {error}")
+            continue
+        for result in report.spools:
+            refused = sum(result.refused.values())
+            rows.append((*_named(result.head), result.sent, refused, result.left))
+            if result.error is not None:
+                failed.append(f"{result.path}: {result.error}")
+    failed += [f"{state.path}: {state.damage}" for state in waiting if state.head is None]
+    output.table(Table([*_NAMES, "sent", "refused", "left"], rows))
+    for line in failed:
+        output.say(line)
+    if not rows and not failed:
+        output.say(f"nothing waits in {place}")
+    if not failed:
+        return None
+    return PARTLY if rows else FAILED
+
+
+def _token() -> str | None:
+    return os.environ.get("MOORING_API_TOKEN") or os.environ.get("NEPTUNE_API_TOKEN")

@@ -186,7 +186,9 @@ def make_selection(
     chosen = frozenset(classes) if classes else None
     if exclude:
         chosen = frozenset(AttributeClass) - frozenset(exclude)
-    kinds = frozenset(RunKind) if models else frozenset({RunKind.RUN, RunKind.PROJECT})
+    kinds = frozenset(RunKind)
+    if not models:
+        kinds -= {RunKind.MODEL, RunKind.MODEL_VERSION}
     return Selection(
         projects=tuple(projects or ()),
         workspace=workspace,

@@ -391,7 +391,7 @@ class Sender:
             if error is None and lane.failures:
                 error = self._last_error
             if spool.pending:
-                _tell(spool, error)
+                tell_waiting(spool, error)
             with suppress(MooringError):
                 spool.close()
 
@@ -405,7 +405,8 @@ class Sender:
         self._start_empty()
 
 
-def _tell(spool: Spool, error: Exception | None) -> None:
+def tell_waiting(spool: Spool, error: Exception | None) -> None:
+    """Write one line to standard error that tells what waits in a spool, and why."""
     if sys.stderr is None:
         return
     head = spool.head

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -70,6 +71,10 @@ class HubTransport:
 
     def __repr__(self) -> str:
         return f"HubTransport({self.address!r})"
+
+    def without_repeats(self) -> HubTransport:
+        """Return another one that tries once, for those who repeat by themselves."""
+        return HubTransport(self.address, self._secret, replace(self.settings, retries=0))
 
     @property
     def _http(self) -> httpx.Client:

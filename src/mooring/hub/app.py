@@ -19,7 +19,8 @@ from starlette.routing import Route
 
 from mooring.errors import AccessDenied, HubFailed, MooringError, NotFound
 from mooring.hub.context import Hub
-from mooring.hub.doors import auger, native
+from mooring.hub.doors.auger import routes as auger_routes
+from mooring.hub.doors.native import routes as native_routes
 from mooring.hub.doors.native.answers import error_answer, json_answer, told_errors
 from mooring.hub.identity import authenticate
 from mooring.hub.observing import Meters, Observed
@@ -76,8 +77,8 @@ def create_app(hub: Hub, *, lines: TextIO | None = None) -> Starlette:
         routes=[
             Route("/health", health, methods=["GET"]),
             Route("/metrics", told_errors(hub, metrics), methods=["GET"]),
-            *native.routes(hub),
-            *auger.routes(hub),
+            *native_routes(hub),
+            *auger_routes(hub),
         ],
         middleware=[Middleware(Observed, meters=meters, lines=lines)],
         exception_handlers={HTTPException: not_found, MooringError: told, Exception: failed},

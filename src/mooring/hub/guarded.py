@@ -171,6 +171,13 @@ class GuardedStore:
             return None
         return tuple(self._accounts.visible(self.principal, self._store.list_projects()))
 
+    def _seen_of(self, asked: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Return those of the projects asked for (None: of all) that the user sees."""
+        visible = self._visible()
+        if asked is None or visible is None:
+            return visible if asked is None else asked
+        return tuple(name for name in asked if name in set(visible))
+
     # projects
 
     def create_project(self, name: str) -> str:
@@ -267,12 +274,7 @@ class GuardedStore:
         """Return the runs that a query selects. See `Store.query_runs`."""
         if query.project is not None:
             return self._store.query_runs(replace(query, project=self.need_project(query.project)))
-        visible = self._visible()
-        if visible is not None:
-            asked = query.projects
-            kept = visible if asked is None else tuple(p for p in asked if p in set(visible))
-            query = replace(query, projects=kept)
-        return self._store.query_runs(query)
+        return self._store.query_runs(replace(query, projects=self._seen_of(query.projects)))
 
     def trash_runs(self, keys: Sequence[int]) -> None:
         """Mark runs as trashed. See `Store.trash_runs`."""
@@ -364,7 +366,12 @@ class GuardedStore:
     # reading
 
     def list_attributes(
-        self, keys: Sequence[int] | None, select: PathSelector, *, project: str | None = None
+        self,
+        keys: Sequence[int] | None,
+        select: PathSelector,
+        *,
+        project: str | None = None,
+        projects: tuple[str, ...] | None = None,
     ) -> Sequence[tuple[str, AttributeType]]:
         """Return distinct paths and types. See `Store.list_attributes`."""
         if keys is not None:
@@ -372,10 +379,7 @@ class GuardedStore:
         if project is not None:
             full = self.need_project(project)
             return self._store.list_attributes(None, select, project=full)
-        visible = self._visible()
-        if visible is None:
-            return self._store.list_attributes(None, select)
-        return self._store.list_attributes(None, select, projects=visible)
+        return self._store.list_attributes(None, select, projects=self._seen_of(projects))
 
     def read_attributes(
         self, keys: Sequence[int], select: PathSelector

@@ -14,6 +14,7 @@ import pytest
 
 from mooring.model import RunInfo, RunSpec
 from mooring.store import Store, open_store
+from mooring.store.appending import AppendsBatches
 from mooring.store.hub.store import HubStore
 from mooring.store.sqlite.database import DatabaseSettings
 from mooring.store.sqlite.store import SqliteStore
@@ -111,6 +112,19 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     yield opened
     opened.close()
     request.param.stop(tmp_path)
+
+
+@pytest.fixture
+def afar(store: Store) -> AppendsBatches:
+    """The empty store, where it takes batches."""
+    return taking_batches(store)
+
+
+def taking_batches(store: Store) -> AppendsBatches:
+    """Return a store that takes batches; skip where it does not."""
+    if not isinstance(store, AppendsBatches):
+        pytest.skip("this back end takes no batches from afar (mooring.store.appending)")
+    return store
 
 
 @pytest.fixture

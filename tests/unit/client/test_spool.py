@@ -379,6 +379,7 @@ def test_an_interrupted_call_does_not_take_a_number_twice(
     assert spool.read(after=0, **MANY) == [(1, b"first"), (2, b"second")]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from 3.12 on, beside threads
 def test_a_forked_child_goes_on_under_a_name_of_its_own(tmp_path: Path) -> None:
     spool = new_spool(tmp_path)
     spool.append(b"parent 1")
@@ -407,6 +408,7 @@ def test_a_forked_child_goes_on_under_a_name_of_its_own(tmp_path: Path) -> None:
     assert replace(left.head, writer="", created=0) == replace(spool.head, writer="", created=0)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from 3.12 on, beside threads
 def test_a_child_that_logs_nothing_leaves_nothing_and_holds_nothing(tmp_path: Path) -> None:
     spool = new_spool(tmp_path)
     spool.append(b"parent")

@@ -25,6 +25,7 @@ HOMES = {
     RunKind.MODEL: ".models",
     RunKind.MODEL_VERSION: ".model_versions",
     RunKind.PROJECT: ".project_metadata",
+    RunKind.RECORD: ".records",
 }
 """Folder in a project for runs of each kind; the script has runs alone."""
 

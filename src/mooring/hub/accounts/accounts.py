@@ -648,7 +648,7 @@ def _by_email(connection: Connection, email: str) -> Row[Any] | None:
 
 
 def _check_name(name: str) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise InvalidName(
             f"{name!r} is no name of a user; up to 64 letters, digits, '.', '_' and '-', of which "
             "the first is a letter or digit"

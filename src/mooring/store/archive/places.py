@@ -23,7 +23,7 @@ from mooring.errors import StoreNotFound
 from mooring.model import RunKind
 from mooring.wire.exporter import PART_NAME
 from mooring.wire.exporter.manifest import MANIFEST_FOLDER
-from mooring.wire.exporter.names import MODEL_FOLDERS
+from mooring.wire.exporter.names import HIDDEN_FOLDERS, MODEL_FOLDERS
 
 _COMMON_PART = re.compile(r"^part_(\d+)\.parquet\Z")
 _DIGEST = re.compile(r"-[0-9a-f]{16}\Z")
@@ -105,9 +105,10 @@ def find_parts(roots: Roots) -> Iterator[RunParts]:
     for project in _folders(roots.data):
         files = _file_roots(roots.files, project.name)
         yield from _in_folder(project, RunKind.RUN, files)
-        hidden = project / MANIFEST_FOLDER / "project"
-        if hidden.is_dir():
-            yield from _in_folder(hidden, RunKind.PROJECT, files)
+        for kind, name in HIDDEN_FOLDERS.items():
+            hidden = project / MANIFEST_FOLDER / name
+            if hidden.is_dir():
+                yield from _in_folder(hidden, kind, files)
         for nested in _folders(project):
             if _parts_in(nested, _COMMON_PART):  # workspace/project
                 name = f"{project.name}_{nested.name}"

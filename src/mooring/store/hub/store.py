@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,6 +20,7 @@ from mooring.client.token import ApiToken, secret_of
 from mooring.client.transport import HubTransport
 from mooring.errors import (
     AlreadyExists,
+    HubError,
     InvalidAddress,
     InvalidInput,
     MooringError,
@@ -62,8 +64,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from mooring.client.sending import Sender
-    from mooring.client.spool import Spool
+    from mooring.client.spool import SpoolHead
+    from mooring.client.syncing import SyncReport
+    from mooring.store.hub.buffering import Buffer
 
 LEASE_S = 90.0
 """How long a run stays active after its writer was last heard of."""
@@ -97,14 +100,23 @@ class HubStore:
         self._hub = HubConnection(HubTransport(address, secret, settings))
         self._address = self._hub.address
         self.read_only = read_only
-        self._buffered = buffered and not read_only
-        self._durability = durability
-        self._spools = spool
+        self._buffer: Buffer | None = None
+        if buffered and not read_only:
+            from mooring.store.hub.buffering import Buffer
+
+            self._buffer = Buffer(
+                self._hub.address,
+                # Its sender repeats what fails, for as long as it takes.
+                partial(self._deliver, HubConnection(self._hub.transport.without_repeats())),
+                durability=durability,
+                folder=spool,
+                timeout_s=self._hub.transport.settings.timeout_s,
+            )
         self._open_staging = open_staging
+        self._quick = HubConnection(self._hub.transport.without_repeats())
         self._writers: set[HubWriter] = set()
         self._lock = threading.RLock()
         self._closed = False
-        self._sender: Sender | None = None
         self._heart: _Heart | None = None
         self.user = str(self._hub.describe().get("user", ""))
 
@@ -129,8 +141,8 @@ class HubStore:
 
     def _settle(self) -> None:
         """Wait until the hub has what this object's writers were told."""
-        if self._sender is not None:
-            self._sender.flush(timeout_s=None)
+        if self._buffer is not None:
+            self._buffer.settle()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -223,12 +235,12 @@ class HubStore:
             run,
             name=name,
             types=self._hub.call("attribute_types", key=key),
-            deliver=self._deliver,
+            deliver=partial(self._deliver, self._hub),
             last_applied=lambda key, writer: int(
                 self._hub.call("last_applied", key=key, writer=writer)
             ),
-            open_spool=(lambda name: self._open_spool(run, name)) if self._buffered else None,
-            wake=self._wake,
+            open_spool=None if self._buffer is None else partial(self._buffer.open_spool, run),
+            wake=_nothing if self._buffer is None else self._buffer.wake,
             closed=self._end,
         )
         with self._lock:
@@ -237,41 +249,13 @@ class HubStore:
                 self._heart = _Heart(self._beat)
         return writer
 
-    def _deliver(self, key: int, writer: str, first: int, records: Sequence[bytes]) -> Receipt:
+    @staticmethod
+    def _deliver(
+        hub: HubConnection, key: int, writer: str, first: int, records: Sequence[bytes]
+    ) -> Receipt:
         body = b"[" + b",".join(records) + b"]"
         path = f"/runs/{key}/updates?writer={writer}&first={first}"
-        return decode_receipt(self._hub.send(path, body, kind="application/json"))
-
-    def _open_spool(self, run: RunInfo, writer: str) -> Spool:
-        from mooring.client.sending import Delivery, Sender
-        from mooring.client.spool import Spool, SpoolHead, default_folder
-
-        head = SpoolHead(
-            hub=self._address,
-            project=run.project,
-            run_id=run.run_id,
-            key=run.key,
-            writer=writer,
-            created=now_micros(),
-        )
-        power = self._durability is Durability.POWER
-        spool = Spool.create(
-            self._spools or default_folder(), head, durability="power" if power else "process"
-        )
-
-        def deliver(head: SpoolHead, first: int, records: list[bytes]) -> Delivery:
-            receipt = self._deliver(head.key, head.writer, first, records)
-            return Delivery(receipt.last, list(receipt.refused))
-
-        with self._lock:
-            if self._sender is None:
-                self._sender = Sender(deliver)
-            self._sender.add(spool)
-        return spool
-
-    def _wake(self) -> None:
-        if self._sender is not None:
-            self._sender.wake()
+        return decode_receipt(hub.send(path, body, kind="application/json"))
 
     def _beat(self) -> None:
         with self._lock:
@@ -279,17 +263,21 @@ class HubStore:
         for writer in writers:
             # What is missed is made up for by the next beat; the lease outlasts several.
             with suppress(MooringError):
-                self._hub.call("hold_run", key=writer.run.key, writer=writer.name, seconds=LEASE_S)
+                self._quick.call(
+                    "hold_run", key=writer.run.key, writer=writer.name, seconds=LEASE_S
+                )
 
     def _end(self, writer: HubWriter) -> None:
         """Send what a writer still holds, and tell the hub that it has ended."""
         try:
-            if writer.spool is not None and self._sender is not None:
-                self._sender.remove(writer.spool, timeout_s=None)
-            self._hub.call("release_run", key=writer.run.key, writer=writer.name)
+            if writer.spool is not None and self._buffer is not None:
+                self._buffer.end(writer.spool)
         finally:
             with self._lock:
                 self._writers.discard(writer)
+            # A hub that is away ends it by itself, when it hears nothing more.
+            with suppress(HubError):
+                self._quick.call("release_run", key=writer.run.key, writer=writer.name)
 
     def write_points(
         self,
@@ -384,6 +372,7 @@ class HubStore:
         select: PathSelector,
         *,
         project: str | None = None,
+        projects: tuple[str, ...] | None = None,
     ) -> Sequence[tuple[str, AttributeType]]:
         """Return distinct paths and types. See `Store.list_attributes`."""
         found = self._call(
@@ -391,6 +380,7 @@ class HubStore:
             keys=None if keys is None else _keys(keys),
             select=select,
             project=project,
+            projects=projects,
         )
         return [(path, type) for path, type in found]
 
@@ -506,6 +496,17 @@ class HubStore:
         usage: DiskUsage = self._call("measure_usage", by=by)
         return usage
 
+    def sync(self, progress: Callable[[SpoolHead, int, int], None] | None = None) -> SyncReport:
+        """Send what processes left on this machine that died, or that ended without the hub.
+
+        `progress(head, sent, left)` is called after each request. What cannot be sent stays where
+        it is; the report tells why.
+        """
+        self._check_writable()
+        if self._buffer is None:
+            raise InvalidInput("this store was opened without a spool (buffered=False)")
+        return self._buffer.sync(progress)
+
     def close(self) -> None:
         """End all activity. Idempotent. What the hub does not take now stays in the spool."""
         if self._closed:
@@ -517,8 +518,8 @@ class HubStore:
             self._closed = True
             if self._heart is not None:
                 self._heart.stop()
-            if self._sender is not None:
-                self._sender.close()
+            if self._buffer is not None:
+                self._buffer.close()
             self._hub.transport.close()
 
     def __enter__(self) -> HubStore:
@@ -542,6 +543,10 @@ class _Heart:
 
     def stop(self) -> None:
         self._stop.set()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _keys(keys: Sequence[int]) -> list[int]:

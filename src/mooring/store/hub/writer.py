@@ -204,12 +204,12 @@ class HubWriter:
     def _submit(self, record: bytes) -> None:
         if self._closed:
             self._check_open()
-        if self._process != os.getpid():
-            self._begin_again()
         if self.spool is not None:
-            self.spool.append(record)
+            self.spool.append(record)  # which a forked child has one of its own of
             self._wake()
             return
+        if self._process != os.getpid():
+            self._begin_again()
         with self._lock:
             if self._number is None:
                 self._number = self._last_applied(self._run.key, self.name)

@@ -31,29 +31,27 @@ def refers_to(
     """
     if not _DIGEST.fullmatch(digest) or (keys is not None and not keys):
         return False
-    chosen = "SELECT id FROM runs WHERE 1"
+    chosen = ""
     bound: list[object] = []
     if keys is not None:
-        chosen += " AND id IN (SELECT value FROM json_each(?))"
+        chosen += " AND +id IN (SELECT value FROM json_each(?))"
         bound.append(json.dumps([int(key) for key in keys]))
     if inside is not None:
-        chosen += f" AND {inside[0]}"
+        # The few runs with such a file are looked up, not all of a project: hence the `+`.
+        chosen += f" AND +{inside[0]}"
         bound += inside[1]
     # Stored forms of files begin with the digest; '-' comes after ','.
     found = connection.execute(
-        f"{_ATTRIBUTES} AND type IN ({_CODES}) AND value >= ? AND value < ? "
-        f"AND run IN ({chosen}) LIMIT 1",
+        f"SELECT 1 FROM runs WHERE id IN ({_ATTRIBUTES} AND type IN ({_CODES}) AND value >= ? "
+        f"AND value < ?){chosen} LIMIT 1",
         (f'["{digest}",', f'["{digest}"-', *bound),
     ).fetchone()
     if found:
         return True
-    runs = [
-        run
-        for (run,) in connection.execute(
-            f"SELECT DISTINCT id FROM ({chosen}) WHERE id IN ({_ATTRIBUTES} AND type = {_SERIES})",
-            bound,
-        )
-    ]
+    rows = connection.execute(
+        f"SELECT id FROM runs WHERE id IN ({_ATTRIBUTES} AND type = {_SERIES}){chosen}", bound
+    )
+    runs = [run for (run,) in rows]
     for start in range(0, len(runs), _RUNS_AT_ONCE):
         series = reader.read(
             connection, runs[start : start + _RUNS_AT_ONCE], None, AttributeType.FILE_SERIES

@@ -80,6 +80,10 @@ class _Changes:
     assigned: Collection[Key] = ()
 
 
+Folded = Callable[[int, int, Iterable[int]], None]
+"""Is told from and up to which row of the log a fold went, and which paths it touched."""
+
+
 class Fold:
     """Keeps the derived tables of a store current."""
 
@@ -89,9 +93,8 @@ class Fold:
         catalog: Catalog,
         columns: TableColumns,
         reader: SeriesReader,
-        folded: Callable[[int, int, Iterable[int]], None],
+        folded: Folded,
     ) -> None:
-        """`folded` is told from and up to which row of the log a fold went, and what it touched."""
         self._database = database
         self._catalog = catalog
         self._columns = columns

@@ -20,7 +20,7 @@ from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.columns import TableColumns
 from mooring.store.sqlite.database import Database
 from mooring.store.sqlite.events import EventRows
-from mooring.store.sqlite.fold import Fold
+from mooring.store.sqlite.fold import Fold, Folded
 from mooring.store.sqlite.incoming import SqliteRunImport
 from mooring.store.sqlite.outgoing import Outgoing
 from mooring.store.sqlite.runs import RunTable
@@ -53,12 +53,13 @@ class Reading:
         runs: RunTable,
         data: Path,
         blobs: LocalBlobs,
+        folded: Folded,
     ) -> None:
         self._catalog = catalog
         segments = SegmentFolder(data / "segments")
         self.series = SeriesReader(catalog, columns, segments)
         self.attributes = AttributeReader(catalog)
-        self.fold = Fold(database, catalog, columns, self.series, runs.lists.folded)
+        self.fold = Fold(database, catalog, columns, self.series, folded)
         self.sealer = Sealer(database, catalog, columns, segments, self.series)
         cache = TableCache(data / "tables")
         self.events = EventRows(database, catalog, columns, self.sealer, self.fold, cache)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mooring.errors import (
@@ -26,24 +24,14 @@ from mooring.model import (
     now_micros,
     validate_run_id,
 )
-from mooring.store.contract import PathSelector, RunPage, RunQuery
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
 from mooring.store.sqlite.database import Database, overtake
-from mooring.store.sqlite.filters import (
-    FilterCompiler,
-    field_condition,
-    sort_column,
-    type_condition,
-)
 from mooring.store.sqlite.holders import INACTIVE
-from mooring.store.sqlite.lists import LONG, RunLists, in_order
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mooring.store.sqlite.series import SeriesReader
 
 _COLUMNS = (
@@ -53,7 +41,6 @@ _COLUMNS = (
 _JOIN = "runs JOIN projects ON projects.id = runs.project"
 _SERIES_CODES = ", ".join(str(TYPE_CODES[type]) for type in AttributeType if type.is_series)
 
-_FEW_PATHS = 500
 
 INHERITED_SYSTEM_PATHS = ("sys/tags", "sys/group_tags", "sys/description")
 
@@ -100,11 +87,9 @@ def _info(row: tuple) -> RunInfo:  # type: ignore[type-arg]
 class RunTable:
     """The projects and runs of a SQLite store."""
 
-    def __init__(self, database: Database, catalog: Catalog, filters: FilterCompiler) -> None:
+    def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
-        self._filters = filters
-        self.lists = RunLists()
 
     # projects
 
@@ -372,187 +357,6 @@ class RunTable:
             if key not in found:
                 raise RunNotFound(str(key), where=str(self._database.path))
         return [found[key] for key in keys]
-
-    # queries
-
-    def query(self, connection: sqlite3.Connection, query: RunQuery) -> RunPage:
-        """Return a page of runs."""
-        where, parameters = self._where(connection, query, by_run=False)
-        if (query.limit or 0) < 0 or query.offset < 0:
-            raise InvalidInput("limit and offset cannot be negative")
-        limit = -1 if query.limit is None else query.limit
-        listed = self.lists.find(
-            connection,
-            query,
-            self._filters.path_id,
-            lambda: self._all(connection, query, where, parameters),
-        )
-        if listed is not None:
-            page = listed[query.offset : query.offset + limit].tolist()
-            return RunPage(self.get(connection, page), len(listed))
-        (total,) = connection.execute(
-            f"SELECT count(*) FROM runs WHERE {where}", parameters
-        ).fetchone()
-        indexed = query.sort is None or sort_column(query.sort.field) == "value"
-        if indexed and 0 <= limit < total and total > LONG:
-            where, parameters = self._where(connection, query, by_run=True)
-        keys = self._page(connection, query, where, parameters, limit)
-        return RunPage(self.get(connection, keys), total)
-
-    def _where(
-        self, connection: sqlite3.Connection, query: RunQuery, *, by_run: bool
-    ) -> tuple[str, list[object]]:
-        kinds = [str(kind) for kind in query.kinds]
-        # One kind is compared by `=`, so that the index of runs also gives their order.
-        conditions = [f"runs.kind IN ({', '.join('?' * len(kinds))})"]
-        if len(kinds) == 1:
-            conditions = ["runs.kind = ?"]
-        parameters: list[object] = [*kinds]
-        if query.project is not None:
-            conditions.append("runs.project = ?")
-            parameters.append(self.project_id(connection, query.project))
-        if query.projects is not None:
-            one_of, ids = self.in_projects(connection, query.projects)
-            conditions.append(f"runs.{one_of}")
-            parameters += ids
-        if query.trashed is not None:
-            conditions.append("runs.trashed = ?")
-            parameters.append(int(query.trashed))
-        if query.filter is not None:
-            condition = self._filters.compile(query.filter, by_run=by_run)
-            conditions.append(f"({condition.sql})")
-            parameters += condition.parameters
-        return " AND ".join(conditions), parameters
-
-    def in_projects(
-        self, connection: sqlite3.Connection, names: Sequence[str]
-    ) -> tuple[str, list[object]]:
-        """Return the condition that `project` is one of these, and what is bound to it."""
-        full = json.dumps([str(ProjectName.parse(name)) for name in names])
-        found = connection.execute(
-            "SELECT id FROM projects WHERE name IN (SELECT value FROM json_each(?))", (full,)
-        )
-        ids = [id for (id,) in found]
-        if len(ids) == 1:  # so that the index of runs also gives their order
-            return "project = ?", [ids[0]]
-        return "project IN (SELECT value FROM json_each(?))", [json.dumps(ids)]
-
-    def _all(
-        self,
-        connection: sqlite3.Connection,
-        query: RunQuery,
-        where: str,
-        parameters: list[object],
-    ) -> np.ndarray:
-        """Return the keys of all runs that a query selects, in its order."""
-        import numpy as np
-
-        plain = replace(query, sort=None, offset=0)
-        matching = np.array(self._page(connection, plain, where, parameters, -1), np.int64)
-        path = self._filters.path_id(query.sort.field.path) if query.sort else None
-        if query.sort is None or path is None:
-            return matching
-        column = sort_column(query.sort.field)
-        direction = "ASC" if query.sort.ascending else "DESC"
-        types = field_condition(query.sort.field)
-        rows = connection.execute(
-            f"SELECT run, {column} AS sorted FROM attributes WHERE path = ?{types} "
-            f"AND sorted IS NOT NULL ORDER BY sorted {direction}",
-            (path,),
-        ).fetchall()
-        return in_order(matching, rows)
-
-    def _page(
-        self,
-        connection: sqlite3.Connection,
-        query: RunQuery,
-        where: str,
-        parameters: list[object],
-        limit: int,
-    ) -> list[int]:
-        newest = "runs.created DESC, runs.id DESC"
-        path = self._filters.path_id(query.sort.field.path) if query.sort else None
-        if query.sort is None or path is None:
-            rows = connection.execute(
-                f"SELECT runs.id FROM runs WHERE {where} ORDER BY {newest} LIMIT ? OFFSET ?",
-                (*parameters, limit, query.offset),
-            )
-            return [row[0] for row in rows]
-        field = query.sort.field
-        column = sort_column(field)
-        direction = "ASC" if query.sort.ascending else "DESC"
-        types = field_condition(field)
-        # Runs with a value walk the index of values and stop at the end of the page; the others
-        # follow, newest first.
-        rows = connection.execute(
-            f"SELECT runs.id FROM attributes CROSS JOIN runs ON runs.id = attributes.run "
-            f"WHERE attributes.path = ?{types} AND {column} IS NOT NULL AND {where} "
-            f"ORDER BY {column} {direction}, {newest} LIMIT ? OFFSET ?",
-            (path, *parameters, limit, query.offset),
-        )
-        keys = [row[0] for row in rows]
-        if limit < 0 or len(keys) < limit:
-            having = (
-                f"EXISTS (SELECT 1 FROM attributes WHERE path = ? AND run = runs.id{types} "
-                f"AND {column} IS NOT NULL)"
-            )
-            (sorted_count,) = connection.execute(
-                f"SELECT count(*) FROM runs WHERE {where} AND {having}", (*parameters, path)
-            ).fetchone()
-            rows = connection.execute(
-                f"SELECT runs.id FROM runs WHERE {where} AND NOT {having} "
-                f"ORDER BY {newest} LIMIT ? OFFSET ?",
-                (
-                    *parameters,
-                    path,
-                    limit if limit < 0 else limit - len(keys),
-                    max(0, query.offset - sorted_count),
-                ),
-            )
-            keys += [row[0] for row in rows]
-        return keys
-
-    def list_attributes(
-        self,
-        connection: sqlite3.Connection,
-        keys: Sequence[int] | None,
-        paths: Iterable[int] | None,
-        select: PathSelector,
-        project: str | None,
-        projects: Sequence[str] | None,
-    ) -> list[tuple[int, int]]:
-        """Return the distinct (path number, type code) of runs."""
-        if select.types is not None and not select.types:
-            return []
-        condition = f" AND {type_condition(sorted(select.types))}" if select.types else ""
-        chosen: list[object] = []
-        listed = None if paths is None else list(paths)
-        if listed is not None and len(listed) <= _FEW_PATHS:
-            condition += f" AND path IN ({','.join('?' * len(listed))})"
-            chosen += listed
-        distinct = "" if keys is not None and len(keys) == 1 else "DISTINCT "
-        query = f"SELECT {distinct}path, type FROM attributes WHERE run IN"
-        found: set[tuple[int, int]] = set()
-        if keys is None:
-            inside = "SELECT id FROM runs WHERE 1"
-            bound: list[object] = []
-            if project is not None:
-                inside += " AND project = ?"
-                bound = [self.project_id(connection, project)]
-            if projects is not None:
-                one_of, ids = self.in_projects(connection, projects)
-                inside += f" AND {one_of}"
-                bound += ids
-            found.update(connection.execute(f"{query} ({inside}){condition}", [*bound, *chosen]))
-        else:
-            for start in range(0, len(keys), 500):
-                batch = list(keys[start : start + 500])
-                marks = ",".join("?" * len(batch))
-                found.update(connection.execute(f"{query} ({marks}){condition}", [*batch, *chosen]))
-        if listed is None or len(listed) <= _FEW_PATHS:
-            return list(found)
-        wanted = set(listed)
-        return [entry for entry in found if entry[0] in wanted]
 
     # trash
 

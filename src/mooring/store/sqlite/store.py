@@ -55,6 +55,8 @@ from mooring.store.sqlite.columns import TableColumns, forget_table
 from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.encoding import WRITABLE_SYSTEM_PATHS, check_loggable
 from mooring.store.sqlite.filters import FilterCompiler
+from mooring.store.sqlite.lists import RunLists
+from mooring.store.sqlite.queries import RunQueries
 from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES, TYPES
 from mooring.store.sqlite.views import cell_types, labels, sql_type
@@ -109,8 +111,9 @@ class SqliteStore:
         self._data = self._path.with_name(f"{self._path.name}-data")
         self._catalog = Catalog(self._database)
         self._columns = TableColumns(self._database, self._catalog)
-        self._filters = FilterCompiler(self._catalog)
-        self._runs = RunTable(self._database, self._catalog, self._filters)
+        self._runs = RunTable(self._database, self._catalog)
+        self._lists = RunLists()
+        self._queries = RunQueries(self._runs, FilterCompiler(self._catalog), self._lists)
         self._appender = Appender(self._database)
         self._batches = BatchAppender(
             self._appender, self._catalog, self._columns, self._find_run, self._types_for_batches
@@ -222,7 +225,7 @@ class SqliteStore:
     def query_runs(self, query: RunQuery) -> RunPage:
         """Return the runs that a query selects. See `Store.query_runs`."""
         with self._snapshot() as connection:
-            return self._runs.query(connection, query)
+            return self._queries.query(connection, query)
 
     def trash_runs(self, keys: Sequence[int]) -> None:
         """Mark runs as trashed. See `Store.trash_runs`."""
@@ -429,6 +432,7 @@ class SqliteStore:
                 self._runs,
                 self._data,
                 self._blobs,
+                self._lists.folded,
             )
         return self._reading
 
@@ -524,7 +528,9 @@ class SqliteStore:
         """Return distinct attributes of runs. See `Store.list_attributes`."""
         with self._snapshot() as connection:
             paths = self._read_side.attributes.select_paths(connection, select)
-            found = self._runs.list_attributes(connection, keys, paths, select, project, projects)
+            found = self._queries.list_attributes(
+                connection, keys, paths, select, project, projects
+            )
             names = self._catalog.names([path for path, _ in found])
         return sorted((name, TYPES[code]) for name, (_, code) in zip(names, found, strict=True))
 
@@ -667,7 +673,9 @@ class SqliteStore:
 
         def find() -> bool:
             with self._snapshot() as connection:
-                inside = None if projects is None else self._runs.in_projects(connection, projects)
+                inside = (
+                    None if projects is None else self._queries.in_projects(connection, projects)
+                )
                 return files.refers_to(connection, self._read_side.series, keys, digest, inside)
 
         return self._again(find)

@@ -14,6 +14,9 @@ PART_NAME = re.compile(r"^(?P<run>.*)_part_(?P<number>\d+)\.parquet\Z", re.DOTAL
 MODEL_FOLDERS = {RunKind.MODEL: "models", RunKind.MODEL_VERSION: "model_versions"}
 """Folders of a project's model registry."""
 
+HIDDEN_FOLDERS = {RunKind.PROJECT: "project", RunKind.RECORD: "records"}
+"""Folders among our manifests for the kinds that the other tool has no place for."""
+
 _MAX_PART = 255
 _MAX_BYTES = 240
 _MAX_ID_BYTES = 236

@@ -169,7 +169,7 @@ class Codec:
             if value.tzinfo is None:
                 return {"$n": value.isoformat()}
             return {"$t": micros_from_datetime(value)}
-        if isinstance(value, type) and _TYPES.get(value.__name__) is value:
+        if isinstance(value, type) and value in _TYPES.values():
             return {"$k": value.__name__}
         if isinstance(value, (frozenset, set)):
             return {"$s": [self._plain(one, columns, depth) for one in value]}

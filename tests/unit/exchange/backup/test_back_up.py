@@ -136,7 +136,7 @@ def test_models_projects_and_the_trash_are_out_of_the_scripts_sight(tmp_path: Pa
     assert visible == ["team/digits/run-False/simple_metadata.json"]
     assert (tmp_path / "team/digits/.model_versions/.trash/model_version-True").is_dir()
     copy = BackupSource(tmp_path)
-    assert len(copy.list_runs("team/digits")) == 8
+    assert len(copy.list_runs("team/digits")) == 2 * len(RunKind)
     assert not copy.problems.named
 
 

@@ -16,16 +16,16 @@ import pytest
 
 from mooring import File, Run, Tracker
 from mooring.errors import InvalidInput, MooringError, ProjectNotFound, QueryError
-from mooring.exchange import ExportPlaces, Selection, export_runs
+from mooring.exchange import ExportPlaces, Selection, export_runs, import_runs
 from mooring.exchange.exporting import write_error_report
 from mooring.exchange.reports import Outcome, TransferReport
 from mooring.exchange.selection import AttributeClass
 from mooring.exchange.sources.parquet import ParquetSource
 from mooring.exchange.sources.store import StoreSource
 from mooring.exchange.targets.parquet import exporting, parts
-from mooring.model import RunKind, RunSpec
+from mooring.model import FileRef, RunKind, RunSpec
 from mooring.query import parse
-from mooring.store import Store, open_store
+from mooring.store import RunQuery, Store, open_store
 from tests.unit.exchange.parquet.exporter_files import sanitized
 from tests.unit.exchange.parquet.importing import outcomes, told
 
@@ -169,8 +169,6 @@ def test_models_go_to_their_own_roots(store: Store, out: Path) -> None:
     for kind, id in ((RunKind.MODEL, "MOD"), (RunKind.MODEL_VERSION, "MOD-1")):
         info = store.create_run(RunSpec(project=PROJECT, run_id=id, kind=kind))
         digest, size = store.put_blob(b"w")
-        from mooring.model import FileRef
-
         with closing(store.open_writer(info.key)) as writer:
             writer.assign({"weights": FileRef(digest, size, "application/zip", "w.zip")})
     report = export(store, out, verify=True)
@@ -186,6 +184,31 @@ def test_models_go_to_their_own_roots(store: Store, out: Path) -> None:
     }
     none = export(store, out, kinds=frozenset({RunKind.RUN}))
     assert sorted(outcomes(none)) == ["a", "b", "c"]
+
+
+def test_records_come_back_as_records(store: Store, out: Path, tmp_path: Path) -> None:
+    record = store.create_run(RunSpec(project=PROJECT, run_id="data", kind=RunKind.RECORD))
+    file = FileRef(*store.put_blob(b"rows"), "text/csv", "rows.csv")
+    with closing(store.open_writer(record.key)) as writer:
+        writer.assign({"kind": "data set", "rows": file})
+        writer.log({"size": 3.0, "note": "a"}, step=1)
+    report = export(store, out, verify=True)
+    assert report.is_complete, told(report)
+    kinds = {run.run_id: run.kind for run in ParquetSource(out).list_runs(PROJECT)}
+    assert [id for id, kind in kinds.items() if kind is RunKind.RECORD] == ["data"]
+    with closing(open_store(tmp_path / "back.db")) as back:
+        assert import_runs(ParquetSource(out), back, verify=True).is_complete
+        for opened in (back, open_store(out)):
+            found = opened.find_run(PROJECT, run_id="data")
+            assert found is not None
+            assert found.kind is RunKind.RECORD
+            assert opened.get_value(found.key, "kind")[1] == "data set"
+            assert opened.get_stats(found.key, "size").last == 3.0
+            with opened.open_blob(opened.get_value(found.key, "rows")[1].digest) as content:
+                assert content.read() == b"rows"
+            asked = opened.query_runs(RunQuery(project=PROJECT)).runs
+            assert "data" not in {run.run_id for run in asked}
+        opened.close()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from mooring.model import AttributeType, RunKind
 from mooring.store.archive.places import Roots
 from mooring.wire.exporter import sanitize_file_path, sanitize_id
 from mooring.wire.exporter.manifest import MANIFEST_FOLDER
-from mooring.wire.exporter.names import MODEL_FOLDERS, distinguish, replace
+from mooring.wire.exporter.names import HIDDEN_FOLDERS, MODEL_FOLDERS, distinguish, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +57,9 @@ class ExportPlaces:
         match run.kind:
             case RunKind.RUN:
                 return self.data / project
-            case RunKind.PROJECT:  # which the format has no place for
-                return self.data / project / MANIFEST_FOLDER / "project"
-            case _:
+            case RunKind.PROJECT | RunKind.RECORD:
+                return self.data / project / MANIFEST_FOLDER / HIDDEN_FOLDERS[run.kind]
+            case RunKind.MODEL | RunKind.MODEL_VERSION:
                 return self.model_data / project / MODEL_FOLDERS[run.kind]
 
     def manifests_of(self, run: SourceRun) -> Path:
