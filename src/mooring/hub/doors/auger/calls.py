@@ -146,7 +146,7 @@ class Call:
         """Return the projects that a list is about."""
         organization = self.given.get("organization_id")
         if organization is not None:
-            workspace = self.hub.accounts.get_workspace_by_id(int(organization))
+            workspace = self.hub.accounts.find_workspace(int(organization))
             held = None if workspace is None else workspace.name
             names = self.visible_projects()
             return Scope(projects=tuple(n for n in names if ProjectName.parse(n).workspace == held))

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, Handler, JsonObject
 from mooring.hub.doors.auger.fields import Form, equals, layout_for
-from mooring.hub.doors.auger.records import NewRecord, Record
+from mooring.hub.doors.auger.records import NewRecord, Record, Scope
 from mooring.hub.doors.auger.refusals import invalid
 from mooring.hub.doors.auger.views import objects_of
 from mooring.query import Expression
 from mooring.wire.auger.table import Action
 
-MAX_LIMIT = 1000
-"""Objects of one page at most."""
+_LIMIT = 50
 _MAX_OFFSET = 2**62
 
 
@@ -25,11 +24,8 @@ def paging(call: Call) -> tuple[int, int]:
     """Return limit and offset of a list."""
     limit = call.given.get("limit")
     offset = call.given.get("offset")
-    for name, value in (("limit", limit), ("offset", offset)):
-        if value is not None and int(value) < 0:
-            raise invalid(name, "should not be negative")
     return (
-        min(50 if limit is None else int(limit), MAX_LIMIT),
+        _LIMIT if limit is None else int(limit),
         min(0 if offset is None else int(offset), _MAX_OFFSET),
     )
 
@@ -91,6 +87,9 @@ def create(call: Call, behaviour: Behaviour) -> Answer:
     else:
         project = call.project_for_new(needed=behaviour.in_project)
     call.need_contributor(project)
+    before = made_before(call, project)
+    if before is not None:
+        return Answer(objects_of(call, [before], behaviour)[0])
     values = dict(call.given)
     for machine in call.resource.states:
         values.setdefault(machine.field, machine.initial)
@@ -109,6 +108,15 @@ def create(call: Call, behaviour: Behaviour) -> Answer:
     if behaviour.created is not None:
         record = behaviour.created(call, record)
     return Answer(objects_of(call, [record], behaviour)[0])
+
+
+def made_before(call: Call, project: str) -> Record | None:
+    """Return what the same request made when it came before, or None."""
+    if call.request is None:
+        return None
+    same = equals("request", Form.TEXT, call.request)
+    found = call.records.page(call.resource.name, Scope(project), [same], limit=1).records
+    return found[0] if found else None
 
 
 def update(call: Call, behaviour: Behaviour) -> Answer:

@@ -30,7 +30,7 @@ from mooring.hub.doors.auger.infrastructure import REPORTS
 from mooring.hub.doors.auger.records import Records
 from mooring.hub.doors.auger.refusals import Refused, invalid, no_route
 from mooring.hub.doors.auger.tokens import log_in
-from mooring.wire.auger import messages, validation
+from mooring.wire.auger import messages, openapi, validation
 from mooring.wire.auger.resources import RESOURCES
 from mooring.wire.auger.table import Operation, Resource
 
@@ -96,8 +96,13 @@ class AugerDoor:
             Route(path, _Endpoint(self, targets[path]))
             for path in sorted(targets, key=lambda path: (path.count("{"), path))
         ]
+        routes.insert(0, Route(f"{API}/openapi.json", self._describe, methods=["GET"]))
         routes.append(Route(API + "/{rest:path}", _Endpoint(self, {})))
         return routes
+
+    async def _describe(self, request: Request) -> Response:
+        """Answer the description of this API, which needs no token."""
+        return _json(openapi.describe(self._hub.settings.address), 200)
 
     async def answer(self, request: Request, targets: Mapping[str, _Target]) -> Response:
         """Answer one request."""
@@ -130,7 +135,7 @@ class AugerDoor:
     def _asked(request: Request, target: _Target, body: bytes) -> _Asked:
         try:
             sent = messages.parse_body(body)
-        except InvalidInput:
+        except messages.MalformedBody:
             raise _Malformed from None
         query = dict(request.query_params)
         tokens: dict[str, object] = {}
@@ -168,7 +173,7 @@ class AugerDoor:
         asked.scope["mooring.user"] = principal.name
         call = self._call(asked, principal)
         try:
-            call.given = validation.check(target.operation, {**asked.sent, **_parents(asked)})
+            call.given = validation.check(target.operation, _completed(asked, call))
             behaviour = BEHAVIOURS.get(target.resource.name, Behaviour())
             handler = answering(target.operation.name, behaviour)
             if handler is None:
@@ -231,8 +236,16 @@ def _operations(resource: Resource) -> list[Operation]:
     return [*resource.operations, *([report] if report is not None else [])]
 
 
-def _parents(asked: _Asked) -> dict[str, str]:
-    return {name: value for name, value in asked.ids.items() if name != "id"}
+def _completed(asked: _Asked, call: Call) -> JsonObject:
+    """Return what was sent, with the project that the token stands for where one is needed."""
+    sent = dict(asked.sent)
+    needed = any(
+        each.name == "project_id" and each.required for each in asked.target.operation.parameters
+    )
+    default = call.records.default_project
+    if needed and sent.get("project_id") is None and default is not None:
+        sent["project_id"] = call.keys.of(default)
+    return sent
 
 
 def _echo(asked: _Asked, call: Call) -> JsonObject:

@@ -19,6 +19,7 @@ from mooring.hub.context import Hub
 from mooring.hub.doors.auger.fields import PREFIX
 from mooring.hub.doors.auger.refusals import Refused, denied, invalid, missing
 from mooring.wire.auger.table import Resource
+from mooring.wire.auger.validation import ParametersInvalid
 
 
 def failure_of(hub: Hub, resource: Resource | None, error: MooringError) -> Refused:
@@ -35,6 +36,8 @@ def failure_of(hub: Hub, resource: Resource | None, error: MooringError) -> Refu
             if message != "Email or password incorrect":
                 message = "User should be logged in"
             return Refused(401, {"error_type": "unauthenticated", "message": message})
+        case ParametersInvalid():
+            return Refused(400, *error.errors)
         case AccessDenied():
             return denied(hub.told(str(error)))
         case ProjectNotFound():

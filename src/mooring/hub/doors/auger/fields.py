@@ -110,6 +110,7 @@ _OWN: dict[str, dict[str, Form]] = {
     },
     "actual": {"endpoint_id": Form.TEXT, "prediction_group_id": Form.TEXT},
     "trial": {
+        "dataset_manifest_id": Form.JSON,
         "experiment_session_id": Form.TEXT,
         "hyperparameter_id": Form.INTEGER,
         "algorithm_name": Form.TEXT,
@@ -120,6 +121,55 @@ _OWN: dict[str, dict[str, Form]] = {
     "warm_start_request": {"dataset_manifest_id": Form.TEXT},
 }
 """What is kept of a resource beside the fields and parameters of the table."""
+
+_DEFAULTS: dict[str, dict[str, object]] = {
+    "experiment": {"search_space_status": "not_requested"},
+    "experiment_session": {
+        "correlation_to_target_status": "not_requested",
+        "correlation_matrix_status": "not_requested",
+        "providers": [],
+        "providers_data": {},
+    },
+    "organization": {"is_jupyter_enabled": False, "cluster_mode": "multi_tenant"},
+    "project": {
+        "default_workers_per_node_count": 0,
+        "default_workers_count": 1,
+        "default_worker_type_id": 1,
+        "cluster_autoterminate_minutes": 0,
+        "search_space_status": "not_requested",
+        "kubernetes_stack": "stable",
+        "workers_count": 1,
+        "worker_type_id": 1,
+    },
+    "project_file": {"providers": [], "providers_data": {}},
+    "pipeline": {"provider": "Mooring", "is_review_model_enabled": False},
+    "prediction": {"provider": "Mooring"},
+    "trial": {
+        "metrics_status": "not_requested",
+        "pdf_data_status": "not_requested",
+        "trial_metrics_count": 0,
+        "provider": "Mooring",
+    },
+    "review_alert_item": {"values": []},
+    "similar_trials_request": {"limit": 5, "trials": []},
+    "warm_start_request": {"limit": 10, "hyperparameters": []},
+    "cluster": {
+        "worker_nodes_count": 1,
+        "workers_per_node_count": 1,
+        "total_memory_mb": 0,
+        "uptime_seconds": 0,
+        "docker_image_tag": "stable",
+        "platform": "local",
+        "autoterminate_minutes": 0,
+    },
+    "cluster_status": {
+        "cpu_status": "normal",
+        "memory_status": "normal",
+        "slave_data": {},
+        "pods_data": [],
+    },
+}
+"""What an answer shows of a field that is not set; null where nothing is told here."""
 
 _EVERYWHERE = {"request": Form.TEXT, "providers": Form.JSON, "provider_info": Form.JSON}
 _ARE_RUNS = ("id", "object", "deleted", "created_at", "updated_at", "limit", "offset")
@@ -145,6 +195,7 @@ def layout_for(name: str) -> Layout:
             forms[field.name] = _form(field)
             defaults[field.name] = field.default
             shown.append(field.name)
+    defaults.update(_DEFAULTS.get(name, {}))
     forms = {**_EVERYWHERE, **forms, **_OWN.get(name, {})}
     if name == "cluster_status":
         forms.setdefault("pods_data", Form.JSON)

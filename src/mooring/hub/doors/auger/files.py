@@ -120,7 +120,8 @@ def prepare_file(call: Call, values: JsonObject) -> None:
     """Refuse a second file of one url, and look whether the hub has what it names."""
     project = call.project_for_new(needed=True)
     url = str(values["url"])
-    if find_by_url(call, project, url) is not None:
+    same = find_by_url(call, project, url)
+    if same is not None and (call.request is None or same.values.get("request") != call.request):
         raise invalid("url", "has already been taken (project_file.url_not_uniq)")
     name = str(values.get("file_name") or urlsplit(url).path or values["name"])
     values["content_type"] = mimetypes.guess_type(name)[0]

@@ -1,7 +1,7 @@
 """Clusters, tasks and logs: state that an agent reports; this hub runs none of it.
 
-Beside what clients know, an agent reports samples by `POST /api/v1/cluster_statuses`, lines of logs by
-`POST /api/v1/pod_logs`, and types of machines by `POST /api/v1/instance_types`.
+Beside what clients know, an agent reports samples by `POST /api/v1/cluster_statuses`, lines of
+logs by `POST /api/v1/pod_logs`, and types of machines by `POST /api/v1/instance_types`.
 """
 
 from __future__ import annotations

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 from mooring.errors import AlreadyExists, InvalidInput
-from mooring.hub.accounts import Workspace
+from mooring.hub.accounts import Role, Workspace
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, JsonObject
 from mooring.hub.doors.auger.common import pagination, paging
 from mooring.hub.doors.auger.fields import layout_for
 from mooring.hub.doors.auger.projects import state_machine
-from mooring.hub.doors.auger.refusals import invalid, missing
+from mooring.hub.doors.auger.refusals import denied, invalid, missing
 from mooring.hub.doors.auger.views import start
+from mooring.model import ProjectName, datetime_from_micros
+from mooring.wire.auger.messages import instant
 
 _WRITE_ONLY = frozenset({"role_to_assume_arn"})
 
@@ -38,7 +40,7 @@ def create(call: Call) -> Answer:
     properties: JsonObject = {"status": "created", "is_demo": True, "request": call.request}
     name = call.given["name"]
     try:
-        made = call.hub.accounts.create_workspace(call.principal, name, properties)
+        made = call.hub.accounts.create_workspace(name, call.principal.user, properties=properties)
     except AlreadyExists:
         same = next((each for each in _all(call) if each.name == name), None)
         if call.request is None or same is None or same.properties.get("request") != call.request:
@@ -60,8 +62,17 @@ def update(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    """Mark an organization as terminating. Nothing of it is removed."""
-    return Answer(_object(_set(call, _get(call, call.id), {"status": "terminating"})))
+    """Mark an organization and its projects as being deleted. Nothing of them is removed.
+
+    A kill between the two leaves projects that are seen although their organization is not; they
+    can be deleted by themselves.
+    """
+    workspace = _set(call, _get(call, call.id), {"status": "terminating"})
+    for name in call.visible_projects():
+        if ProjectName.parse(name).workspace == workspace.name:
+            runs = call.hub.store.get_runs([call.keys.of(name)])
+            call.everything().update(call.records.read("project", runs)[0], {"deleting": True})
+    return Answer(_object(workspace))
 
 
 def _all(call: Call) -> list[Workspace]:
@@ -81,9 +92,9 @@ def _get(call: Call, id: object) -> Workspace:
 
 
 def _set(call: Call, workspace: Workspace, properties: JsonObject) -> Workspace:
-    return call.hub.accounts.set_properties(
-        call.principal, workspace, {**workspace.properties, **properties}
-    )
+    if call.hub.accounts.workspace_role(call.principal, workspace.name) is not Role.OWNER:
+        raise denied(f"only an owner of {workspace.name} may change it")
+    return call.hub.accounts.update_workspace(workspace.id, properties)
 
 
 def _object(workspace: Workspace) -> JsonObject:
@@ -102,6 +113,8 @@ def _object(workspace: Workspace) -> JsonObject:
             "status": status,
             "is_demo": bool(held.get("is_demo", False)),
             "state_machine": state_machine(status, {}, transitions),
+            "created_at": instant(datetime_from_micros(workspace.created)),
+            "updated_at": instant(datetime_from_micros(workspace.updated)),
         }
     )
     return {name: value for name, value in shown.items() if name not in _WRITE_ONLY}

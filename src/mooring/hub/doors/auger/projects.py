@@ -40,7 +40,7 @@ def index(call: Call) -> Answer:
     if wanted is not None:
         names = [name for name in names if ProjectName.parse(name).name == wanted]
     if organization is not None:
-        workspace = call.hub.accounts.get_workspace_by_id(int(organization))
+        workspace = call.hub.accounts.find_workspace(int(organization))
         held = None if workspace is None else workspace.name
         names = [name for name in names if ProjectName.parse(name).workspace == held]
     keys = sorted((call.keys.of(name) for name in names), reverse=True)
@@ -58,7 +58,7 @@ def create(call: Call) -> Answer:
     """Create a project in an organization."""
     given = call.given
     if given.get("organization_id") is not None:
-        workspace = call.hub.accounts.get_workspace_by_id(int(given["organization_id"]))
+        workspace = call.hub.accounts.find_workspace(int(given["organization_id"]))
         if workspace is None or not call.hub.accounts.may_create_in(call.principal, workspace.name):
             raise missing("organization")
         place = workspace.name

@@ -8,5 +8,5 @@ from mooring.hub.doors.auger.calls import Answer
 
 def log_in(accounts: Accounts, email: object, password: object) -> Answer:
     """Answer a new token; `Unauthenticated` for a wrong name or password, whichever it is."""
-    token = accounts.log_in(str(email), str(password))
-    return Answer({"token": token, "confirmation_required": False})
+    made = accounts.log_in(str(email), str(password))
+    return Answer({"token": made.secret, "confirmation_required": False})

@@ -169,7 +169,7 @@ PREDICTION = Resource(
             "/api/v1/predictions",
             required="pipeline_id string",
             optional="""
-                records array[array]?
+                records array?
                 features array[string]?
                 threshold number?
                 file_url string
@@ -230,7 +230,7 @@ PREDICTION_GROUP = Resource(
             "/api/v1/prediction_groups",
             required="""
                 pipeline_id string
-                records array[array]
+                records array
                 features array[string]
             """,
         ),

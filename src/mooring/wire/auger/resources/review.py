@@ -18,7 +18,7 @@ ACTUAL = Resource(
             "/api/v1/actuals",
             required="pipeline_id string",
             optional="""
-                actuals array[object]
+                actuals array
                 actual_column_names array[string]
                 actual_date_column string
                 actuals_path string
@@ -106,7 +106,7 @@ ENDPOINT_ACTUAL = Resource(
             "/api/v1/endpoints/{endpoint_id}/actuals",
             optional="""
                 prediction_group_id string
-                actuals array[object]
+                actuals array
                 actual_column_names array[string]
                 actual_date_column string
                 actuals_path string
@@ -178,7 +178,7 @@ ENDPOINT_PREDICTION = Resource(
         create(
             "/api/v1/endpoints/{endpoint_id}/predictions",
             optional="""
-                records array[array]
+                records array
                 features array[string]
                 primary_only boolean
                 threshold number
