@@ -142,7 +142,7 @@ class UpdateEncoder:
         time: int | None,
         preview_completion: float | None,
     ) -> None:
-        """Append one point to each named series, with a step in millionths that is within bounds."""
+        """Append one point to each named series; `step` in millionths, within its bounds."""
         if time is None:
             time = time_ns() // 1000
         elif type(time) is not int or not MIN_TIME <= time <= MAX_TIME:
