@@ -505,7 +505,15 @@ class HubStore:
         self._check_writable()
         if self._buffer is None:
             raise InvalidInput("this store was opened without a spool (buffered=False)")
-        return self._buffer.sync(progress)
+        report = self._buffer.sync(progress)
+        for result in report.spools:
+            if result.head is not None and not result.left:
+                # Nobody is behind it any more. Else the run stays active until its lease ends.
+                with suppress(MooringError):
+                    self._quick.call(
+                        "release_run", key=result.head.key, writer=result.head.writer
+                    )
+        return report
 
     def close(self) -> None:
         """End all activity. Idempotent. What the hub does not take now stays in the spool."""
