@@ -79,6 +79,12 @@ def _store(address: str, options: SourceOptions) -> Source:
     return OpenedStoreSource(address)
 
 
+def _is_hub(address: str) -> bool:
+    from mooring.store.hub.connection import is_hub
+
+    return is_hub(address)
+
+
 def _is_store(path: Path) -> bool:
     # Through SQLite: to open the file beside it would drop the locks that this process has on it.
     from mooring.store import open_store
@@ -195,7 +201,7 @@ SOURCES: Mapping[str, SourceKind] = {
     "backup": SourceKind(
         "a tree of mooring backup, or of Neptune's bulk backup script", _backup, _is_backup
     ),
-    "store": SourceKind("a store of Mooring", _store, _is_store),
+    "store": SourceKind("a store of Mooring, or a hub", _store, _is_store),
     "neptune": SourceKind("offline data of the neptune client", _neptune, _is_neptune),
     "neptune-scale": SourceKind(
         "offline data of the neptune-scale client", _neptune_scale, _is_neptune_scale
@@ -246,6 +252,8 @@ def open_source(
 def detect_source(address: str) -> str:
     """Return the kind of source that an address looks like."""
     path = Path(address).expanduser()
+    if address.startswith(("http://", "https://")) and _is_hub(address):
+        return "store"
     if "://" in address:
         raise InvalidInput(f"{address}: say what is there, such as --from mlflow")
     if not path.exists():

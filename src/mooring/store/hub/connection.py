@@ -155,3 +155,19 @@ def _json(answer: httpx.Response) -> Any:
         return orjson.loads(answer.content)
     except orjson.JSONDecodeError:
         raise HubFailed(f"{answer.url.host} answered with what is no JSON") from None
+
+
+def is_hub(address: str) -> bool:
+    """Return whether a hub of Mooring answers at an address, whatever it says of a token.
+
+    Raises
+    ------
+    HubUnreachable
+        When nothing answers.
+    """
+    transport = HubTransport(address, None)
+    try:
+        answer = transport.request("GET", ROOT)
+    finally:
+        transport.close()
+    return PROTOCOL_HEADER in answer.headers
