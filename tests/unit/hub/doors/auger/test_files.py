@@ -107,7 +107,7 @@ def test_a_file_that_lies_elsewhere_is_taken_as_it_is(place: Place) -> None:
 
 def test_a_url_is_registered_once(place: Place) -> None:
     made = place.client.create_project_file(name="one", project_id=place.id, url="s3://b/k")
-    with pytest.raises(HubApiClient.InvalidParamsError, match="project_file.url_not_uniq"):
+    with pytest.raises(HubApiClient.InvalidParamsError, match=r"project_file\.url_not_uniq"):
         place.client.create_project_file(name="two", project_id=place.id, url="s3://b/k")
     gone = place.client.delete_project_file(made["data"]["id"])["data"]
     assert gone["deleted"] is True
