@@ -180,5 +180,3 @@ def blob_link(call: Call, file: FileRef, name: str) -> str:
 
 PROJECT_FILE = Behaviour(in_project=True, prepare=prepare_file, settle=settle_file, view=view_files)
 PROJECT_FILE_URL = Behaviour(in_project=True, actions={"create": create_url, "index": show_url})
-
-__all__ = ["BLOB", "PROJECT_FILE", "PROJECT_FILE_URL", "STORED", "UPLOAD"]
