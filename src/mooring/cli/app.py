@@ -18,11 +18,14 @@ from mooring.cli import (
     importing,
     loading,
     plot,
+    projects,
     rows,
     runs,
     sql,
     stats,
     summary,
+    tokens,
+    users,
 )
 from mooring.cli.commands import make_group
 
@@ -69,4 +72,7 @@ importing.add_to(app)
 loading.add_to(app)
 summary.add_to(app)
 hub.add_to(app)
+users.add_to(app)
+tokens.add_to(app)
+projects.add_to(app)
 config.add_to(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -170,9 +171,9 @@ def _sync_once(place: Path, hub: str | None, output: Output) -> int | None:
     failed: list[str] = []
     for address in sorted({state.head.hub for state in waiting if state.head is not None}):
         try:
-            with HubStore(address, _token(), spool=place, open_staging=SqliteStore) as opened:
-                with output.progress(f"sending to {address}") as progress:
-                    report = opened.sync(lambda _, sent, left: progress(sent, sent + left))
+            opened = HubStore(address, _token(), spool=place, open_staging=SqliteStore)
+            with closing(opened), output.progress(f"sending to {address}") as progress:
+                report = opened.sync(lambda _, sent, left: progress(sent, sent + left))
         except MooringError as error:
             failed.append(f"{address}: {error}")
             continue

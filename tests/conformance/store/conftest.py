@@ -21,6 +21,10 @@ from mooring.store.sqlite.store import SqliteStore
 from tests.serving import HubThread
 
 
+def _nothing(folder: Path) -> None:
+    """Do nothing: a function, as back ends are sent to other processes."""
+
+
 @dataclass(frozen=True)
 class BackEnd:
     """How to open a store at a place, and whether it outlives its object."""
@@ -28,7 +32,7 @@ class BackEnd:
     name: str
     open: Callable[..., Store]
     lasting: bool = True
-    stop: Callable[[Path], None] = lambda folder: None
+    stop: Callable[[Path], None] = _nothing
     """Ends what the place needs beside its store objects."""
     same_for_all: bool = True
     """Whether others see an update as soon as its call returned."""

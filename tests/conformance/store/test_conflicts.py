@@ -32,9 +32,13 @@ class TestTwoWritersOfAHub:
     @staticmethod
     def refused(store: Store, writer: RunWriter, write: Callable[[], None]) -> None:
         """Expect a refusal: by the call, or by a writer with a spool as it closes."""
-        with pytest.raises(TypeConflict, match="'x'"):
+
+        def write_and_close() -> None:
             write()
             writer.close()
+
+        with pytest.raises(TypeConflict, match="'x'"):
+            write_and_close()
 
     def test_of_series(self, store: Store, run: RunInfo) -> None:
         first, second = two_writers(store, run)

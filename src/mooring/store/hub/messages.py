@@ -7,6 +7,7 @@ answer is what it returns. What is long has a path of its own and streams.
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from collections.abc import Mapping
 from functools import cache
@@ -128,15 +129,10 @@ CALLS: Mapping[str, Any] = {
 
 @cache
 def _signature(name: str) -> tuple[inspect.Signature, dict[str, Any]]:
-    import mooring.store.contract as contract_module
-    import mooring.store.transfer as transfer_module
-
     method = CALLS[name]
-    names = {**vars(transfer_module), **vars(contract_module)}
-    if "np" not in names:
-        names["np"] = _Anything
-    if "pa" not in names:
-        names["pa"] = _Anything
+    names = dict(vars(sys.modules[method.__module__]))
+    names.setdefault("np", _Anything)
+    names.setdefault("pa", _Anything)
     return inspect.signature(method), typing.get_type_hints(method, names)
 
 

@@ -100,6 +100,7 @@ class HubStore:
         self._hub = HubConnection(HubTransport(address, secret, settings))
         self._address = self._hub.address
         self.read_only = read_only
+        self._quick = HubConnection(self._hub.transport.without_repeats())
         self._buffer: Buffer | None = None
         if buffered and not read_only:
             from mooring.store.hub.buffering import Buffer
@@ -107,13 +108,12 @@ class HubStore:
             self._buffer = Buffer(
                 self._hub.address,
                 # Its sender repeats what fails, for as long as it takes.
-                partial(self._deliver, HubConnection(self._hub.transport.without_repeats())),
+                partial(self._deliver, self._quick),
                 durability=durability,
                 folder=spool,
                 timeout_s=self._hub.transport.settings.timeout_s,
             )
         self._open_staging = open_staging
-        self._quick = HubConnection(self._hub.transport.without_repeats())
         self._writers: set[HubWriter] = set()
         self._lock = threading.RLock()
         self._closed = False
@@ -505,7 +505,15 @@ class HubStore:
         self._check_writable()
         if self._buffer is None:
             raise InvalidInput("this store was opened without a spool (buffered=False)")
-        return self._buffer.sync(progress)
+        report = self._buffer.sync(progress)
+        for result in report.spools:
+            if result.head is not None and not result.left:
+                # Nobody is behind it any more. Else the run stays active until its lease ends.
+                with suppress(MooringError):
+                    self._quick.call(
+                        "release_run", key=result.head.key, writer=result.head.writer
+                    )
+        return report
 
     def close(self) -> None:
         """End all activity. Idempotent. What the hub does not take now stays in the spool."""
@@ -520,6 +528,7 @@ class HubStore:
                 self._heart.stop()
             if self._buffer is not None:
                 self._buffer.close()
+            self._quick.transport.close()
             self._hub.transport.close()
 
     def __enter__(self) -> HubStore:

@@ -16,8 +16,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mooring.errors import InvalidInput, RunNotFound
-from mooring.model import AttributeType, RunInfo
+from mooring.errors import InvalidInput, InvalidStep, RunNotFound
+from mooring.model import MAX_STEP, STEP_SCALE, AttributeType, RunInfo
 from mooring.store.appending import (
     Assign,
     ChangeSet,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _KEPT_ENCODERS = 256
 """Runs whose encoders are kept. One that comes again later reads its types anew."""
 
+_STEPS = MAX_STEP * STEP_SCALE
 _MAX_NUMBER = 2**63 - 1
 _MAX_LEASE_S = 30 * 86_400.0
 
@@ -92,7 +93,10 @@ class _Encoder(UpdateEncoder):
     def _apply(self, update: Update) -> None:
         match update:
             case LogPoints():
-                self.log_at(update.values, update.step, update.time, update.preview_completion)
+                step = update.step
+                if step is not None and (type(step) is not int or not -_STEPS <= step <= _STEPS):
+                    raise InvalidStep(f"a step is an integer up to ±10^18 here, not {step!r}")
+                self.log_at(update.values, step, update.time, update.preview_completion)
             case LogRows():
                 self.log_events(update.rows)
             case Assign():

@@ -2,9 +2,9 @@
 
 A message without columns is JSON text. One with columns is::
 
-    MOOR  length of the JSON (4 bytes)  JSON  { length (8 bytes)  Arrow IPC stream }*
+    MOOR  length of the JSON (4 bytes)  JSON  { length (8 bytes)  padding  Arrow IPC stream }*
 
-Lengths are little-endian. What JSON has no word for is an object with one key:
+Lengths are little-endian; each stream begins at a multiple of 64 bytes. What JSON has no word for is an object with one key:
 
 ========== =============================================================
 ``$f``     a float that is not finite: ``nan``, ``inf``, ``-inf``
@@ -47,6 +47,7 @@ MEDIA_TYPE = "application/vnd.mooring.v1"
 
 _MAGIC = b"MOOR"
 _INT64 = range(-(2**63), 2**63)
+_ALIGNMENT = 64
 _MAX_DEPTH = 100
 _TYPES = {one.__name__: one for one in (int, float, bool, str, bytes, list, dict, type(None))}
 
@@ -88,8 +89,11 @@ class Codec:
         if not columns:
             return text
         parts = [_MAGIC, len(text).to_bytes(4, "little"), text]
+        position = len(text) + 8
         for column in columns:
-            parts += [len(column).to_bytes(8, "little"), column]
+            padding = -(position + 8) % _ALIGNMENT
+            parts += [len(column).to_bytes(8, "little"), bytes(padding), column]
+            position += 8 + padding + len(column)
         return b"".join(parts)
 
     def decode(self, message: bytes, *, trusted: bool = False) -> Any:
@@ -112,11 +116,12 @@ class Codec:
                 raise MessageInvalid("the message is cut off")
             while position < len(view):
                 size = int.from_bytes(view[position : position + 8], "little")
-                column = view[position + 8 : position + 8 + size]
+                position += 8 + -(position + 8) % _ALIGNMENT
+                column = view[position : position + size]
                 if len(column) < size:
                     raise MessageInvalid("the message is cut off")
                 columns.append(column)
-                position += 8 + size
+                position += size
         try:
             plain = orjson.loads(text)
         except orjson.JSONDecodeError as error:
