@@ -9,9 +9,17 @@ from starlette.routing import BaseRoute
 
 from mooring.hub.context import Hub
 from mooring.hub.doors.auger.engine import AugerDoor
+from mooring.hub.doors.auger.presigning import bucket_of
 from mooring.hub.doors.auger.uploads import upload_routes
 
 
 def routes(hub: Hub) -> list[BaseRoute]:
-    """Return the routes of the API, and those that its signed urls lead to."""
+    """Return the routes of the API, and those that its signed urls lead to.
+
+    Raises
+    ------
+    InvalidInput
+        When a bucket is set for presigned links, and its credentials are not in the environment.
+    """
+    bucket_of(hub.settings)
     return [*AugerDoor(hub).routes(), *upload_routes(hub)]

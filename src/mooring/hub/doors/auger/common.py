@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, Handler, JsonObject
@@ -13,6 +14,7 @@ from mooring.query import Expression
 from mooring.wire.auger.table import Action
 
 _LIMIT = 50
+_CHANGING = tuple(threading.Lock() for _ in range(64))
 _MAX_OFFSET = 2**62
 
 
@@ -87,9 +89,13 @@ def create(call: Call, behaviour: Behaviour) -> Answer:
     else:
         project = call.project_for_new(needed=behaviour.in_project)
     call.need_contributor(project)
-    before = made_before(call, project)
-    if before is not None:
-        return Answer(objects_of(call, [before], behaviour)[0])
+    record = made_before(call, project) or _make(call, behaviour, project)
+    if behaviour.created is not None:
+        record = behaviour.created(call, record)
+    return Answer(objects_of(call, [record], behaviour)[0])
+
+
+def _make(call: Call, behaviour: Behaviour, project: str) -> Record:
     values = dict(call.given)
     for machine in call.resource.states:
         values.setdefault(machine.field, machine.initial)
@@ -104,10 +110,7 @@ def create(call: Call, behaviour: Behaviour) -> Answer:
         request=call.request,
         user=call.principal.user,
     )
-    record = call.records.create(new)
-    if behaviour.created is not None:
-        record = behaviour.created(call, record)
-    return Answer(objects_of(call, [record], behaviour)[0])
+    return call.records.create(new)
 
 
 def made_before(call: Call, project: str) -> Record | None:
@@ -123,16 +126,18 @@ def update(call: Call, behaviour: Behaviour) -> Answer:
     """Change a record and answer it."""
     record = call.records.get(call.resource.name, call.id)
     call.need_contributor(record.run.project)
-    record = settled(call, behaviour, record)
-    changes = dict(call.given)
-    for machine in call.resource.states:
-        if machine.field in changes:
-            before, after = str(record.get(machine.field)), changes[machine.field]
-            check_state(call, machine.field, after)
-            if not machine.allows(before, str(after)):
-                raise invalid(machine.field, impossible(call.resource.name, before, str(after)))
-    behaviour.change(call, record, changes)
-    record = settled(call, behaviour, call.records.update(record, changes))
+    with _CHANGING[record.run.key % len(_CHANGING)]:
+        # Read again: another request of this process may have moved its status meanwhile.
+        record = settled(call, behaviour, call.records.get(call.resource.name, call.id))
+        changes = dict(call.given)
+        for machine in call.resource.states:
+            if machine.field in changes:
+                before, after = str(record.get(machine.field)), str(changes[machine.field])
+                check_state(call, machine.field, after)
+                if not machine.allows(before, after):
+                    raise invalid(machine.field, impossible(call.resource.name, before, after))
+        behaviour.change(call, record, changes)
+        record = settled(call, behaviour, call.records.update(record, changes))
     return Answer(objects_of(call, [record], behaviour)[0])
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from mooring.errors import MooringError
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, JsonObject
 from mooring.hub.doors.auger.fields import Form, equals
-from mooring.hub.doors.auger.keys import key_of, key_of_url
+from mooring.hub.doors.auger.keys import bucket_key, key_of, key_of_url
 from mooring.hub.doors.auger.presigning import bucket_of
 from mooring.hub.doors.auger.records import NewRecord, Record, Records, Scope
 from mooring.hub.doors.auger.refusals import invalid
@@ -35,7 +35,11 @@ def create_url(call: Call) -> Answer:
     bucket = bucket_of(settings)
     if bucket is not None:
         return Answer(
-            bucket.post(key, seconds=settings.link_seconds, limit=settings.max_upload_bytes)
+            bucket.post(
+                bucket_key(project, key),
+                seconds=settings.link_seconds,
+                limit=settings.max_upload_bytes,
+            )
         )
     link = call.hub.links.sign(
         UPLOAD,
@@ -52,8 +56,6 @@ def create_url(call: Call) -> Answer:
 
 
 def _fields(query: str) -> JsonObject:
-    from urllib.parse import parse_qsl
-
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
@@ -65,7 +67,7 @@ def show_url(call: Call) -> Answer:
     settings = call.hub.settings
     bucket = bucket_of(settings)
     if bucket is not None:
-        return Answer({"url": bucket.get(key, seconds=settings.link_seconds)})
+        return Answer({"url": bucket.get(bucket_key(project, key), seconds=settings.link_seconds)})
     facts = {"key": key, "project": project}
     return Answer({"url": call.hub.links.sign(STORED, facts, seconds=settings.link_seconds)})
 
@@ -178,5 +180,3 @@ def blob_link(call: Call, file: FileRef, name: str) -> str:
 
 PROJECT_FILE = Behaviour(in_project=True, prepare=prepare_file, settle=settle_file, view=view_files)
 PROJECT_FILE_URL = Behaviour(in_project=True, actions={"create": create_url, "index": show_url})
-
-__all__ = ["BLOB", "PROJECT_FILE", "PROJECT_FILE_URL", "STORED", "UPLOAD"]

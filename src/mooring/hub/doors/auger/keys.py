@@ -16,12 +16,14 @@ _BAD = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 def key_of(project: str, file_path: str) -> str:
     """Return the key of a path in a project.
 
-    A path below `workspace/projects/` is a key already; anything else lies among the project's
-    files. Raises `Refused` for a path that would leave its place.
+    A path below `workspace/projects/` is a key already, alone or as a bucket has it; anything else
+    lies among the project's files. Raises `Refused` for a path that would leave its place.
 
     >>> key_of("team/digits", "train.csv")
     'workspace/projects/digits/files/train.csv'
     """
+    if file_path.startswith(f"{project}/{ROOT}"):
+        file_path = file_path.removeprefix(f"{project}/")
     parts = file_path.split("/")
     if (
         not file_path
@@ -33,6 +35,11 @@ def key_of(project: str, file_path: str) -> str:
     if file_path.startswith(ROOT):
         return file_path
     return f"{ROOT}{ProjectName.parse(project).name}/files/{file_path}"
+
+
+def bucket_key(project: str, key: str) -> str:
+    """Return what a key is called in a bucket, which the projects of all workspaces share."""
+    return f"{project}/{key}"
 
 
 def key_of_url(project: str, url: str) -> str | None:

@@ -16,7 +16,7 @@ from mooring.hub.doors.auger.common import impossible, pagination, paging
 from mooring.hub.doors.auger.records import Record, Scope
 from mooring.hub.doors.auger.refusals import invalid, missing
 from mooring.hub.doors.auger.views import objects_of, organization_of
-from mooring.model import ProjectName
+from mooring.model import ProjectName, RunKind
 
 _NAMES = {"undeployed": "Stopped", "undeploying": "Stopping", "running": "Running"}
 _NEXT = {"undeployed": ("deploy", "start"), "running": ("undeploy", "stop")}
@@ -26,7 +26,7 @@ _COUNTED = ("undeployed", "undeploying", "deploying", "deployed", "running")
 def get_project(call: Call, id: object) -> Record:
     """Return a project by its number; `Refused` with 404."""
     run = call.records.find_key(id)
-    if run is None or run.run_id.count("/") > 1 or run.kind != "project":
+    if run is None or run.kind is not RunKind.PROJECT:
         raise missing("project")
     return call.records.read("project", [run])[0]
 

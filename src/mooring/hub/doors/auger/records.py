@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mooring.errors import AlreadyExists, InvalidInput, NotFound, RunNotFound
@@ -36,7 +36,7 @@ from mooring.model import (
 )
 from mooring.query import And, Compare, Expression, Operator, Or, Sort
 from mooring.query import Field as QueryField
-from mooring.store.appending import Assign, Delete, LogPoints, Update
+from mooring.store.appending import Assign, Delete, Update
 from mooring.store.contract import PathSelector, RunQuery
 from mooring.store.sqlite.store import SqliteStore
 from mooring.wire.auger.table import IdKind
@@ -283,15 +283,7 @@ class Records:
         self, spec: RunSpec, values: Mapping[str, Value], kind: RunKind = RunKind.RECORD
     ) -> RunInfo:
         """Create a run with its attributes, in one transaction."""
-        spec = RunSpec(
-            project=spec.project,
-            run_id=spec.run_id,
-            name=spec.name,
-            kind=kind,
-            owner=spec.owner,
-            created=spec.created,
-        )
-        with self.store.import_run(spec) as incoming:
+        with self.store.import_run(replace(spec, kind=kind)) as incoming:
             incoming.set_values(values)
             return incoming.commit()
 
@@ -374,15 +366,3 @@ def _plain(value: object) -> object:
 
 def _time(value: object, run: RunInfo) -> datetime:
     return value if isinstance(value, datetime) else datetime_from_micros(run.created)
-
-
-__all__ = [
-    "ID",
-    "LogPoints",
-    "NewRecord",
-    "Page",
-    "Record",
-    "Records",
-    "Scope",
-    "id_kind",
-]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import requests
 from auger.hub_api_client import HubApiClient
 
+from mooring.errors import InvalidInput
+from mooring.hub.context import open_hub
+from mooring.hub.doors.auger import routes
 from mooring.hub.doors.auger.presigning import Bucket
-from tests.unit.hub.doors.auger.conftest import Place
+from mooring.hub.settings import HubSettings
+from mooring.store import open_store
+from tests.serving import HubThread
+from tests.unit.hub.doors.auger.conftest import Place, client_of
 
 CSV = b"x,y,name\n1,0.5,a\n2,,b\n3,1.5,a\n"
 
@@ -107,7 +114,7 @@ def test_a_file_that_lies_elsewhere_is_taken_as_it_is(place: Place) -> None:
 
 def test_a_url_is_registered_once(place: Place) -> None:
     made = place.client.create_project_file(name="one", project_id=place.id, url="s3://b/k")
-    with pytest.raises(HubApiClient.InvalidParamsError, match="project_file.url_not_uniq"):
+    with pytest.raises(HubApiClient.InvalidParamsError, match=r"project_file\.url_not_uniq"):
         place.client.create_project_file(name="two", project_id=place.id, url="s3://b/k")
     gone = place.client.delete_project_file(made["data"]["id"])["data"]
     assert gone["deleted"] is True
@@ -119,7 +126,7 @@ def test_a_url_is_registered_once(place: Place) -> None:
 class _Example(Bucket):
     """The bucket of the example in the documentation of S3."""
 
-    url = "https://examplebucket.s3.amazonaws.com"  # type: ignore[assignment]
+    url = "https://examplebucket.s3.amazonaws.com"
 
 
 def _bucket(kind: type[Bucket] = Bucket) -> Bucket:
@@ -153,3 +160,37 @@ def test_a_presigned_form_names_what_it_allows() -> None:
         "x-amz-signature",
     }
     assert "wJalr" not in repr(_bucket())
+
+
+def test_with_a_bucket_links_lead_there_and_projects_do_not_share_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    monkeypatch.setenv("AWS_REGION", "us-west-1")
+    hub = HubThread(tmp_path / "runs.db", presign_bucket="my-bucket")
+    try:
+        client = client_of(hub, token=hub.token("anna"))
+        organization = client.get_organizations()["data"][0]["id"]
+        id = client.create_project(name="p", organization_id=organization)["data"]["id"]
+        form = client.create_project_file_url(project_id=id, file_path="a.csv")["data"]
+        assert form["url"] == "https://my-bucket.s3.us-west-1.amazonaws.com"
+        key = form["fields"]["key"]
+        assert key == "anna/p/workspace/projects/p/files/a.csv"
+        for path in ("a.csv", key):
+            link = client.get_project_file_url(project_id=id, file_path=path)["data"]["url"]
+            assert link.startswith(f"{form['url']}/{key}?")
+            assert "hidden" not in link
+    finally:
+        hub.stop()
+
+
+def test_a_bucket_without_credentials_is_told_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    open_store(tmp_path / "runs.db").close()
+    hub = open_hub(HubSettings(store=str(tmp_path / "runs.db"), presign_bucket="other"))
+    with pytest.raises(InvalidInput, match="AWS_ACCESS_KEY_ID"):
+        routes(hub)
+    hub.close()

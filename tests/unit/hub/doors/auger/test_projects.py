@@ -83,7 +83,7 @@ def test_a_name_is_taken_once(place: Place) -> None:
 @pytest.mark.parametrize("name", ["a/b", "", " ", "..\x00", "x" * 800])
 def test_names_that_no_project_can_have_are_refused(place: Place, name: str) -> None:
     organization = place.client.get_project(place.id)["data"]["organization_id"]
-    with pytest.raises(HubApiClient.InvalidParamsError, match="^name "):
+    with pytest.raises(HubApiClient.InvalidParamsError, match=r"^name "):
         place.client.create_project(name=name, organization_id=organization)
 
 
