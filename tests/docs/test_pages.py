@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.serving import HubProcess
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -14,6 +17,9 @@ PAGES = [
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if page.exists() and re.search(r"^\s*```python\b", page.read_text("utf-8"), re.MULTILINE)
 ]
+
+_STORE, _ADDRESS = "team.db", "http://127.0.0.1:8080"
+"""Of the hub that pages tell their readers to start."""
 
 _BLOCK = re.compile(r"^( *)```python[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
@@ -45,17 +51,34 @@ def test_a_block_that_fails_is_told_by_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_a_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: str | None
+) -> None:
     monkeypatch.chdir(tmp_path)
-    run_page(page)
+    run_page(page, hub)
 
 
-def run_page(page: Path) -> None:
+@pytest.fixture
+def hub(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str | None]:
+    """The hub that a page tells its reader to start, at another port; None where it does not."""
+    if f"\nmooring hub --store {_STORE}\n" not in page.read_text("utf-8"):
+        yield None
+        return
+    monkeypatch.setenv("MOORING_SPOOL", str(tmp_path / "spool"))
+    started = HubProcess(tmp_path / _STORE)
+    monkeypatch.setenv("MOORING_API_TOKEN", started.admin)
+    yield started.address
+    started.stop()
+
+
+def run_page(page: Path, hub: str | None = None) -> None:
     """Run the blocks of a page in their order, in one namespace."""
     found = blocks(page)
     assert found, f"a ```python block of {page.name} is not closed"
     namespace: dict[str, object] = {"__name__": "__main__"}
     for line, code in found:
+        if hub is not None:
+            code = code.replace(_ADDRESS, hub)
         # as many empty lines before it as the page has, so that a traceback names the page's line
         compiled = compile("\n" * (line - 1) + code, str(page), "exec")
         try:

@@ -9,11 +9,12 @@ import typer
 from mooring.cli.accounts import opened_accounts
 from mooring.cli.commands import command, make_group
 from mooring.cli.lookup import writing
-from mooring.cli.options import StoreOption, store_address
+from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.table import Table
 from mooring.errors import ProjectNotFound
-from mooring.model import ProjectName
+from mooring.model import ProjectName, RunKind
+from mooring.store.contract import RunQuery
 
 _NameArgument = Annotated[
     str,
@@ -32,6 +33,7 @@ def add_to(group: typer.Typer) -> None:
     command(project, "members", example="mooring project members team/digits")(members)
     command(project, "share", example="mooring project share team/digits bob --role viewer")(share)
     command(project, "unshare", example="mooring project unshare team/digits bob")(unshare)
+    command(project, "delete", example="mooring project delete team/digits --yes")(delete)
     command(project, "serving", example="mooring project serving team/digits on")(serving)
     group.add_typer(project, name="project")
 
@@ -108,6 +110,30 @@ def unshare(
     with opened_accounts(store) as accounts:
         accounts.revoke(project, user)
     output.say(f"{user} has no role in {project} any more")
+
+
+def delete(
+    name: _NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: DryRunOption = False,
+    store: StoreOption = None,
+    *,
+    output: Output,
+) -> None:
+    """Delete a project with all its runs, for good. `mooring compact` frees the disk."""
+    project = _existing(name, store)
+    with opened_accounts(store) as accounts, writing(store_address(store)) as opened:
+        kinds = tuple(RunKind)
+        query = RunQuery(project=project, kinds=kinds, trashed=None, limit=0)
+        total = opened.query_runs(query).total
+        output.record({"project": project, "runs": total})
+        if dry_run:
+            return
+        if not yes:
+            typer.confirm(f"Delete {project} with {total} runs and records?", abort=True, err=True)
+        opened.delete_project(project)
+        accounts.forget_project(project)
+    output.say(f"{project} is deleted")
 
 
 def serving(

@@ -510,9 +510,7 @@ class HubStore:
             if result.head is not None and not result.left:
                 # Nobody is behind it any more. Else the run stays active until its lease ends.
                 with suppress(MooringError):
-                    self._quick.call(
-                        "release_run", key=result.head.key, writer=result.head.writer
-                    )
+                    self._quick.call("release_run", key=result.head.key, writer=result.head.writer)
         return report
 
     def close(self) -> None:

@@ -4,7 +4,8 @@ A message without columns is JSON text. One with columns is::
 
     MOOR  length of the JSON (4 bytes)  JSON  { length (8 bytes)  padding  Arrow IPC stream }*
 
-Lengths are little-endian; each stream begins at a multiple of 64 bytes. What JSON has no word for is an object with one key:
+Lengths are little-endian; each stream begins at a multiple of 64 bytes. What JSON has no word for
+is an object with one key:
 
 ========== =============================================================
 ``$f``     a float that is not finite: ``nan``, ``inf``, ``-inf``
