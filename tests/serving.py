@@ -111,8 +111,9 @@ class HubProcess:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
+        with self.process.stderr as lines:
+            for line in lines:
+                self.lines.append(line)
 
     @property
     def requests(self) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from mooring.errors import InvalidPath, InvalidValue
-from mooring.model import AttributeType, FileRef, micros_from_datetime
+from mooring.model import MAX_TIME, MIN_TIME, AttributeType, FileRef, micros_from_datetime
 from mooring.store.cells import encode_text, file_cells, number_code, plain_number
 
 WRITABLE_SYSTEM_PATHS = {
@@ -59,6 +59,15 @@ def check_value(path: str, type: AttributeType, value: Any) -> Any:
                 return plain_number(value)
             except InvalidValue as error:
                 raise InvalidValue(f"attribute {path!r}: {error}") from None
+
+
+def checked_time(time: Any) -> int:
+    """Return a time as Python's own integer; `InvalidValue` for what no reader could take."""
+    if number_code(time) != "q":
+        raise InvalidValue(f"a time is an integer of microseconds since 1970, not {time!r}")
+    if not MIN_TIME <= int(time) <= MAX_TIME:
+        raise InvalidValue(f"time {time} is not within the years 1 to 9999, in microseconds")
+    return int(time)
 
 
 def check_loggable(path: str) -> None:

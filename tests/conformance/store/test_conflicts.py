@@ -131,7 +131,11 @@ class TestOneAfterTheOther:
         with pytest.raises(TypeConflict):
             store.open_writer(run.key).assign({"sys/name": 1})
 
-    def test_an_int_after_a_float_of_another_writer(self, store: Store, run: RunInfo) -> None:
+    def test_an_int_after_a_float_of_another_writer(
+        self, store: Store, run: RunInfo, back_end: BackEnd
+    ) -> None:
+        if not back_end.same_for_all:
+            pytest.skip("with a spool, two writers are in order each, not between them")
         first, second = two_writers(store, run)
         first.assign({"x": 0.5})
         second.assign({"x": 2})

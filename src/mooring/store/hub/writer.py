@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from mooring.errors import InvalidValue, StoreClosed, TypeConflict
 from mooring.model import (
-    MAX_TIME,
-    MIN_TIME,
     AttributeType,
     RunInfo,
     Typed,
@@ -32,7 +30,6 @@ from mooring.store.cells import (
     encode_point,
     encode_text,
     number_code,
-    plain_number,
     series_type,
 )
 from mooring.store.hub.updates import encode_update
@@ -41,6 +38,7 @@ from mooring.store.values import (
     check_loggable,
     check_settable,
     check_value,
+    checked_time,
     value_type,
 )
 
@@ -104,7 +102,7 @@ class HubWriter:
     ) -> None:
         """Append one point to each named series. See `RunWriter.log`."""
         micros = None if step is None else step_to_micros(step)
-        moment = time_ns() // 1000 if time is None else _checked_time(time)
+        moment = time_ns() // 1000 if time is None else checked_time(time)
         if preview_completion is None and tuple(values) in self._plans:
             for value in values.values():
                 if type(value) is not float or value - value != 0.0:
@@ -250,7 +248,7 @@ class HubWriter:
 
 def _row(values: Mapping[str, object], time: int | None) -> tuple[dict[str, object], int]:
     """Return a row as it can be sent; raises what a local store would."""
-    moment = time_ns() // 1000 if time is None else _checked_time(time)
+    moment = time_ns() // 1000 if time is None else checked_time(time)
     cells: dict[str, object] = {}
     for path, value in values.items():
         cell = encode_cell(validate_path(path), value)
@@ -261,14 +259,3 @@ def _row(values: Mapping[str, object], time: int | None) -> tuple[dict[str, obje
 def _sent(value: object, cell: Any) -> object:
     """Return a cell that JSON cannot say as the value that it stands for."""
     return value if isinstance(value, (bytes, bytearray, memoryview)) else decode_cell(cell)
-
-
-def _checked_time(time: Any) -> int:
-    if type(time) is int and MIN_TIME <= time <= MAX_TIME:
-        return time
-    if number_code(time) != "q":
-        raise InvalidValue(f"a time is an integer of microseconds since 1970, not {time!r}")
-    moment = int(plain_number(time))
-    if not MIN_TIME <= moment <= MAX_TIME:
-        raise InvalidValue(f"time {time} is not within the years 1 to 9999, in microseconds")
-    return moment

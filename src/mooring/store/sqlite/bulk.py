@@ -20,11 +20,11 @@ from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite import receipts
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.database import Database
-from mooring.store.sqlite.encoding import check_loggable
 from mooring.store.sqlite.fold import Fold, read_rows
 from mooring.store.sqlite.schema import TYPE_CODES, TYPES
 from mooring.store.sqlite.sealing import Sealer
 from mooring.store.sqlite.series import Series, join
+from mooring.store.values import check_loggable
 
 _FLOAT_SERIES = AttributeType.FLOAT_SERIES
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from mooring.errors import InvalidValue
@@ -26,28 +25,9 @@ from mooring.store.cells import (
     encode_text,
     file_cells,
     loads,
-    number_code,
     plain_number,
 )
-
-
-def value_type(path: str, value: object) -> AttributeType:
-    """Return the type of an attribute that holds `value`; `InvalidValue` when there is none."""
-    if isinstance(value, str):
-        return AttributeType.STRING
-    if isinstance(value, datetime):
-        return AttributeType.DATETIME
-    if isinstance(value, FileRef):
-        return AttributeType.FILE
-    if isinstance(value, (set, frozenset)):
-        return AttributeType.STRING_SET
-    code = number_code(value)
-    if code is None:
-        raise InvalidValue(
-            f"attribute {path!r} cannot hold a {_name(value)}; give a number, "
-            "text, bool, datetime, set of texts or file"
-        )
-    return {"?": AttributeType.BOOL, "q": AttributeType.INT, "d": AttributeType.FLOAT}[code]
+from mooring.store.values import value_type
 
 
 def typed_value(path: str, given: Typed) -> tuple[AttributeType, Any]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from mooring.errors import InvalidPath, InvalidValue, StoreClosed, TypeConflict
+from mooring.errors import InvalidValue, StoreClosed, TypeConflict
 from mooring.model import (
     MAX_STEP,
     MAX_TIME,
@@ -32,7 +32,7 @@ from mooring.store.cells import (
     number_code,
     series_type,
 )
-from mooring.store.sqlite.codec import as_float, store_value, typed_value, value_type
+from mooring.store.sqlite.codec import as_float, store_value, typed_value
 from mooring.store.sqlite.columns import TableColumns, cell_kind
 from mooring.store.sqlite.schema import (
     LOG_ASSIGN,
@@ -41,6 +41,13 @@ from mooring.store.sqlite.schema import (
     LOG_EVENT,
     LOG_POINTS,
     LOG_PREVIEW,
+)
+from mooring.store.values import (
+    WRITABLE_SYSTEM_PATHS,
+    check_loggable,
+    check_settable,
+    checked_time,
+    value_type,
 )
 
 if TYPE_CHECKING:
@@ -53,15 +60,6 @@ _MAX_EVENT_PLANS = 4096
 """Different rows, by names and types, that one writer knows to have their columns."""
 _MAX_SHAPES = 512
 """Different sets of names that one writer packs; calls beyond that are rows of JSON."""
-
-WRITABLE_SYSTEM_PATHS = {
-    "sys/name": AttributeType.STRING,
-    "sys/description": AttributeType.STRING,
-    "sys/failed": AttributeType.BOOL,
-    "sys/archived": AttributeType.BOOL,
-    "sys/tags": AttributeType.STRING_SET,
-    "sys/group_tags": AttributeType.STRING_SET,
-}
 
 _Plan = tuple[int, Callable[..., bytes]]
 _EventPlan = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -146,7 +144,7 @@ class UpdateEncoder:
         if time is None:
             time = time_ns() // 1000
         elif type(time) is not int or not MIN_TIME <= time <= MAX_TIME:
-            time = _checked_time(time)
+            time = checked_time(time)
         if preview_completion is None:
             plan = self._plans.get(tuple(values))
             if plan is not None:
@@ -206,7 +204,7 @@ class UpdateEncoder:
         if time is None:
             time = time_ns() // 1000
         elif type(time) is not int or not MIN_TIME <= time <= MAX_TIME:
-            time = _checked_time(time)
+            time = checked_time(time)
         plan = self._event_plans.get((tuple(values), tuple(map(type, values.values()))))
         if plan is not None:
             ids, floats, integers = plan
@@ -258,7 +256,7 @@ class UpdateEncoder:
         cells = {}
         types = {}
         for path, value in values.items():
-            self._check_writable(validate_path(path))
+            check_settable(validate_path(path))
             if isinstance(value, Typed):
                 type, value = typed_value(path, value)
             else:
@@ -282,7 +280,7 @@ class UpdateEncoder:
     ) -> None:
         """Add to and remove from a string set. See `RunWriter.change_set`."""
         self._check_open()
-        self._check_writable(validate_path(path))
+        check_settable(validate_path(path))
         self._check_type(path, AttributeType.STRING_SET)
         changes = []
         for texts in (add, remove):
@@ -298,14 +296,14 @@ class UpdateEncoder:
     def delete(self, path: str, *, time: int | None = None) -> None:
         """Remove an attribute with its points. See `RunWriter.delete`."""
         self._check_open()
-        self._check_writable(validate_path(path))
+        check_settable(validate_path(path))
         self._append_record(LOG_DELETE, self._by_id({path: None}), time)
         self._types.pop(path, None)
         self.types_changed = True
         self._plans = {paths: plan for paths, plan in self._plans.items() if path not in paths}
 
     def _append_record(self, kind: int, record: Mapping[str, object], time: int | None) -> None:
-        moment = time_ns() // 1000 if time is None else _checked_time(time)
+        moment = time_ns() // 1000 if time is None else checked_time(time)
         self._append((self._key, kind, None, moment, None, dumps(record)))
 
     def _learn(self, types: Mapping[str, AttributeType]) -> None:
@@ -327,23 +325,3 @@ class UpdateEncoder:
         known = self._types.get(path, type)
         if known is not type:
             raise TypeConflict(path, expected=str(known), got=str(type))
-
-    @staticmethod
-    def _check_writable(path: str) -> None:
-        if path.startswith("sys/") and path not in WRITABLE_SYSTEM_PATHS:
-            raise InvalidPath(f"{path!r} is kept by the store and cannot be set")
-
-
-def _checked_time(time: Any) -> int:
-    """Return a time as Python's own integer; `InvalidValue` for what no reader could take."""
-    if number_code(time) != "q":
-        raise InvalidValue(f"a time is an integer of microseconds since 1970, not {time!r}")
-    if not MIN_TIME <= int(time) <= MAX_TIME:
-        raise InvalidValue(f"time {time} is not within the years 1 to 9999, in microseconds")
-    return int(time)
-
-
-def check_loggable(path: str) -> None:
-    """Refuse series below `sys/`."""
-    if path.startswith("sys/"):
-        raise InvalidPath(f"{path!r}: what lies below sys/ is no series")

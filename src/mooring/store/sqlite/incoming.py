@@ -50,7 +50,7 @@ from mooring.store.sqlite import aggregates as row_of
 from mooring.store.sqlite import experiments
 from mooring.store.sqlite.aggregates import AttributeRow, combine, series_row
 from mooring.store.sqlite.catalog import Catalog
-from mooring.store.sqlite.codec import column_value, store_value, value_type
+from mooring.store.sqlite.codec import column_value, store_value
 from mooring.store.sqlite.columns import TableColumns, cell_kind
 from mooring.store.sqlite.database import Database, overtake
 from mooring.store.sqlite.fold import REPLACE_ATTRIBUTE, read_rows
@@ -69,6 +69,7 @@ from mooring.store.sqlite.segments import (
 from mooring.store.sqlite.series import Key, Series, SeriesReader, join
 from mooring.store.tables import to_cells
 from mooring.store.transfer import SealedSeries
+from mooring.store.values import value_type
 
 _BUFFERED_POINTS = 1_000_000
 """Points that are held back so that series of several types share a segment."""

@@ -53,7 +53,6 @@ from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import load_value
 from mooring.store.sqlite.columns import TableColumns, forget_table
 from mooring.store.sqlite.database import Database, DatabaseSettings
-from mooring.store.sqlite.encoding import WRITABLE_SYSTEM_PATHS, check_loggable
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.lists import RunLists
 from mooring.store.sqlite.queries import RunQueries
@@ -63,6 +62,7 @@ from mooring.store.sqlite.views import cell_types, labels, sql_type
 from mooring.store.sqlite.writer import Appender, SqliteWriter
 from mooring.store.transfer import RunImport, SealedFile
 from mooring.store.usage import DiskUsage, UsageBy
+from mooring.store.values import WRITABLE_SYSTEM_PATHS, check_loggable
 
 if TYPE_CHECKING:
     import sqlite3
