@@ -118,7 +118,11 @@ class HubStore:
         self._lock = threading.RLock()
         self._closed = False
         self._heart: _Heart | None = None
-        self.user = str(self._hub.describe().get("user", ""))
+        try:
+            self.user = str(self._hub.describe().get("user", ""))
+        except BaseException:
+            self._hub.transport.close()
+            raise
 
     def __repr__(self) -> str:
         mode = ", read_only=True" if self.read_only else ""
