@@ -202,16 +202,22 @@ def _frame(model: Model, names: Sequence[str], rows: Sequence[Sequence[Any]]) ->
     frame = pandas.DataFrame(rows)
     for place in frame.columns:
         if frame[place].isna().all():
-            frame[place] = frame[place].astype(float)
+            frame[place] = numpy.full(len(frame), numpy.nan, dtype=object)
     if model.features is None or getattr(model.estimator, "feature_names_in_", None) is None:
         # An estimator that was fitted without names warns of names.
-        if all(pandas.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
+        if all(_is_numeric(frame[place]) for place in frame.columns):
             return frame.to_numpy(dtype=float)
         values = frame.to_numpy(dtype=object)
         values[pandas.isna(values)] = numpy.nan
         return values
     frame.columns = pandas.Index(names)
     return frame
+
+
+def _is_numeric(column: Any) -> bool:
+    import pandas
+
+    return pandas.api.types.is_numeric_dtype(column.dtype) or bool(column.isna().all())
 
 
 def _takes_texts(estimator: Any) -> bool:
@@ -233,7 +239,7 @@ def _probabilities(estimator: Any, given: Any, classes: Sequence[Any]) -> Any:
     if not classes or not hasattr(estimator, "predict_proba"):
         return None
     found = estimator.predict_proba(given)
-    shape = getattr(found, "shape", ())
+    shape: Any = getattr(found, "shape", ())
     return found if len(shape) == 2 and shape[1] == len(classes) else None
 
 
@@ -248,10 +254,11 @@ def _columns_of(values: Any, count: int) -> list[list[Any]]:
     """Return the columns of an array of one or two dimensions."""
     import numpy
 
-    array: Any = numpy.asarray(values)
-    if array.ndim == 0 or array.ndim > 2 or array.shape[0] != count:
-        raise Unfit(f"the model answered {count} rows with an array of shape {array.shape}")
-    return [list(array)] if array.ndim == 1 else [list(column) for column in array.T]
+    array = numpy.asarray(values)
+    shape: tuple[int, ...] = array.shape
+    if len(shape) not in (1, 2) or shape[0] != count:
+        raise Unfit(f"the model answered {count} rows with an array of shape {shape}")
+    return [list(array)] if len(shape) == 1 else [list(column) for column in array.T]
 
 
 def plain(value: Any) -> Any:
