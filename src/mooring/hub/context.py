@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mooring.hub.accounts import Accounts, Principal
 from mooring.hub.guarded import GuardedStore, RunProjects
 from mooring.hub.links import LinkSigner
+from mooring.hub.serving import ModelWorkers
 from mooring.hub.settings import HubSettings
 from mooring.store.sqlite.store import SqliteStore
 
@@ -24,13 +25,15 @@ class Hub:
     accounts: Accounts
     links: LinkSigner
     projects: RunProjects
+    workers: ModelWorkers
 
     def store_for(self, principal: Principal) -> GuardedStore:
         """Return the store as this user may see and change it."""
         return GuardedStore(self.store, self.accounts, principal, self.projects)
 
     def close(self) -> None:
-        """Close store and accounts."""
+        """End the processes of models; close store and accounts."""
+        self.workers.close()
         self.store.close()
         self.accounts.close()
 
@@ -61,4 +64,5 @@ def open_hub(settings: HubSettings) -> Hub:
         accounts=accounts,
         links=LinkSigner(accounts.signing_key(), settings.address),
         projects=RunProjects(store),
+        workers=ModelWorkers(settings),
     )
