@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pandas.testing import assert_frame_equal
 
+from mooring.client.token import ApiToken
 from mooring.errors import (
     InvalidAddress,
     InvalidInput,
@@ -14,9 +16,12 @@ from mooring.errors import (
     StoreClosed,
     StoreError,
     StoreNotFound,
+    Unauthenticated,
 )
 from mooring.fetch import ReadOnlyProject
+from mooring.hub.accounts import Role
 from mooring.store import open_store
+from tests.serving import HubThread
 
 
 def test_by_an_address_as_text_or_path(store, address):
@@ -98,17 +103,73 @@ def test_a_failed_choice_of_project_closes_the_store(store, address, monkeypatch
 
 
 def test_no_store_at_all():
-    with pytest.raises(InvalidAddress, match=r"store='runs.db' or set MOORING_STORE"):
+    with pytest.raises(InvalidAddress, match=r"store='runs.db'.* or set MOORING_STORE"):
         ReadOnlyProject("digits")
 
 
-def test_a_token_alone_leads_to_no_store(monkeypatch):
-    with pytest.raises(InvalidAddress, match="token leads to a hub"):
+def test_a_secret_alone_leads_to_no_hub(monkeypatch):
+    with pytest.raises(InvalidAddress, match="does not tell where its hub is"):
         ReadOnlyProject("digits", api_token="secret")
     monkeypatch.setenv("NEPTUNE_API_TOKEN", "secret")
-    with pytest.raises(InvalidAddress, match="token leads to a hub") as caught:
+    with pytest.raises(InvalidAddress, match="does not tell where its hub is") as caught:
         ReadOnlyProject("digits")
     assert "secret" not in str(caught.value)
+
+
+class TestHub:
+    @pytest.fixture
+    def hub(self, store, address):
+        started = HubThread(address)
+        yield started
+        started.stop()
+
+    def test_a_token_leads_there(self, hub, address, monkeypatch):
+        with ReadOnlyProject("digits", api_token=hub.admin) as project:
+            assert repr(project) == f"ReadOnlyProject('local/digits', store={hub.address!r})"
+            read = project.fetch_runs_df()
+        with ReadOnlyProject("digits", store=address) as project:
+            assert_frame_equal(read, project.fetch_runs_df())
+        for name in ("NEPTUNE_API_TOKEN", "MOORING_API_TOKEN"):
+            monkeypatch.setenv(name, hub.admin)
+            with ReadOnlyProject("digits") as project:
+                assert len(project.fetch_runs()) == 3
+            with ReadOnlyProject("digits", store=hub.address) as project:
+                assert len(project.fetch_runs()) == 3
+            monkeypatch.setenv("MOORING_STORE", "another.db")
+            with ReadOnlyProject("digits", api_token=hub.admin) as project:
+                assert len(project.fetch_runs()) == 3
+            monkeypatch.delenv("MOORING_STORE")
+            monkeypatch.delenv(name)
+
+    def test_every_frame_is_the_one_of_the_file(self, hub, address):
+        def frames(**where):
+            with ReadOnlyProject("digits", **where) as project:
+                yield project.fetch_runs_df(columns_regex=".*")
+                yield project.fetch_experiments_df()
+                yield project.fetch_metrics(paths=["metrics/loss"])
+                yield project.fetch_metrics(paths=["metrics/loss"], buckets=3)
+
+        pairs = zip(frames(store=address), frames(api_token=hub.admin), strict=True)
+        for of_the_file, of_the_hub in pairs:
+            assert_frame_equal(of_the_file, of_the_hub)
+
+    def test_a_wrong_token_is_told_without_it(self, hub):
+        wrong = ApiToken(hub.address, "a-wrong-secret").encode()
+        with pytest.raises(Unauthenticated, match="wrong, expired or revoked") as caught:
+            ReadOnlyProject("digits", api_token=wrong)
+        assert "a-wrong-secret" not in str(caught.value)
+        with pytest.raises(Unauthenticated, match="set MOORING_API_TOKEN"):
+            ReadOnlyProject("digits", store=hub.address)
+
+    def test_projects_of_others_do_not_exist(self, hub):
+        token = hub.token("eve")
+        with pytest.raises(ProjectNotFound) as caught:
+            ReadOnlyProject("digit", api_token=token)
+        assert caught.value.suggestions == []
+        assert "local/digits" not in str(caught.value)
+        hub.hub.accounts.grant("local/digits", "eve", Role.VIEWER)
+        with ReadOnlyProject("digits", api_token=token) as project:
+            assert len(project.fetch_runs()) == 3
 
 
 def test_a_token_beside_a_store_does_no_harm(store):
