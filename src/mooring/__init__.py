@@ -18,6 +18,7 @@ __all__ = [
     "File",
     "FileRef",
     "Histogram",
+    "HubClient",
     "ReadOnlyProject",
     "ReadOnlyRun",
     "Reader",
@@ -38,6 +39,7 @@ _HOMES = {
     "File": "mooring.tracker",
     "FileRef": "mooring.model",
     "Histogram": "mooring.model",
+    "HubClient": "mooring.client.hub_client",
     "ReadOnlyProject": "mooring.fetch",
     "ReadOnlyRun": "mooring.fetch",
     "Reader": "mooring.tracker",
@@ -54,6 +56,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from mooring import errors
+    from mooring.client.hub_client import HubClient
     from mooring.fetch import ReadOnlyProject, ReadOnlyRun
     from mooring.model import FileRef, Histogram
     from mooring.store import open_store

@@ -182,21 +182,43 @@ class HubTransport:
         timeout_s: float | None,
         whole: bool,
     ) -> httpx.Response:
-        http = self._http
-        body = content() if callable(content) else content
-        options: dict[str, Any] = {} if timeout_s is None else {"timeout": timeout_s}
-        request = http.build_request(
-            method,
-            self.address + path,
-            content=body,  # type: ignore[arg-type]  # views are taken as bytes are
-            headers=headers,
-            **options,
+        answer = self.send_once(
+            method, path, content=content, headers=headers, timeout_s=timeout_s, whole=False
         )
         with self.translated():
-            answer = http.send(request, stream=True)
             if answer.status_code in _BUSY or answer.status_code in _FAULTS:
                 answer.read()
                 raise self._transient(answer)
+            if whole:
+                answer.read()
+        return answer
+
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Content = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        whole: bool = True,
+    ) -> httpx.Response:
+        """Return the answer to one attempt, whatever its status: for those who repeat themselves.
+
+        With `whole=False` its body is still to be read, and the answer to be closed.
+        """
+        http = self._http
+        body = content() if callable(content) else content
+        options: dict[str, Any] = {} if timeout_s is None else {"timeout": timeout_s}
+        with self.translated():
+            request = http.build_request(
+                method,
+                self.address + path,
+                content=body,  # type: ignore[arg-type]  # views are taken as bytes are
+                headers=headers,
+                **options,
+            )
+            answer = http.send(request, stream=True)
             if whole:
                 answer.read()
         return answer

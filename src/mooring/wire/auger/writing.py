@@ -68,6 +68,7 @@ def operation(
     required: str = "",
     optional: str = "",
     answer: Answer = "object",
+    client_method: str = "",
 ) -> Operation:
     """Return any other operation."""
     return Operation(
@@ -76,6 +77,7 @@ def operation(
         path=path,
         parameters=(*_parameters(required, True), *_parameters(optional, False)),
         answer=answer,
+        client_method=client_method,
     )
 
 

@@ -128,6 +128,7 @@ PROJECT = Resource(
             "GET",
             "/api/v1/projects/{id}/logs",
             answer="text",
+            client_method="get_project_logs",
         ),
     ),
     fields=fields(

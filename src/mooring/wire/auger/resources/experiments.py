@@ -215,6 +215,7 @@ TRIAL = Resource(
             "/api/v1/trials",
             required="experiment_session_id string, trials array[object]",
             answer="list",
+            client_method="update_trials",
         ),
     ),
     fields=fields(

@@ -33,6 +33,7 @@ ACTUAL = Resource(
             "/api/v1/actuals",
             required="pipeline_id string",
             optional="from string, to string, with_predictions boolean",
+            client_method="delete_actuals",
         ),
     ),
 )
@@ -126,6 +127,7 @@ ENDPOINT_ACTUAL = Resource(
                 primary_only boolean
             """,
             answer="list",
+            client_method="delete_endpoint_actuals",
         ),
     ),
 )
