@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from mooring.client.token import secret_of
-from mooring.errors import AlreadyExists, InvalidInput, InvalidName, NotFound, Unauthenticated
+from mooring.errors import (
+    AlreadyExists,
+    InvalidInput,
+    InvalidName,
+    NotFound,
+    StoreFull,
+    StoreLocked,
+    Unauthenticated,
+)
 from mooring.hub.accounts.passwords import (
     NOBODY,
     hash_password,
@@ -349,7 +358,8 @@ class Accounts:
         ):
             raise Unauthenticated(_REFUSED, status=401)
         if row.last_used is None or row.last_used < now - _MINUTE:
-            with self._database.write() as connection:
+            # A full disk keeps nobody from reading.
+            with suppress(StoreFull, StoreLocked), self._database.write() as connection:
                 connection.execute(
                     update(tokens).where(tokens.c.id == row.id).values(last_used=now)
                 )
