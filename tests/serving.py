@@ -20,7 +20,8 @@ import uvicorn
 from mooring.client.token import ApiToken
 from mooring.hub.app import create_app
 from mooring.hub.context import Hub, open_hub
-from mooring.hub.server import PatientProtocol, prepare
+from mooring.hub.patience import PatientProtocol
+from mooring.hub.server import prepare
 from mooring.hub.settings import HubSettings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -84,6 +85,8 @@ class HubTransport:
             if self._client is None or self._process != os.getpid():
                 self._client = self._connect()
                 self._process = os.getpid()
+                # Whoever forgets to close it leaves no connection open.
+                weakref.finalize(self, self._client.close)
             return self._client
 
     def _connect(self) -> httpx.Client:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
 from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from mooring.errors import InvalidInput, RequestTooLarge
+from mooring.errors import HubBusy, InvalidInput, RequestTooLarge
+
+_SLOWEST = 1024
+"""Bytes in a second below which a sender holds a connection up rather than uses it."""
 
 
-class BodyTimeout(InvalidInput):
-    """The sender stopped in the middle of a body."""
+class BodyTimeout(HubBusy):
+    """The sender stopped in the middle of a body, or is too slow; it may send it again."""
 
 
 async def read_body(request: Request, *, limit: int, timeout_s: float) -> bytes:
@@ -26,7 +30,7 @@ async def read_body(request: Request, *, limit: int, timeout_s: float) -> bytes:
     InvalidInput
         When it says that it is gzip, and is not.
     BodyTimeout
-        When nothing comes for `timeout_s`.
+        When nothing comes for `timeout_s`, or less than 1 KiB/s on average.
     """
     parts = []
     async for part in stream_body(request, limit=limit, timeout_s=timeout_s):
@@ -44,21 +48,28 @@ async def stream_body(request: Request, *, limit: int, timeout_s: float) -> Asyn
         raise InvalidInput(f"a body in the encoding {encoding[:40]!r}; send gzip, or none")
     unpack = _Unpacking(limit) if encoding == "gzip" else None
     length = 0
+    waited = 0.0
     stream = request.stream().__aiter__()
     while True:
+        asked = time.monotonic()
         try:
             part = await asyncio.wait_for(anext(stream), timeout_s)
         except StopAsyncIteration:
             break
         except TimeoutError:
             raise BodyTimeout(
-                f"nothing of the body came for {timeout_s:g} s; send it again"
+                f"nothing of the body came for {timeout_s:g} s; send it again", status=408
             ) from None
         except ClientDisconnect:
-            raise BodyTimeout("the connection ended before the body did") from None
+            raise BodyTimeout("the connection ended before the body did", status=408) from None
+        waited += time.monotonic() - asked
         length += len(part)
         if length > limit:
             raise _too_large(limit)
+        if waited > timeout_s + length / _SLOWEST:
+            raise BodyTimeout(
+                f"the body comes by less than {_SLOWEST} bytes a second; send it again", status=408
+            )
         if unpack is None:
             if part:
                 yield part

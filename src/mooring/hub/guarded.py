@@ -6,10 +6,13 @@ nobody. What they see and may not change is `AccessDenied`. Every door uses this
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from mooring.errors import (
@@ -21,9 +24,11 @@ from mooring.errors import (
     SegmentMissing,
 )
 from mooring.hub.accounts import Accounts, Principal, Role
-from mooring.model import AttributeType, FileRef, ProjectName, RunInfo, RunSpec, SeriesStats, Typed
+from mooring.hub.guarded_import import GuardedImport, digest_of
+from mooring.model import AttributeType, ProjectName, RunInfo, RunSpec, SeriesStats
 from mooring.query import Field
 from mooring.store.appending import Assign, LogPoints, LogRows, Receipt, Update
+from mooring.store.blobs import file_error
 from mooring.store.contract import (
     AttributeColumn,
     CompactionReport,
@@ -182,29 +187,51 @@ class GuardedStore:
 
     def create_project(self, name: str) -> str:
         """Create a project, whose owner is the user. See `Store.create_project`."""
-        return self._add_project(name, self._store.create_project)
+        full = str(ProjectName.parse(name))
+        return self._enter(full, Role.VIEWER, lambda: self._store.create_project(full))
 
     def ensure_project(self, name: str) -> str:
         """Return a project, created when it is missing. See `Store.ensure_project`."""
         full = str(ProjectName.parse(name))
-        if full in self._store.list_projects():
-            return self.need_project(full)
-        return self._add_project(full, self._store.ensure_project)
+        return self._enter(full, Role.VIEWER, lambda: self._store.ensure_project(full))
 
-    def _add_project(self, name: str, add: Callable[[str], str]) -> str:
-        full = str(ProjectName.parse(name))
-        if full in self._store.list_projects():
-            self.need_project(full)
-            return add(full)
-        return self._creating(full, lambda: add(full))
+    def _enter(self, project: str, role: Role, create: Callable[[], _Result]) -> _Result:
+        """Do what creates a project when it is missing; the user owns it then.
 
-    def _creating(self, project: str, create: Callable[[], _Result]) -> _Result:
-        """Do what creates a project, and make the user its owner.
+        Where it is there, the user needs the role in it. They become its owner before it is made:
+        what a kill leaves behind is an owner of what is not there, which is forgotten when
+        somebody creates it.
+        """
+        self._need_entrance(project, role)
+        if project in self._store.list_projects():
+            return create()
+        with self._alone():
+            if project not in self._store.list_projects():
+                self._accounts.forget_project(project)
+                self._accounts.grant(project, self.principal.name, Role.OWNER)
+                self._roles.pop(project, None)
+                try:
+                    return create()
+                except BaseException:
+                    if project not in self._store.list_projects():
+                        self._accounts.forget_project(project)
+                    self._roles.pop(project, None)
+                    raise
+        # Somebody else was faster: it is theirs.
+        self._roles.pop(project, None)
+        self._need_entrance(project, role)
+        return create()
 
-        They become it first: what a kill leaves behind is an owner of what is not there, which is
-        forgotten when somebody creates it.
+    def _need_entrance(self, project: str, role: Role) -> None:
+        """Raise unless the user has the role in a project, or may create it where it is missing.
+
+        Who may do neither is answered the same whether it is there or not.
         """
         parsed = ProjectName.parse(project)
+        there = project in self._store.list_projects()
+        if there and self.role_in(project) is not None:
+            self.need_project(project, role)
+            return
         if not self._accounts.may_create_in(self.principal, parsed.workspace):
             raise AccessDenied(
                 f"{self.principal.name} may not create projects in the workspace "
@@ -212,17 +239,20 @@ class GuardedStore:
                 f"{self.principal.name}/{parsed.name}",
                 status=403,
             )
-        self._accounts.forget_project(project)
-        self._roles.pop(project, None)
-        if self.role_in(project) is not Role.OWNER:
-            self._accounts.grant(project, self.principal.name, Role.OWNER)
-            self._roles.pop(project, None)
+        if there:
+            self.need_project(project, role)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads and processes from creating or deleting projects meanwhile."""
+        path = Path(f"{self._store.path}-data") / "projects.lock"
         try:
-            return create()
-        except BaseException:
-            if project not in self._store.list_projects():
-                self._accounts.forget_project(project)
-            raise
+            file = path.open("ab")
+        except OSError as error:
+            raise file_error(error, path) from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def list_projects(self) -> Sequence[str]:
         """Return the projects that the user sees. See `Store.list_projects`."""
@@ -231,18 +261,18 @@ class GuardedStore:
     def delete_project(self, name: str) -> None:
         """Delete a project with its runs. See `Store.delete_project`."""
         full = self.need_project(name, Role.OWNER)
-        self._store.delete_project(full)
-        self._accounts.forget_project(full)
+        with self._alone():
+            self._store.delete_project(full)
+            self._accounts.forget_project(full)
 
     # runs
 
     def create_run(self, spec: RunSpec) -> RunInfo:
         """Create a run. See `Store.create_run`."""
         checked = self._checked_spec(spec)
-        if checked.project in self._store.list_projects():
-            self.need_project(checked.project, Role.CONTRIBUTOR)
-            return self._store.create_run(checked)
-        return self._creating(checked.project, lambda: self._store.create_run(checked))
+        return self._enter(
+            checked.project, Role.CONTRIBUTOR, lambda: self._store.create_run(checked)
+        )
 
     def _checked_spec(self, spec: RunSpec) -> RunSpec:
         if spec.parent is not None:
@@ -335,15 +365,20 @@ class GuardedStore:
     ) -> int:
         """Set a cell in logged rows. See `AppendsBatches.set_events_once`."""
         self.need_runs([key], Role.CONTRIBUTOR)
+        digest = digest_of(value)
+        if digest is not None:
+            self.need_blob(digest)
         return self._store.set_events_once(key, path, value, where=where, request=request)
 
     def import_run(self, spec: RunSpec) -> RunImport:
         """Begin to import a run. See `TransfersRuns.import_run`."""
         checked = self._checked_spec(spec)
-        if checked.project in self._store.list_projects():
-            self.need_project(checked.project, Role.CONTRIBUTOR)
-            return self._store.import_run(checked)
-        return self._creating(checked.project, lambda: self._store.import_run(checked))
+        self._need_entrance(checked.project, Role.CONTRIBUTOR)
+        return GuardedImport(
+            self._store.import_run(checked),
+            need_blob=self.need_blob,
+            enter=lambda commit: self._enter(checked.project, Role.CONTRIBUTOR, commit),
+        )
 
     # runs as a whole
 
@@ -498,9 +533,5 @@ def _digests(updates: Sequence[Update]) -> set[str]:
                 held = (cell for values, _ in rows for cell in values.values())
             case _:
                 continue
-        for value in held:
-            if isinstance(value, Typed):
-                value = value.value
-            if isinstance(value, FileRef):
-                found.add(value.digest)
+        found.update(digest for digest in map(digest_of, held) if digest is not None)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import http.client
 import json
@@ -17,7 +16,6 @@ from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from mooring.errors import StoreError
@@ -25,29 +23,11 @@ from mooring.hub.accounts import NewToken, accounts_of
 from mooring.hub.app import create_app
 from mooring.hub.context import open_hub
 from mooring.hub.observing import SHARED_FOLDER
+from mooring.hub.patience import PatientProtocol
 from mooring.hub.settings import HubSettings
 from mooring.store import open_store
 
 _SETTINGS = "MOORING_HUB_SETTINGS"
-_HEAD_TIMEOUT_S = 20.0
-
-
-class PatientProtocol(HttpToolsProtocol):
-    """HTTP whose clients have so long to say what they want; a body has a time of its own."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
-        super().connection_made(transport)
-        self._deadline = self.loop.call_later(_HEAD_TIMEOUT_S, self._give_up)
-
-    def _give_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait."""
-        self._deadline.cancel()
-        super().connection_lost(exc)
 
 
 def prepare(settings: HubSettings) -> tuple[HubSettings, socket.socket, NewToken | None]:

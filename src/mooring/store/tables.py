@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mooring.errors import InvalidValue
 from mooring.store.cells import SPECIAL, decode_cell, dumps, encode_cell, loads
 
 _MIXED = {b"mooring": b"cells"}
@@ -86,6 +87,23 @@ def to_cells(field: pa.Field, column: pa.ChunkedArray | pa.Array) -> list[Any]:
     if pa.types.is_floating(field.type) or pa.types.is_binary(field.type):
         return [encode_cell(field.name, value) for value in values]
     return values
+
+
+def check_cells(table: pa.Table) -> None:
+    """Raise `InvalidValue` unless the mixed columns of a table hold JSON cells and nothing else."""
+    for field in table.schema:
+        if not is_mixed(field):
+            continue
+        for text in table[field.name].to_pylist():
+            try:
+                cell = loads(text or "null")
+                kept = encode_cell(field.name, decode_cell(cell))
+                if cell != kept and not (type(cell) is list and cell[:1] == ["j"]):
+                    raise ValueError
+                if type(cell) is list and cell[0] == "j" and list(map(type, cell)) != [str, str]:
+                    raise ValueError
+            except (ValueError, TypeError, LookupError):
+                raise InvalidValue(f"column {field.name!r}: {text[:80]!r} is no cell") from None
 
 
 def stack(tables: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:

@@ -26,7 +26,7 @@ def make_secret() -> str:
 
 def hash_secret(secret: str) -> str:
     """Return what is kept of a secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def hash_password(password: str) -> str:

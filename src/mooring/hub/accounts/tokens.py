@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mooring.client.token import secret_of
-from mooring.errors import AlreadyExists, InvalidInput, NotFound, Unauthenticated
+from mooring.errors import (
+    AlreadyExists,
+    InvalidInput,
+    NotFound,
+    StoreFull,
+    StoreLocked,
+    Unauthenticated,
+)
 from mooring.hub.accounts.passwords import NOBODY, hash_secret, make_secret, matches
 from mooring.hub.accounts.records import NewToken, Principal, TokenInfo
 from mooring.hub.accounts.schema import failures, tokens, users
@@ -190,7 +198,8 @@ class Tokens(Users):
         ):
             raise Unauthenticated(_REFUSED, status=401)
         if row.last_used is None or row.last_used < now - _MINUTE:
-            with self._database.write() as connection:
+            # A full disk keeps nobody from reading.
+            with suppress(StoreFull, StoreLocked), self._database.write() as connection:
                 connection.execute(
                     update(tokens).where(tokens.c.id == row.id).values(last_used=now)
                 )

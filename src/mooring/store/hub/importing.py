@@ -6,6 +6,7 @@ what `mooring.store.transfer.RunImport` tells; after it, the run.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mooring.errors import InvalidInput, StoreClosed
-from mooring.model import AttributeType, RunInfo, RunSpec, Typed, Value
+from mooring.model import (
+    MAX_STEP,
+    MAX_TIME,
+    MIN_TIME,
+    STEP_SCALE,
+    AttributeType,
+    Histogram,
+    RunInfo,
+    RunSpec,
+    Typed,
+    Value,
+)
 from mooring.store.contract import Store
 from mooring.store.hub.messages import CODEC
 from mooring.store.transfer import RunImport, SealedSeries, TransfersRuns
@@ -259,7 +271,13 @@ class ImportReceiver:
         if self._file is None or not all(isinstance(one, SealedSeries) for one in series):
             raise InvalidInput("a step of the import lacks its file")
         self._file.flush()
-        self._import.attach(Path(self._file.name), series, digest=digest, how="copy")
+        with Path(self._file.name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise InvalidInput("a file of the import arrived with other bytes than were sent")
+        # What the sender tells of the values is computed here: a file that holds something else
+        # than it says is refused now, and not found when somebody reads it.
+        own = [replace(one, stats=None) for one in series]
+        self._import.attach(Path(self._file.name), own, digest=digest, how="copy")
 
     def _set_values(self, values: dict[str, Any]) -> None:
         assert self._import is not None
@@ -267,15 +285,23 @@ class ImportReceiver:
 
     def _write_points(self, type: AttributeType) -> None:
         assert self._import is not None
-        self._import.write_points(type, self._table())
+        kinds = _VALUES.get(type)
+        if kinds is None:
+            raise InvalidInput(f"{type} is no type of a series")
+        points = _points(self._table(), {"value": kinds})
+        if type is AttributeType.HISTOGRAM_SERIES:
+            for held in points["value"].to_pylist():
+                Histogram(**held)  # which refuses what is none
+        self._import.write_points(type, points)
 
     def _write_rows(self) -> None:
         assert self._import is not None
-        self._import.write_rows(self._table())
+        self._import.write_rows(_rows(self._table()))
 
     def _write_previews(self) -> None:
         assert self._import is not None
-        self._import.write_previews(self._table())
+        numbers = {"value": ("double",), "completion": ("double",)}
+        self._import.write_previews(_points(self._table(), numbers))
 
     def _do_not_inherit(self, paths: list[str]) -> None:
         assert self._import is not None
@@ -302,3 +328,81 @@ _STEPS: Mapping[str, tuple[Callable[..., None], tuple[type, ...]]] = {
     "do_not_inherit": (ImportReceiver._do_not_inherit, (list,)),
     "commit": (ImportReceiver._commit, ()),
 }
+
+
+_TEXTS = ("string", "large_string", "dictionary<values=string, indices=int32, ordered=0>")
+_VALUES: Mapping[AttributeType, tuple[str, ...]] = {
+    AttributeType.FLOAT_SERIES: ("double",),
+    AttributeType.STRING_SERIES: _TEXTS,
+    AttributeType.HISTOGRAM_SERIES: (
+        "struct<kind: string, edges: list<item: double>, values: list<item: double>>",
+    ),
+    AttributeType.FILE_SERIES: (
+        "struct<digest: string, size_bytes: int64, mime_type: string, name: string>",
+    ),
+}
+"""Types of the values of series, as Arrow writes them."""
+_INSTANT = "timestamp[us, tz=UTC]"
+_MOMENTS = {"step": (-MAX_STEP * STEP_SCALE, MAX_STEP * STEP_SCALE), "time": (MIN_TIME, MAX_TIME)}
+
+
+def _points(table: pa.Table, values: Mapping[str, tuple[str, ...]]) -> pa.Table:
+    """Return a table of points, if it is of the form that the contract tells of."""
+    _check_column(table, "path", _TEXTS)
+    for name, bounds in _MOMENTS.items():
+        _check_column(table, name, ("int64",), bounds)
+    for name, kinds in values.items():
+        _check_column(table, name, kinds)
+    return table
+
+
+def _rows(table: pa.Table) -> pa.Table:
+    """Return a table of rows, if it is of the form that the contract tells of."""
+    from mooring.store.tables import check_cells
+
+    _check_column(table, "mooring:sequence", ("int64",))
+    _check_column(table, "mooring:step", ("int64",), _MOMENTS["step"], nullable=True)
+    _check_column(table, "timestamp", (_INSTANT, "int64"), _MOMENTS["time"])
+    for name in table.column_names:
+        kinds = ("bool", "int64", "double", "string", "binary", "null", _INSTANT)
+        _check_column(table, name, kinds, nullable=True)
+    check_cells(table)
+    return table
+
+
+def _check_column(
+    table: pa.Table,
+    name: str,
+    kinds: tuple[str, ...],
+    bounds: tuple[int, int] | None = None,
+    *,
+    nullable: bool = False,
+) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if table.column_names.count(name) != 1:
+        raise InvalidInput(f"a table of the import has not one column {name!r}")
+    column = table[name]
+    kind = str(column.type)
+    if kind not in kinds:
+        raise InvalidInput(f"column {name!r} of the import cannot be of the type {kind:.80}")
+    if not nullable and _lacks(column):
+        raise InvalidInput(f"column {name!r} of the import lacks values")
+    if bounds is not None and len(column) > column.null_count:
+        low, high = (one.as_py() for one in pc.min_max(column.cast(pa.int64())).values())
+        if low < bounds[0] or high > bounds[1]:
+            raise InvalidInput(f"column {name!r} of the import is out of range")
+
+
+def _lacks(column: pa.ChunkedArray) -> bool:
+    """Return whether a value, or one inside of a value, is null."""
+    import pyarrow as pa
+
+    if column.null_count:
+        return True
+    if pa.types.is_struct(column.type):
+        return any(map(_lacks, column.flatten()))
+    if pa.types.is_list(column.type):
+        return any(chunk.flatten().null_count for chunk in column.chunks)
+    return False

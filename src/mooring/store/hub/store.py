@@ -417,7 +417,7 @@ class HubStore:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
         self._settle()
         stream = self._hub.read_stream("/series", keys=_keys(keys), select=select, query=query)
-        return read_table(stream)
+        return read_table(stream, trusted=True)
 
     def read_events(
         self,

@@ -86,12 +86,12 @@ def _decode(record: Any) -> Update:
         if kind == "s":
             _, path, add, remove, time = record
             for texts in (add, remove):
-                if type(texts) is not list:
+                if type(texts) is not list or not all(type(text) is str for text in texts):
                     raise InvalidInput(_DASH)
-            return ChangeSet(path, add, remove, _time(time))
+            return ChangeSet(_text(path), add, remove, _time(time))
         if kind == "d":
             _, path, time = record
-            return Delete(path, _time(time))
+            return Delete(_text(path), _time(time))
     except (TypeError, ValueError, KeyError, IndexError) as error:
         if isinstance(error, InvalidInput):
             raise
@@ -103,7 +103,10 @@ def _points(record: list[Any]) -> LogPoints:
     values, step, time = record[1:4]
     if step is not None and type(step) is not int:
         raise InvalidInput("the step of an update is an integer of millionths")
-    return LogPoints(_values(values), step, _time(time), record[4] if len(record) > 4 else None)
+    completion = record[4] if len(record) > 4 else None
+    if completion is not None and type(completion) not in (int, float):
+        raise InvalidInput("the completion of a preview is a number")
+    return LogPoints(_values(values), step, _time(time), completion)
 
 
 def _values(values: Any) -> dict[str, Any]:
@@ -115,6 +118,12 @@ def _values(values: Any) -> dict[str, Any]:
     if type(found) is not dict:
         raise InvalidInput(f"{_DASH}: its values are no object")
     return found
+
+
+def _text(text: Any) -> str:
+    if type(text) is not str:
+        raise InvalidInput(f"{_DASH}: its path is no text")
+    return text
 
 
 def _time(time: Any) -> int:

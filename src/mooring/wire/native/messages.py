@@ -229,13 +229,22 @@ class _Restoring:
         self._codec = codec
         self._columns = columns
         self._trusted = trusted
+        self._depth = 0
 
     def value(self, plain: Any) -> Any:
         kind = type(plain)
-        if kind is list:
-            return [self.value(one) for one in plain]
-        if kind is not dict:
+        if kind is not list and kind is not dict:
             return plain
+        if self._depth > _MAX_DEPTH:
+            _fail(f"it is nested more than {_MAX_DEPTH} deep")
+        self._depth += 1
+        found = self._inside(plain)
+        self._depth -= 1
+        return found
+
+    def _inside(self, plain: Any) -> Any:
+        if type(plain) is list:
+            return [self.value(one) for one in plain]
         if len(plain) == 1:
             ((tag, held),) = plain.items()
             if tag[:1] == "$":
@@ -281,7 +290,7 @@ class _Restoring:
         return found(**values)
 
     def _table(self, held: Any) -> pa.Table:
-        return _table(self._columns[held])
+        return _table(self._columns[held], self._trusted)
 
     def _pairs(self, held: Any) -> dict[Any, Any]:
         return {self.value(key): self.value(one) for key, one in held}
@@ -322,13 +331,7 @@ def _ipc(table: pa.Table) -> bytes:
     return memoryview(sink.getvalue()).tobytes()
 
 
-def _table(column: memoryview | bytes) -> pa.Table:
-    import pyarrow as pa
+def _table(column: memoryview | bytes, trusted: bool) -> pa.Table:
+    from mooring.wire.native.columns import read_table
 
-    try:
-        with pa.ipc.open_stream(pa.py_buffer(column)) as reader:
-            table = reader.read_all()
-        table.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
-        raise MessageInvalid(f"a column of the message is no Arrow stream: {error}") from None
-    return table
+    return read_table(column, trusted=trusted)

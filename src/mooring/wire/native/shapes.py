@@ -8,6 +8,8 @@ import typing
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+_INT64 = range(-(2**63), 2**63)
+
 
 @cache
 def hints_of(kind: type) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def hints_of(kind: type) -> dict[str, Any]:
 def conforms(value: Any, hint: Any) -> bool:
     """Return whether a value has the form that an annotation tells of.
 
-    Integers are floats too, bools are no integers; a text is no sequence.
+    Integers are floats too, bools are no integers; a text is no sequence. Integers have 64 bits.
 
     >>> conforms((1, 2), tuple[int, ...]), conforms("12", collections.abc.Sequence[str])
     (True, False)
@@ -40,10 +42,10 @@ def conforms(value: Any, hint: Any) -> bool:
         return value in get_args(hint)
     if origin is not None:
         return _conforms_inside(value, origin, get_args(hint))
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float and isinstance(value, float):
+        return True
+    if hint is float or hint is int:
+        return isinstance(value, int) and not isinstance(value, bool) and value in _INT64
     if isinstance(hint, type):
         return isinstance(value, hint)
     return isinstance(hint, (typing.TypeVar, str))

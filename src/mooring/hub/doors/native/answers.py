@@ -11,7 +11,9 @@ from starlette.responses import Response
 from mooring.errors import (
     AccessDenied,
     AlreadyExists,
+    HubBusy,
     HubError,
+    HubFailed,
     InvalidInput,
     LinkInvalid,
     MooringError,
@@ -41,6 +43,8 @@ _STATUSES: tuple[tuple[type[MooringError], int], ...] = (
     (StoreLocked, 503),
     (StoreFull, 507),
     (StoreReadOnly, 403),
+    (HubBusy, 408),
+    (HubFailed, 500),
     (HubError, 400),
 )
 

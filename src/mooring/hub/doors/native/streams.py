@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from mooring.errors import InvalidInput, MooringError
+from mooring.errors import InvalidInput, MooringError, RunNotFound
+from mooring.hub.accounts import Role
 from mooring.hub.bodies import read_body, stream_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.native.answers import (
@@ -34,6 +35,7 @@ from mooring.store.hub.updates import decode_updates
 from mooring.wire.native import conforms, encode_error
 
 _NAME = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 
 class StreamRoutes:
@@ -43,8 +45,8 @@ class StreamRoutes:
         self._hub = hub
         posts = {
             "/series": self._series,
-            "/runs/{key:int}/points": self._points,
-            "/runs/{key:int}/updates": self._updates,
+            "/runs/{key}/points": self._points,
+            "/runs/{key}/updates": self._updates,
             "/imports": self._imports,
             "/compact": self._compact,
         }
@@ -91,8 +93,8 @@ class StreamRoutes:
 
     async def _points(self, request: Request) -> Response:
         store = await self._store(request)
-        key = request.path_params["key"]
-        await run_in_threadpool(store.need_runs, [key])
+        key = _key(request)
+        await run_in_threadpool(store.need_runs, [key], Role.CONTRIBUTOR)
         name = _name(request.headers.get(REQUEST_HEADER, ""), f"the header {REQUEST_HEADER}")
         body = await self._body(request)
 
@@ -105,10 +107,11 @@ class StreamRoutes:
 
     async def _updates(self, request: Request) -> Response:
         store = await self._store(request)
-        key = request.path_params["key"]
+        key = _key(request)
+        await run_in_threadpool(store.need_runs, [key], Role.CONTRIBUTOR)
         writer = _name(request.query_params.get("writer", ""), "writer")
         first = request.query_params.get("first", "")
-        if not first.isdecimal() or not 0 < int(first) < 2**63:
+        if not _NUMBER.fullmatch(first) or not 0 < int(first) < 2**63:
             raise InvalidInput(f"first is the number of the first update, not {first[:40]!r}")
         body = await self._body(request)
 
@@ -184,6 +187,13 @@ async def _report_lines(work: Callable[[Callable[[int, int], None]], object]) ->
         yield CODEC.encode(running.result()) + b"\n"
     except MooringError as error:
         yield CODEC.encode({"error": encode_error(error)}) + b"\n"
+
+
+def _key(request: Request) -> int:
+    text = request.path_params["key"]
+    if not _NUMBER.fullmatch(text):
+        raise RunNotFound(text[:40])
+    return int(text)
 
 
 def _name(text: str, what: str) -> str:
