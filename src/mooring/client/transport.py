@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -79,14 +80,12 @@ class HubTransport:
 
     @property
     def _http(self) -> httpx.Client:
-        import os
-
         with self._local:
             if self._client is None or self._process != os.getpid():
                 self._client = self._connect()
                 self._process = os.getpid()
                 # Whoever forgets to close it leaves no connection open.
-                weakref.finalize(self, self._client.close)
+                weakref.finalize(self, _close_here, self._client, self._process)
             return self._client
 
     def _connect(self) -> httpx.Client:
@@ -274,6 +273,12 @@ class HubTransport:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+
+def _close_here(client: httpx.Client, process: int) -> None:
+    """Close connections, but for a forked child, to which they do not belong."""
+    if os.getpid() == process:
+        client.close()
 
 
 def _reason(error: Exception) -> str:
