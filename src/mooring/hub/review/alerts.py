@@ -102,25 +102,14 @@ def check_alert(alert: Alert, history: History, now: datetime) -> AlertFiring | 
     since = _before(now, sensitivity)
     match alert.kind:
         case AlertKind.MODEL_ACCURACY:
-            measured = [_scores(history, since, now)]
             sign = 1.0 if is_loss(history.score_name) else -1.0
+            fired = _beyond([_scores(history, since, now)], threshold, sign, alert)
         case AlertKind.FEATURE_AVERAGE_RANGE:
-            measured = _distances(history, since, now)
-            sign = 1.0
+            fired = _beyond(_distances(history, since, now), threshold, 1.0, alert)
         case AlertKind.RUNTIME_ERRORS_BURST:
             count = sum(since < at <= now for at in history.failures)
-            fires = count > 0 and count >= threshold
-            measured = [[float(count)]] if fires else []
-            sign = math.inf
-    beyond = [
-        values
-        for values in measured
-        if values and (math.isinf(sign) or _is_beyond(values, threshold, sign, alert))
-    ]
-    if not beyond:
-        return None
-    values = [value for each in beyond for value in each]
-    return AlertFiring(alert.kind, threshold, sensitivity, now, values)
+            fired = [float(count)] if count and count >= threshold else []
+    return AlertFiring(alert.kind, threshold, sensitivity, now, fired) if fired else None
 
 
 def _before(now: datetime, hours: int) -> datetime:
@@ -130,11 +119,20 @@ def _before(now: datetime, hours: int) -> datetime:
         return datetime.min.replace(tzinfo=now.tzinfo)
 
 
-def _is_beyond(values: Sequence[float], threshold: float, sign: float, alert: Alert) -> bool:
-    if alert.threshold_policy is ThresholdPolicy.AVERAGE_VALUE:
-        values = [sum(values) / len(values)]
-    beyond = [sign * value > sign * threshold for value in values]
-    return any(beyond) if alert.threshold_policy is ThresholdPolicy.ANY_VALUE else all(beyond)
+def _beyond(
+    measured: Sequence[Sequence[float]], threshold: float, sign: float, alert: Alert
+) -> list[float]:
+    """Return the values of the measures that are beyond the threshold, above it for `sign` 1."""
+    fired: list[float] = []
+    for values in measured:
+        judged = values
+        if alert.threshold_policy is ThresholdPolicy.AVERAGE_VALUE and values:
+            judged = [sum(values) / len(values)]
+        beyond = [sign * value > sign * threshold for value in judged]
+        enough = any if alert.threshold_policy is ThresholdPolicy.ANY_VALUE else all
+        if beyond and enough(beyond):
+            fired += values
+    return fired
 
 
 def _scores(history: History, since: datetime, now: datetime) -> list[float]:

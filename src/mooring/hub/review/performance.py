@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -127,12 +128,11 @@ def _accuracy(labels: _Labels) -> float:
 
 def _parts(labels: _Labels) -> list[tuple[float, float, float, int]]:
     """Return precision, recall, F1 and the number of rows of each class; 0 where not defined."""
-    classes = sorted({label for pair in labels for label in pair})
+    hits = Counter(p for p, a in labels if p == a)
+    claims, truths = Counter(p for p, _ in labels), Counter(a for _, a in labels)
     parts = []
-    for each in classes:
-        right = sum(p == a == each for p, a in labels)
-        told = sum(p == each for p, _ in labels)
-        true = sum(a == each for _, a in labels)
+    for each in sorted(claims | truths):
+        right, told, true = hits[each], claims[each], truths[each]
         precision = right / told if told else 0.0
         recall = right / true if true else 0.0
         total = precision + recall
