@@ -15,6 +15,7 @@ from mooring.hub.doors.auger.predictions import get_endpoint, micros_of
 from mooring.hub.doors.auger.records import NewRecord, Record, Scope
 from mooring.hub.doors.auger.refusals import invalid
 from mooring.hub.doors.auger.views import objects_of
+from mooring.hub.doors.auger.watching import watch, watch_pipeline
 from mooring.model import micros_from_datetime
 
 _KEPT = (
@@ -33,6 +34,7 @@ def create(call: Call) -> Answer:
     """Keep actuals of a pipeline."""
     pipeline = call.records.get("pipeline", call.given.get("pipeline_id"))
     _keep(call, pipeline.run.project, {"pipeline_id": str(pipeline.id)})
+    watch_pipeline(call, pipeline)
     return Answer({})
 
 
@@ -47,6 +49,7 @@ def create_for_endpoint(call: Call) -> Answer:
         "pipeline_id": endpoint.values.get("primary_pipeline_id"),
     }
     _keep(call, endpoint.run.project, values)
+    watch(call, endpoint)
     return Answer({})
 
 

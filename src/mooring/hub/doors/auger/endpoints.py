@@ -9,6 +9,7 @@ from mooring.hub.doors.auger.fields import Form, equals
 from mooring.hub.doors.auger.records import NewRecord, Record, Scope
 from mooring.hub.doors.auger.refusals import invalid
 from mooring.hub.doors.auger.views import objects_of
+from mooring.hub.doors.auger.watching import describe
 from mooring.query import Or
 
 _KINDS = {
@@ -73,7 +74,7 @@ def removed(call: Call, record: Record) -> None:
 
 
 def view(call: Call, records: Sequence[Record], objects: Sequence[JsonObject]) -> None:
-    """Embed the members."""
+    """Embed the members; one endpoint that is shown tells how its predictions did."""
     of_one = Or(tuple(equals("endpoint_id", Form.TEXT, str(record.id)) for record in records))
     links = call.records.page("endpoint_pipeline", Scope(), [of_one]).records
     for record, shown in zip(records, objects, strict=True):
@@ -85,6 +86,8 @@ def view(call: Call, records: Sequence[Record], objects: Sequence[JsonObject]) -
         if call.operation.name == "index":
             for name in ("stats", "daily_model_performance", "daily_feature_distribution"):
                 shown.pop(name, None)
+        elif call.operation.name == "show":
+            shown.update(describe(call, record))
 
 
 # members

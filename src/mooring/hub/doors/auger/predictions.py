@@ -19,6 +19,7 @@ from mooring.hub.doors.auger.models import predict
 from mooring.hub.doors.auger.records import NewRecord, Record, Scope
 from mooring.hub.doors.auger.refusals import invalid, missing
 from mooring.hub.doors.auger.views import objects_of
+from mooring.hub.doors.auger.watching import watch
 from mooring.model import micros_from_datetime
 
 _WRONG_ROWS = (
@@ -64,6 +65,7 @@ def create_through_endpoint(call: Call) -> Answer:
     record = make_prediction(call, "prediction_group", pipeline, endpoint=endpoint)
     if not call.given.get("primary_only"):
         _predict_by_others(call, endpoint, pipeline)
+    watch(call, endpoint)
     return Answer(objects_of(call, [record], PREDICTION_GROUP)[0])
 
 
