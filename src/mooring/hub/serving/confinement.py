@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _LINUX = sys.platform.startswith("linux")
-_FILE_BYTES = 1 << 20
 _OPEN_FILES = 64
 _PROCESSES = 512
 
@@ -77,12 +76,12 @@ def _limit_memory(size: int) -> str:
 
 def _limit_files() -> str:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # of files; pipes and devices are none
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     _, most = resource.getrlimit(resource.RLIMIT_NPROC)
     count = _PROCESSES if most == resource.RLIM_INFINITY else min(most, _PROCESSES)
     resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
-    return f"no core; files of {_FILE_BYTES} bytes; {_OPEN_FILES} open files"
+    return f"nothing written to files; {_OPEN_FILES} open files; {count} processes of its user"
 
 
 # namespaces, user and privileges
@@ -108,7 +107,7 @@ def _leave_user(libc: ctypes.CDLL) -> str:
     except KeyError:
         nobody = None
     if nobody is not None and _may_read(nobody.pw_uid, nobody.pw_gid):
-        # Of a directory that is still root's, nobody could not even write into the own one.
+        # The own folder, which only root may enter so far.
         os.chown(".", nobody.pw_uid, nobody.pw_gid)
         os.setgroups([])
         os.setresgid(nobody.pw_gid, nobody.pw_gid, nobody.pw_gid)
@@ -176,7 +175,7 @@ _READABLE = (
 
 
 def _restrict_files(libc: ctypes.CDLL) -> str:
-    """Leave the interpreter and its libraries to read, and the own folder to write."""
+    """Leave the interpreter and its libraries to read, and nothing to write."""
     version = _checked(libc.syscall(_LANDLOCK_CREATE, None, 0, 1))
     rights = (1 << _RIGHTS_BY_VERSION.get(version, 16)) - 1
     connections = 3 if version >= 4 else 0  # binding and connecting of TCP
@@ -188,12 +187,12 @@ def _restrict_files(libc: ctypes.CDLL) -> str:
         for path in dict.fromkeys((*_READABLE, *_interpreter())):
             _allow(libc, ruleset, path, _READ)
         _allow(libc, ruleset, "/dev/null", _READ | 2)
-        _allow(libc, ruleset, str(Path.cwd()), rights & ~_EXECUTE)
+        _allow(libc, ruleset, str(Path.cwd()), _READ_FILE | _READ_DIR)
         _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         _checked(libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0))
     finally:
         os.close(ruleset)
-    return f"Landlock {version}: the interpreter to read, the own folder to write"
+    return f"Landlock {version}: the interpreter to read, nothing to write"
 
 
 def _interpreter() -> Sequence[str]:

@@ -46,8 +46,8 @@ class ModelWorkers:
     runs outside of the hub's process, with no environment of the hub's, no open files of it but
     its own, in an empty temporary folder that is removed after it. It has no network, cannot open
     a socket, start a process or program, signal another process or look into one, gain privileges,
-    or read files other than Python's own. Its memory, time, answers and prints are bounded; what
-    goes beyond them is killed, and told as `ModelFailed`.
+    write files, or read others than Python's own. Its memory, time, answers and prints are
+    bounded; what goes beyond them is killed, and told as `ModelFailed`.
 
     What does not: it is an account of the same system, and a flaw of the kernel is a way out. It
     may use one processor for the time that it has. It may read whatever Python's folders hold. It
