@@ -6,6 +6,7 @@ What a SIGKILL leaves behind: each change is one transaction, whole or not there
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ _CONNECTIONS, _MORE_CONNECTIONS = 16, 64
 """Connections that are kept, and those beyond: no thread of a hub waits for one."""
 _WRITE_LOCK = 0x6D6F6F72696E67
 """Advisory lock of PostgreSQL that a writing transaction holds, as `BEGIN IMMEDIATE` does."""
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 MAX_ID = 2**63 - 1
 """The largest id that a column can hold."""
@@ -116,8 +119,9 @@ class AccountsDatabase:
 
     def _ours(self, error: failures.DBAPIError) -> StoreError:
         if not isinstance(error.orig, sqlite3.Error):
-            # str(error) would hold the values of the statement
-            return StoreError(f"{self.address}: {error.orig}", address=self.address)
+            # what follows the first line tells values
+            told = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
+            return StoreError(f"{self.address}: {told}", address=self.address)
         if is_busy(error.orig):
             return StoreLocked(f"{self.address} is locked by another process", address=self.address)
         if getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
@@ -132,6 +136,11 @@ class AccountsDatabase:
 def _newest() -> int:
     """Return the newest format that this code reads and writes."""
     return 1 + len(MIGRATIONS)
+
+
+def is_storable(text: object) -> bool:
+    """Return whether a database could hold this at all; what it cannot hold is not there."""
+    return not isinstance(text, str) or _UNSTORABLE.search(text) is None
 
 
 def add_missing(connection: Connection, table: Table, **values: Any) -> bool:

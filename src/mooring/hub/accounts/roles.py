@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, select
 
-from mooring.hub.accounts.database import put
+from mooring.hub.accounts.database import is_storable, put
 from mooring.hub.accounts.records import Principal, Role, User
 from mooring.hub.accounts.schema import (
     project_roles,
@@ -27,6 +27,8 @@ class Roles(Users):
         """Return what a user is to a project; None: it does not exist for them."""
         if principal.admin:
             return Role.OWNER
+        if not is_storable(project):
+            return None
         workspace = project.partition("/")[0]
         if self.workspace_role(principal, workspace) is Role.OWNER:
             return Role.OWNER
@@ -95,6 +97,8 @@ class Roles(Users):
 
     def get_serving(self, project: str) -> bool:
         """Return whether the owner of a project switched the serving of models on."""
+        if not is_storable(project):
+            return False
         with self._database.read() as connection:
             found = connection.execute(
                 select(projects.c.serving).where(projects.c.project == project)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +9,10 @@ import orjson
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
 from mooring.errors import AlreadyExists, InvalidName, InvalidValue, NotFound
-from mooring.hub.accounts.database import MAX_ID, AccountsDatabase, add_missing, put
+from mooring.hub.accounts.database import MAX_ID, AccountsDatabase, add_missing, is_storable, put
 from mooring.hub.accounts.records import Principal, Role, User, Workspace
 from mooring.hub.accounts.schema import users, workspace_roles, workspaces
 from mooring.model import ProjectName, now_micros
-
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class WorkspaceNotFound(NotFound):
@@ -106,7 +103,7 @@ class Workspaces:
 
     def find_workspace(self, id: int | str) -> Workspace | None:
         """Return a workspace by id or name, or None."""
-        if (isinstance(id, int) and not 0 <= id <= MAX_ID) or not _is_storable(id):
+        if (isinstance(id, int) and not 0 <= id <= MAX_ID) or not is_storable(id):
             return None
         column = workspaces.c.id if isinstance(id, int) else workspaces.c.name
         with self._database.read() as connection:
@@ -163,7 +160,7 @@ class Workspaces:
         """Return what a user is to a workspace; None: nothing."""
         if principal.admin:
             return Role.OWNER if self.find_workspace(name) else None
-        if not _is_storable(name):
+        if not is_storable(name):
             return None
         with self._database.read() as connection:
             role = connection.execute(
@@ -212,11 +209,6 @@ def _check_name(name: object) -> None:
         raise InvalidName(
             f"{name[:80]!r} is no name of a workspace; text without '/' and control characters"
         ) from None
-
-
-def _is_storable(text: object) -> bool:
-    """Return whether a database could hold this text at all."""
-    return not isinstance(text, str) or _UNSTORABLE.search(text) is None
 
 
 def _to_json(properties: Mapping[str, Any]) -> str:
