@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mooring.cli.lookup import reading
 from mooring.cli.options import store_address
 from mooring.errors import InvalidAddress, InvalidInput, MissingExtra, StoreNotFound
 
@@ -45,6 +46,12 @@ def opened_accounts(store: str | None) -> Iterator[Accounts]:
         yield accounts
     finally:
         accounts.close()
+
+
+def reserve_workspaces(accounts: Accounts, store: str | None) -> None:
+    """Keep the workspaces in which the store has projects from becoming somebody's by name."""
+    with reading(store_address(store)) as opened:
+        accounts.reserve_workspaces(opened.list_projects())
 
 
 def read_span(text: str) -> int:

@@ -12,7 +12,7 @@ from mooring.cli.lookup import writing
 from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.table import Table
-from mooring.errors import ProjectNotFound
+from mooring.errors import AlreadyExists, ProjectNotFound
 from mooring.model import ProjectName, RunKind
 from mooring.store.contract import RunQuery
 
@@ -51,13 +51,19 @@ def create(
     """Create a project, private to its owner and the administrators."""
     from mooring.hub.accounts import Role
 
+    full = str(ProjectName.parse(name))
     with opened_accounts(store) as accounts, writing(store_address(store)) as opened:
         if owner is not None:
             accounts.get_user(owner)
-        made = opened.create_project(name)
+        if full in opened.list_projects():
+            raise AlreadyExists(f"project {full!r} exists already in {store_address(store)}")
+        # roles first, as the hub does: a kill leaves an owner of what is not there
+        accounts.reserve_workspaces([full])
+        accounts.forget_project(full)
         if owner is not None:
-            accounts.grant(made, owner, Role.OWNER)
-    output.record({"project": made, "owner": owner})
+            accounts.grant(full, owner, Role.OWNER)
+        opened.create_project(full)
+    output.record({"project": full, "owner": owner})
 
 
 def list_(store: StoreOption = None, *, output: Output) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from mooring.cli.accounts import opened_accounts, read_span, shown_time
 from mooring.cli.commands import command, make_group
+from mooring.cli.formats import Format
 from mooring.cli.options import StoreOption
 from mooring.cli.output import Output
 from mooring.cli.table import Table
@@ -66,7 +67,10 @@ def create(
     *,
     output: Output,
 ) -> None:
-    """Create a token and print it, once: the hub keeps a hash of it only."""
+    """Create a token and print it, once: the hub keeps a hash of it only.
+
+    Standard output gets the token alone; with --format json, jsonl or csv its number and user too.
+    """
     until = None if expires is None else now_micros() + read_span(expires)
     with opened_accounts(store) as accounts:
         made = accounts.create_token(
@@ -77,9 +81,15 @@ def create(
             expires=until,
         )
         place = address or accounts.get_address() or _DEFAULT_ADDRESS
-    token = ApiToken(place.rstrip("/"), made.secret)
-    output.record({"id": made.info.id, "user": made.info.user, "token": token.encode()})
-    output.say("Shown this once. To use it: export MOORING_API_TOKEN=…, or NEPTUNE_API_TOKEN=…")
+    token = ApiToken(place.rstrip("/"), made.secret).encode()
+    if output.format in (Format.TABLE, Format.MARKDOWN):
+        output.picture(token)  # on one line, which a table would fold
+    else:
+        output.record({"id": made.info.id, "user": made.info.user, "token": token})
+    output.say(
+        f"Token {made.info.id} of {made.info.user}, shown this once. To use it: "
+        "export MOORING_API_TOKEN=…, or NEPTUNE_API_TOKEN=…"
+    )
 
 
 def list_(

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli.accounts import opened_accounts, read_password, shown_time
+from mooring.cli.accounts import (
+    opened_accounts,
+    read_password,
+    reserve_workspaces,
+    shown_time,
+)
 from mooring.cli.commands import command, make_group
 from mooring.cli.options import StoreOption
 from mooring.cli.output import Output
@@ -53,13 +58,23 @@ def create(
     *,
     output: Output,
 ) -> None:
-    """Create a user, with a workspace of that name."""
+    """Create a user, with a workspace of that name unless there is one."""
+    from mooring.hub.accounts import Principal
+
     secret = read_password(True) if password_stdin else None
     with opened_accounts(store) as accounts:
+        reserve_workspaces(accounts, store)
         made = accounts.create_user(
             name, email=email, password=secret, admin=admin, service=service
         )
+        asking = Principal(user=made.id, name=made.name)
+        own = service or accounts.workspace_role(asking, made.name) is not None
     output.record({"user": made.name, "email": made.email, "admin": made.admin})
+    if not own:
+        output.say(
+            f"The workspace {made.name} was there before: {made.name} has no part in it, nor in "
+            "its projects, until they are shared"
+        )
     output.say(f"A token for {made.name}: mooring token create {made.name}")
 
 

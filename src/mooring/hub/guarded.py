@@ -207,6 +207,7 @@ class GuardedStore:
             return create()
         with self._alone():
             if project not in self._store.list_projects():
+                self._accounts.reserve_workspaces([project])
                 self._accounts.forget_project(project)
                 self._accounts.grant(project, self.principal.name, Role.OWNER)
                 self._roles.pop(project, None)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 
+from mooring.hub.accounts.database import AccountsDatabase, add_missing, put
 from mooring.hub.accounts.records import NewToken
 from mooring.hub.accounts.roles import Roles
-from mooring.hub.accounts.schema import AccountsDatabase, facts, uploads, users
+from mooring.hub.accounts.schema import facts, uploads, users
 from mooring.hub.accounts.tokens import Tokens
 from mooring.hub.settings import HubSettings
 from mooring.model import now_micros
@@ -23,8 +22,8 @@ ADMINISTRATOR = "admin"
 class Accounts(Tokens, Roles):
     """Users, workspaces, roles and tokens of a hub. Any thread and process may use it.
 
-    Times are microseconds since 1970. Errors: `NotFound`, `AlreadyExists`, `InvalidName`,
-    `Unauthenticated`; `StoreError` and its children where the database fails.
+    Times are microseconds since 1970. Errors: `NotFound`, `AlreadyExists`,
+    `InvalidInput`, `Unauthenticated`; `StoreError` and its children where the database fails.
     """
 
     def __init__(self, database: AccountsDatabase) -> None:
@@ -45,12 +44,17 @@ class Accounts(Tokens, Roles):
     # the hub itself
 
     def ensure_administrator(self) -> NewToken | None:
-        """Make the first user, `admin`, and return their token; None where there are users."""
+        """Make the first user, `admin`, and return their token; None where there are users.
+
+        They own the workspaces `admin` and `local`.
+        """
         with self._database.write() as connection:
             if connection.execute(select(users.c.id).limit(1)).first():
                 return None
             user = self.add_user(connection, ADMINISTRATOR, admin=True)
-            self.add_workspace(connection, DEFAULT_WORKSPACE, user, {})
+            for name in (DEFAULT_WORKSPACE, ADMINISTRATOR):
+                if not self.has_workspace(connection, name):
+                    self.add_workspace(connection, name, user, {})
             return self.add_token(connection, user, ADMINISTRATOR, name="first start")
 
     def signing_key(self) -> bytes:
@@ -58,7 +62,7 @@ class Accounts(Tokens, Roles):
         found = self._fact("signing_key")
         if found is None:
             with self._database.write() as connection:
-                _ensure(connection, facts, name="signing_key", value=secrets.token_bytes(32))
+                add_missing(connection, facts, name="signing_key", value=secrets.token_bytes(32))
             found = self._fact("signing_key")
         assert found is not None
         return found
@@ -72,8 +76,7 @@ class Accounts(Tokens, Roles):
         """Remember the hub's address."""
         if self.get_address() != address:
             with self._database.write() as connection:
-                connection.execute(delete(facts).where(facts.c.name == "address"))
-                connection.execute(insert(facts).values(name="address", value=address.encode()))
+                put(connection, facts, name="address", value=address.encode())
 
     def _fact(self, name: str) -> bytes | None:
         with self._database.read() as connection:
@@ -85,7 +88,7 @@ class Accounts(Tokens, Roles):
     def note_upload(self, digest: str, user: int) -> None:
         """Remember that a user brought this content."""
         with self._database.write() as connection:
-            _ensure(connection, uploads, digest=digest, user_id=user, time=now_micros())
+            add_missing(connection, uploads, digest=digest, user_id=user, time=now_micros())
 
     def uploaded_by(self, digest: str, user: int) -> bool:
         """Return whether a user brought this content."""
@@ -99,9 +102,3 @@ class Accounts(Tokens, Roles):
 def accounts_of(settings: HubSettings) -> Accounts:
     """Open the accounts of a hub: where its settings say, else beside its store."""
     return Accounts.open(settings.accounts or settings.data / "hub.db")
-
-
-def _ensure(connection: Connection, table: Any, **values: Any) -> None:
-    """Insert a row, unless one of this key is there."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import and_, delete, select
 
+from mooring.hub.accounts.database import is_storable, put
 from mooring.hub.accounts.records import Principal, Role, User
 from mooring.hub.accounts.schema import (
     project_roles,
@@ -26,6 +27,8 @@ class Roles(Users):
         """Return what a user is to a project; None: it does not exist for them."""
         if principal.admin:
             return Role.OWNER
+        if not is_storable(project):
+            return None
         workspace = project.partition("/")[0]
         if self.workspace_role(principal, workspace) is Role.OWNER:
             return Role.OWNER
@@ -66,10 +69,7 @@ class Roles(Users):
         member = self.get_user(user)
         full = str(ProjectName.parse(project))
         with self._database.write() as connection:
-            connection.execute(_project_role_of(full, member.id))
-            connection.execute(
-                insert(project_roles).values(project=full, user_id=member.id, role=str(role))
-            )
+            put(connection, project_roles, project=full, user_id=member.id, role=str(Role(role)))
 
     def revoke(self, project: str, user: str) -> None:
         """Take a user's role in a project."""
@@ -97,6 +97,8 @@ class Roles(Users):
 
     def get_serving(self, project: str) -> bool:
         """Return whether the owner of a project switched the serving of models on."""
+        if not is_storable(project):
+            return False
         with self._database.read() as connection:
             found = connection.execute(
                 select(projects.c.serving).where(projects.c.project == project)
@@ -107,8 +109,7 @@ class Roles(Users):
         """Switch the serving of a project's models."""
         full = str(ProjectName.parse(project))
         with self._database.write() as connection:
-            connection.execute(delete(projects).where(projects.c.project == full))
-            connection.execute(insert(projects).values(project=full, serving=on))
+            put(connection, projects, project=full, serving=on)
 
 
 def _project_role_of(project: str, user: int) -> Any:

@@ -1,17 +1,12 @@
-"""Tables of the accounts, and the database that holds them.
+"""Tables of the accounts, and their migrations.
 
-The format is a number in the table `accounts_format`; migration *n* leads from format *n* to
-*n + 1*. What a SIGKILL leaves behind: each change is one transaction, whole or not there.
+The format is a number in the table `accounts_format`. A new database gets the tables as they are
+written here; one that is there is led on by the migrations from its format.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -27,18 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
-    insert,
-    inspect,
-    select,
-    update,
 )
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
-
-from mooring.errors import NotAStore, StoreError, StoreFull, StoreLocked, StoreTooNew
-
-_BUSY_MS = 30_000
 
 metadata = MetaData()
 _ID = BigInteger().with_variant(Integer, "sqlite")
@@ -86,7 +70,7 @@ tokens = Table(
 failures = Table(
     "login_failures",
     metadata,
-    Column("email", Text, nullable=False),
+    Column("email", Text, nullable=False),  # its hash, since anything may have been sent
     Column("time", BigInteger, nullable=False),
     Index("login_failures_email", "email", "time"),
 )
@@ -137,111 +121,5 @@ uploads = Table(
     UniqueConstraint("digest", "user_id"),
 )
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (metadata.create_all,)
-FORMAT = len(MIGRATIONS)
-"""The newest format that this code reads and writes."""
-
-
-class AccountsDatabase:
-    """The database of the accounts. Any thread may use it; so may several processes."""
-
-    def __init__(self, place: str | Path) -> None:
-        self.address = str(place)
-        url = self.address
-        if "://" not in url:
-            path = Path(place).absolute()
-            self._make_private(path)
-            url = f"sqlite:///{path}"
-        self.engine = create_engine(url, pool_pre_ping="sqlite" not in url)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
-        try:
-            self._migrate()
-        except BaseException:
-            self.engine.dispose()
-            raise
-
-    def _make_private(self, path: Path) -> None:
-        """Make an empty file that its owner alone may read."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise StoreError(
-                f"the accounts cannot be kept in {path}: {error.strerror}", address=str(path)
-            ) from None
-
-    def _migrate(self) -> None:
-        with self.write() as connection:
-            found = 0
-            if inspect(connection).has_table("accounts_format"):
-                found = connection.execute(select(formats.c.format)).scalar_one()
-            elif inspect(connection).get_table_names():
-                raise NotAStore(
-                    f"{self.address} holds tables that are no accounts of a hub",
-                    address=self.address,
-                )
-            if found > FORMAT:
-                raise StoreTooNew(self.address, found=found, supported=FORMAT)
-            for migrate in MIGRATIONS[found:]:
-                migrate(connection)
-            if found == 0:
-                connection.execute(insert(formats).values(format=FORMAT))
-            elif found < FORMAT:
-                connection.execute(update(formats).values(format=FORMAT))
-
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Yield a connection for questions."""
-        with self._translated(), self.engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Yield a connection whose changes are committed together, nobody else writing."""
-        with self._translated(), self.engine.connect() as connection:
-            connection = connection.execution_options(mooring_write=True)
-            with connection.begin():
-                yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except OperationalError as error:
-            text = str(error.orig)
-            if "locked" in text or "busy" in text:
-                raise StoreLocked(
-                    f"{self.address} is locked by another process", address=self.address
-                ) from error
-            if "full" in text:
-                raise StoreFull(
-                    f"the disk that holds {self.address} is full", address=self.address
-                ) from error
-            raise StoreError(f"{self.address}: {text}", address=self.address) from error
-        except DatabaseError as error:
-            if "not a database" in str(error.orig):
-                raise NotAStore(
-                    f"{self.address} holds no accounts of a hub", address=self.address
-                ) from error
-            raise
-        except SQLAlchemyError:
-            raise
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.engine.dispose()
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # a role that was given is not lost
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("mooring_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+MIGRATIONS: Sequence[Callable[[Connection], None]] = ()
+"""The first leads from format 1 to 2, and so on. They name tables in SQL, as they were then."""

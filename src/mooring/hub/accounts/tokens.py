@@ -16,8 +16,10 @@ from mooring.errors import (
     NotFound,
     StoreFull,
     StoreLocked,
+    StoreReadOnly,
     Unauthenticated,
 )
+from mooring.hub.accounts.database import MAX_ID
 from mooring.hub.accounts.passwords import NOBODY, hash_secret, make_secret, matches
 from mooring.hub.accounts.records import NewToken, Principal, TokenInfo
 from mooring.hub.accounts.schema import failures, tokens, users
@@ -28,6 +30,7 @@ _MINUTE = 60_000_000
 _SESSION = 30 * 24 * 60 * _MINUTE
 _MAX_FAILURES = 10
 """Wrong passwords of one account in a minute after which none is tried."""
+_MAX_NAME = 200
 _KINDS = ("personal", "service", "session")
 _REFUSED = "the token is wrong, expired or revoked"
 
@@ -66,26 +69,34 @@ class Tokens(Users):
         Raises
         ------
         Unauthenticated
-            In the same words, and after the same time, whatever is wrong; also after ten wrong
-            passwords of an account within a minute.
+            In the same words whatever is wrong, and after the same time whether there is such
+            an account; also after ten wrong passwords for an address within a minute, when none
+            is tried.
         """
         now = now_micros()
-        email = email.lower()
+        # what is counted has to be storable, whatever was sent
+        account = hash_secret(email.lower())
         with self._database.read() as connection:
             row = find_by_email(connection, email)
-            recent = connection.execute(
-                select(func.count()).where(
-                    failures.c.email == email, failures.c.time > now - _MINUTE
-                )
-            ).scalar_one()
+            tried = _recent_failures(connection, account, now)
+        if tried >= _MAX_FAILURES:
+            raise _not_logged_in()
         kept = NOBODY if row is None or row.password is None else row.password
-        good = matches(password, kept) and row is not None and row.password is not None
-        if not good or row is None or row.disabled or row.service or recent >= _MAX_FAILURES:
+        good = matches(password, kept)
+        if not good or row is None or row.password is None or row.disabled or row.service:
             with self._database.write() as connection:
-                connection.execute(delete(failures).where(failures.c.time < now - _MINUTE))
-                connection.execute(insert(failures).values(email=email[:400], time=now))
-            raise Unauthenticated("Email or password incorrect", status=401)
+                connection.execute(delete(failures).where(failures.c.time <= now - _MINUTE))
+                connection.execute(insert(failures).values(email=account, time=now))
+            raise _not_logged_in()
         with self._database.write() as connection:
+            # guesses that were made side by side count too
+            if _recent_failures(connection, account, now) >= _MAX_FAILURES:
+                raise _not_logged_in()
+            connection.execute(
+                delete(tokens).where(
+                    tokens.c.user_id == row.id, tokens.c.kind == "session", tokens.c.expires <= now
+                )
+            )
             return self.add_token(
                 connection, row.id, row.name, name="login", kind="session", expires=now + _SESSION
             )
@@ -108,6 +119,11 @@ class Tokens(Users):
         project, cluster : what the token stands for where a request names none
         expires : instant, in microseconds since 1970
         secret : to be kept (as a hash) instead of a new one
+
+        Raises
+        ------
+        AlreadyExists
+            When there is a token of this secret, be it revoked.
         """
         if kind not in _KINDS:
             raise InvalidInput(f"a token is {', '.join(_KINDS)}, not {kind!r}")
@@ -115,6 +131,10 @@ class Tokens(Users):
             raise InvalidInput("the token would have expired already")
         if secret is not None and not secret.strip():
             raise InvalidInput("a secret cannot be empty")
+        if len(name) > _MAX_NAME or not name.isprintable():
+            raise InvalidInput(f"the name of a token is up to {_MAX_NAME} printable characters")
+        if cluster is not None and not 0 <= cluster <= MAX_ID:
+            raise InvalidInput(f"{cluster} is no id of a cluster")
         owner = self.get_user(user)
         full = None if project is None else str(ProjectName.parse(project))
         with self._database.write() as connection:
@@ -139,6 +159,7 @@ class Tokens(Users):
         secret: str | None = None,
         **values: Any,
     ) -> NewToken:
+        """Enter a token, in the transaction of the caller."""
         secret = make_secret() if secret is None else secret
         row = {"kind": "personal", "project": None, "cluster": None, "expires": None, **values}
         try:
@@ -166,6 +187,8 @@ class Tokens(Users):
 
     def revoke_token(self, id: int) -> TokenInfo:
         """End a token, at once and for good."""
+        if not 0 <= id <= MAX_ID:
+            raise TokenNotFound(str(id))
         with self._database.write() as connection:
             row = connection.execute(
                 select(tokens, users.c.name.label("owner")).join(users).where(tokens.c.id == id)
@@ -176,7 +199,8 @@ class Tokens(Users):
                 connection.execute(
                     update(tokens).where(tokens.c.id == id).values(revoked=now_micros())
                 )
-        return next(token for token in self.list_tokens(row.owner) if token.id == id)
+            ended = connection.execute(select(tokens).where(tokens.c.id == id)).one()
+        return _token(ended, row.owner)
 
     def authenticate(self, secret: str) -> Principal:
         """Return whose token this is; it may hold the hub's address too.
@@ -198,11 +222,7 @@ class Tokens(Users):
         ):
             raise Unauthenticated(_REFUSED, status=401)
         if row.last_used is None or row.last_used < now - _MINUTE:
-            # A full disk keeps nobody from reading.
-            with suppress(StoreFull, StoreLocked), self._database.write() as connection:
-                connection.execute(
-                    update(tokens).where(tokens.c.id == row.id).values(last_used=now)
-                )
+            self._note_use(row.id, now)
         return Principal(
             user=row.user_id,
             name=row.owner,
@@ -212,6 +232,26 @@ class Tokens(Users):
             project=row.project,
             cluster=row.cluster,
         )
+
+    def _note_use(self, id: int, now: int) -> None:
+        query = update(tokens).where(
+            tokens.c.id == id, (tokens.c.last_used.is_(None)) | (tokens.c.last_used < now - _MINUTE)
+        )
+        # a full disk must not keep users from reading: the next request notes it
+        with (
+            suppress(StoreFull, StoreLocked, StoreReadOnly),
+            self._database.write() as connection,
+        ):
+            connection.execute(query.values(last_used=now))
+
+
+def _recent_failures(connection: Connection, account: str, now: int) -> int:
+    query = select(func.count()).where(failures.c.email == account, failures.c.time > now - _MINUTE)
+    return int(connection.execute(query).scalar_one())
+
+
+def _not_logged_in() -> Unauthenticated:
+    return Unauthenticated("Email or password incorrect", status=401)
 
 
 def _token(row: Row[Any], user: str) -> TokenInfo:

@@ -9,15 +9,19 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from mooring.errors import AlreadyExists, InvalidInput, InvalidName, NotFound
-from mooring.hub.accounts.passwords import hash_password
+from mooring.hub.accounts.database import AccountsDatabase
+from mooring.hub.accounts.passwords import MAX_PASSWORD, hash_password
 from mooring.hub.accounts.records import User
-from mooring.hub.accounts.schema import AccountsDatabase, tokens, users, workspaces
+from mooring.hub.accounts.schema import tokens, users
 from mooring.hub.accounts.workspaces import Workspaces
 from mooring.model import now_micros
+from mooring.model.names import DEFAULT_WORKSPACE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,200}")
-_MIN_PASSWORD, _MAX_PASSWORD = 8, 1024
+_EMAIL = re.compile(
+    r"[^@\s\x00-\x1f\x7f\ud800-\udfff]{1,200}@[^@\s\x00-\x1f\x7f\ud800-\udfff]{1,200}"
+)
+_MIN_PASSWORD = 8
 
 
 class UserNotFound(NotFound):
@@ -40,7 +44,10 @@ class Users(Workspaces):
         admin: bool = False,
         service: bool = False,
     ) -> User:
-        """Create a user, and a workspace of their name where that is free."""
+        """Create a user, and a workspace of their name where that is free.
+
+        Whether it is free the store has a say in: see `Workspaces`.
+        """
         _check_name(name)
         if email is not None and not _EMAIL.fullmatch(email):
             raise InvalidName(f"{email!r} is no email address")
@@ -53,8 +60,11 @@ class Users(Workspaces):
             id = self.add_user(
                 connection, name, email=email, password=kept, admin=admin, service=service
             )
-            taken = select(workspaces.c.id).where(workspaces.c.name == name)
-            if not service and not connection.execute(taken).first():
+            if (
+                not service
+                and name != DEFAULT_WORKSPACE
+                and not self.has_workspace(connection, name)
+            ):
                 self.add_workspace(connection, name, id, {})
         return self.get_user(name)
 
@@ -68,6 +78,7 @@ class Users(Workspaces):
         admin: bool = False,
         service: bool = False,
     ) -> int:
+        """Enter a user, in the transaction of the caller."""
         made = connection.execute(
             insert(users).values(
                 name=name,
@@ -83,6 +94,8 @@ class Users(Workspaces):
 
     def find_user(self, name: str) -> User | None:
         """Return a user by name, or None."""
+        if not _NAME.fullmatch(name):
+            return None
         with self._database.read() as connection:
             row = connection.execute(select(users).where(users.c.name == name)).first()
         return None if row is None else user_of(row)
@@ -132,6 +145,9 @@ class Users(Workspaces):
 
 
 def find_by_email(connection: Connection, email: str) -> Row[Any] | None:
+    """Return the row of the user with an email address, whatever its case, or None."""
+    if not _EMAIL.fullmatch(email):
+        return None
     return connection.execute(select(users).where(users.c.email == email.lower())).first()
 
 
@@ -146,12 +162,13 @@ def _check_name(name: str) -> None:
 def _checked_password(password: str) -> str:
     if len(password) < _MIN_PASSWORD:
         raise InvalidInput(f"a password has {_MIN_PASSWORD} characters or more")
-    if len(password) > _MAX_PASSWORD:
+    if len(password) > MAX_PASSWORD:
         raise InvalidInput("a password has 1,024 characters or fewer")
     return password
 
 
 def user_of(row: Row[Any]) -> User:
+    """Return the user of a row of the table."""
     return User(
         id=row.id,
         name=row.name,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
-from mooring.errors import AlreadyExists, NotFound
+from mooring.errors import AlreadyExists, InvalidName, InvalidValue, NotFound
+from mooring.hub.accounts.database import MAX_ID, AccountsDatabase, add_missing, is_storable, put
 from mooring.hub.accounts.records import Principal, Role, User, Workspace
-from mooring.hub.accounts.schema import AccountsDatabase, workspace_roles, workspaces
+from mooring.hub.accounts.schema import users, workspace_roles, workspaces
 from mooring.model import ProjectName, now_micros
 
 
@@ -20,8 +21,19 @@ class WorkspaceNotFound(NotFound):
     what = "workspace"
 
 
+class OwnerNotFound(NotFound):
+    """No user of this id."""
+
+    what = "user"
+
+
 class Workspaces:
-    """The workspaces of a hub."""
+    """The workspaces of a hub.
+
+    Who owns a workspace owns the projects in it. So a name under which the store has projects
+    must not be free: whoever knows the store calls `reserve_workspaces` before somebody may take
+    a name. The name of a deleted workspace stays taken.
+    """
 
     _database: AccountsDatabase
 
@@ -30,24 +42,57 @@ class Workspaces:
         raise NotImplementedError
 
     def create_workspace(
-        self, name: str, owner: int, *, properties: Mapping[str, Any] | None = None
+        self, name: str, owner: Principal | int, *, properties: Mapping[str, Any] | None = None
     ) -> Workspace:
-        """Create a workspace, owned by a user."""
-        ProjectName.parse(f"{name}/x")
+        """Create a workspace, owned by a user.
+
+        Raises
+        ------
+        AlreadyExists
+            When the name is taken, be it by one that is reserved or deleted.
+        """
+        _check_name(name)
+        user = owner.user if isinstance(owner, Principal) else owner
         with self._database.write() as connection:
-            if connection.execute(select(workspaces.c.id).where(workspaces.c.name == name)).first():
+            if not connection.execute(select(users.c.id).where(users.c.id == user)).first():
+                raise OwnerNotFound(str(user))
+            if self.has_workspace(connection, name):
                 raise AlreadyExists(f"there is a workspace {name!r} already")
-            id = self.add_workspace(connection, name, owner, properties or {})
+            id = self.add_workspace(connection, name, user, properties or {})
         return self.get_workspace(id)
+
+    def reserve_workspaces(self, projects: Iterable[str]) -> None:
+        """Make the workspaces of these projects that are missing, without members.
+
+        Administrators see them, and can make somebody their owner.
+        """
+        wanted = {ProjectName.parse(name).workspace for name in projects}
+        with self._database.read() as connection:
+            wanted -= set(connection.execute(select(workspaces.c.name)).scalars())
+        if not wanted:
+            return
+        now = now_micros()
+        with self._database.write() as connection:
+            for name in sorted(wanted):
+                add_missing(
+                    connection, workspaces, name=name, created=now, updated=now, properties="{}"
+                )
+
+    @staticmethod
+    def has_workspace(connection: Connection, name: str) -> bool:
+        """Return whether the name of a workspace is taken."""
+        query = select(workspaces.c.id).where(workspaces.c.name == name)
+        return connection.execute(query).first() is not None
 
     @staticmethod
     def add_workspace(
         connection: Connection, name: str, owner: int, properties: Mapping[str, Any]
     ) -> int:
+        """Enter a workspace and its owner, in the transaction of the caller."""
         now = now_micros()
         made = connection.execute(
             insert(workspaces).values(
-                name=name, created=now, updated=now, properties=orjson.dumps(properties).decode()
+                name=name, created=now, updated=now, properties=_to_json(properties)
             )
         )
         id = int(made.inserted_primary_key[0])
@@ -58,6 +103,8 @@ class Workspaces:
 
     def find_workspace(self, id: int | str) -> Workspace | None:
         """Return a workspace by id or name, or None."""
+        if (isinstance(id, int) and not 0 <= id <= MAX_ID) or not is_storable(id):
+            return None
         column = workspaces.c.id if isinstance(id, int) else workspaces.c.name
         with self._database.read() as connection:
             row = connection.execute(
@@ -82,9 +129,12 @@ class Workspaces:
 
     def update_workspace(self, id: int, properties: Mapping[str, Any]) -> Workspace:
         """Set properties of a workspace; others stay."""
+        workspace = self.get_workspace(id)
         with self._database.write() as connection:
             row = connection.execute(
-                select(workspaces.c.properties).where(workspaces.c.id == id)
+                select(workspaces.c.properties).where(
+                    workspaces.c.id == workspace.id, workspaces.c.deleted.is_(None)
+                )
             ).first()
             if row is None:
                 raise WorkspaceNotFound(str(id))
@@ -92,12 +142,12 @@ class Workspaces:
             connection.execute(
                 update(workspaces)
                 .where(workspaces.c.id == id)
-                .values(properties=orjson.dumps(merged).decode(), updated=now_micros())
+                .values(properties=_to_json(merged), updated=now_micros())
             )
         return self.get_workspace(id)
 
     def delete_workspace(self, id: int) -> None:
-        """Hide a workspace; its projects stay where they are."""
+        """Hide a workspace, and keep its name taken; its projects stay where they are."""
         workspace = self.get_workspace(id)
         with self._database.write() as connection:
             connection.execute(
@@ -110,6 +160,8 @@ class Workspaces:
         """Return what a user is to a workspace; None: nothing."""
         if principal.admin:
             return Role.OWNER if self.find_workspace(name) else None
+        if not is_storable(name):
+            return None
         with self._database.read() as connection:
             role = connection.execute(
                 select(workspace_roles.c.role)
@@ -126,11 +178,12 @@ class Workspaces:
         """Make a user a member of a workspace, or change what they are to it."""
         workspace, member = self.get_workspace(name), self.get_user(user)
         with self._database.write() as connection:
-            connection.execute(_role_of(workspace.id, member.id))
-            connection.execute(
-                insert(workspace_roles).values(
-                    workspace_id=workspace.id, user_id=member.id, role=str(role)
-                )
+            put(
+                connection,
+                workspace_roles,
+                workspace_id=workspace.id,
+                user_id=member.id,
+                role=str(Role(role)),
             )
 
     def remove_workspace_role(self, name: str, user: str) -> None:
@@ -145,6 +198,24 @@ class Workspaces:
             return True
         role = self.workspace_role(principal, workspace)
         return role is not None and role.covers(Role.CONTRIBUTOR)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise InvalidName(f"the name of a workspace is text, not {type(name).__name__}")
+    try:
+        ProjectName.parse(f"{name}/x")
+    except InvalidName:
+        raise InvalidName(
+            f"{name[:80]!r} is no name of a workspace; text without '/' and control characters"
+        ) from None
+
+
+def _to_json(properties: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(dict(properties)).decode()
+    except TypeError as error:
+        raise InvalidValue(f"properties of a workspace that are no JSON: {error}") from None
 
 
 def _role_of(workspace: int, user: int) -> Any:

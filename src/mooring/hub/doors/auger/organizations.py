@@ -36,9 +36,13 @@ def show(call: Call) -> Answer:
 
 
 def create(call: Call) -> Answer:
-    """Create an organization, which the user owns."""
+    """Create an organization, which the user owns.
+
+    Not one of a name under which the store has projects, which would be theirs at once.
+    """
     properties: JsonObject = {"status": "created", "is_demo": True, "request": call.request}
     name = call.given["name"]
+    call.hub.accounts.reserve_workspaces(call.hub.store.list_projects())
     try:
         made = call.hub.accounts.create_workspace(name, call.principal.user, properties=properties)
     except AlreadyExists:
