@@ -28,6 +28,7 @@ class Family:
     asynchronous : a deletion is answered before it is done: `deleted` is false
     within : parameters of every call, such as the parent
     total : how many objects a list has beside what the case makes
+    note : told in the page, beside what reads
     """
 
     name: str
@@ -39,6 +40,7 @@ class Family:
     within: Parameters = lambda place: {}
     total: int = 0
     kinds: tuple[str, ...] = KINDS
+    note: str = ""
 
     @property
     def plural(self) -> str:
@@ -175,9 +177,9 @@ def enter(family: Family) -> None:
     if family.create is not None:
         METHODS.add(f"create_{one}", kinds=kinds)(_create(family))
     if resource.find("show") is not None:
-        METHODS.add(f"get_{one}", kinds=kinds)(_show(family))
+        METHODS.add(f"get_{one}", kinds=kinds, note=family.note)(_show(family))
     if resource.find("index") is not None:
-        METHODS.add(f"get_{many}", kinds=kinds)(_index(family))
+        METHODS.add(f"get_{many}", kinds=kinds, note=family.note)(_index(family))
         METHODS.add(f"iterate_all_{many}", kinds=kinds)(_iterate(family))
         METHODS.add(f"iter_{many}", kinds=(OURS,))(_generate(family))
     if family.changes:
@@ -195,6 +197,17 @@ def _reported_status(place: Place) -> Any:
     return place.report("cluster_statuses", {"cluster_id": cluster, "cpu": 3, "memory": 41})
 
 
+def _fired(place: Place) -> Any:
+    """What an alert tells of predictions that failed: the model is missing."""
+    endpoint = place.endpoint()["id"]
+    place.client.create_review_alert(endpoint_id=endpoint, kind="runtime_errors_burst", threshold=1)
+    place.client.create_endpoint_prediction(endpoint_id=endpoint, **_ROWS)
+    (item,) = place.client.get_review_alert_items(endpoint_id=endpoint)["data"]
+    assert (item["kind"], item["values"]) == ("runtime_errors_burst", [1.0])
+    return item
+
+
+_AGENTS = "agents report them"
 _ROWS: dict[str, Any] = {"records": [[1, None], [2, 3]], "features": ["a", "b"]}
 
 
@@ -291,6 +304,7 @@ FAMILIES = (
         },
         changes={"threshold": 0.6, "sensitivity": 24, "active": False},
     ),
+    Family(name="review_alert_item", made=_fired, note="the hub makes them"),
     Family(
         name="similar_trials_request",
         create=lambda place: {
@@ -320,7 +334,7 @@ FAMILIES = (
         asynchronous=True,
         kinds=(OURS,),
     ),
-    Family(name="cluster_status", made=_reported_status),
+    Family(name="cluster_status", made=_reported_status, note=_AGENTS),
     Family(
         name="cluster_task",
         create=lambda place: {"name": "a.b.c", "queue": "q", "args": [{"x": None}]},
@@ -328,12 +342,14 @@ FAMILIES = (
     ),
     Family(
         name="instance_type",
+        note=_AGENTS,
         made=lambda place: place.report(
             "instance_types", {"id": unique("c5"), "description": "2xCPU 4.0 GB RAM"}
         ),
     ),
     Family(
         name="pod_log",
+        note=_AGENTS,
         made=lambda place: place.report(
             "pod_logs", {"project_id": place.id, "pod_name": "w", "data": "line\n"}
         ),

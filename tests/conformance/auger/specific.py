@@ -11,7 +11,7 @@ import requests
 from sklearn.tree import DecisionTreeClassifier
 
 from tests.conformance.auger.places import Place, unique
-from tests.conformance.auger.registry import METHODS, ORIGINAL, OURS
+from tests.conformance.auger.registry import METHODS, ORIGINAL
 
 case = METHODS.add
 
@@ -271,38 +271,16 @@ def delete_endpoint_pipeline(place: Place) -> None:
 @case("create_endpoint_roi_validation", note="answers a cluster task")
 def create_endpoint_roi_validation(place: Place) -> None:
     endpoint = place.endpoint()["id"]
+    expressions = ["2 * 100", "2 *"]
     task = place.client.create_endpoint_roi_validation(
-        endpoint_id=endpoint, expressions=["2 * 100"]
+        endpoint_id=endpoint, expressions=expressions
     )["data"]
-    assert (task["object"], task["args"][0]["expressions"]) == ("cluster_task", ["2 * 100"])
-    assert place.client.get_cluster_task(task["id"])["data"]["id"] == task["id"]
+    assert (task["object"], task["args"][0]["expressions"]) == ("cluster_task", expressions)
+    done = place.client.get_cluster_task(task["id"])["data"]
+    assert done["status"] == "success"
+    assert [each["is_valid"] for each in done["result"]] == [True, False]
     with pytest.raises(place.errors.MissingParamError, match="endpoint_id parameter is required"):
         place.client.create_endpoint_roi_validation(expressions=["1"])
-
-
-@case("get_review_alert_items", note="the hub makes them; a list without any")
-def get_review_alert_items(place: Place) -> None:
-    answer = place.client.get_review_alert_items(endpoint_id=place.endpoint()["id"])
-    assert answer["data"] == []
-    assert answer["meta"]["pagination"] == {"limit": 50, "offset": 0, "count": 0, "total": 0}
-
-
-@case("iterate_all_review_alert_items", note="a list without any")
-def iterate_all_review_alert_items(place: Place) -> None:
-    seen: list[Any] = []
-    place.client.iterate_all_review_alert_items(seen.append)
-    assert seen == []
-
-
-@case("iter_review_alert_items", kinds=(OURS,), note="a list without any")
-def iter_review_alert_items(place: Place) -> None:
-    assert list(place.client.iter_review_alert_items()) == []
-
-
-@case("get_review_alert_item", note="one that is not there")
-def get_review_alert_item(place: Place) -> None:
-    with pytest.raises(place.errors.FatalApiError, match="Couldn't find ReviewAlertItem"):
-        place.client.get_review_alert_item(1)
 
 
 @case("update_trial_search", note="a search stays requested until the optimizer answers it")

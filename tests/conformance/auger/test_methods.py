@@ -58,7 +58,6 @@ def test_every_resource_that_is_listed_has_a_family() -> None:
         "endpoint_pipeline",
         "endpoint_roi_validation",
         "project_file_url",
-        "review_alert_item",
         "status",
         "token",
     }
