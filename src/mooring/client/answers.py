@@ -68,7 +68,7 @@ def read_answer(answer: httpx.Response, request: Request) -> Any:
     if status == 400 and not request.text:
         if isinstance(body, dict):
             _fail(InvalidParamsError, _refusals(answer, meta), meta, answer, request)
-        _fail(FatalApiError, visible_text(answer), {}, answer, request)
+        _fail(FatalApiError, shortened(visible_text(answer)), {}, answer, request)
     if status == 400 or status in _FATAL:
         _fail(FatalApiError, _told(answer), meta, answer, request)
     if 300 <= status < 400 and status != 304:
@@ -128,12 +128,16 @@ def _refusals(answer: httpx.Response, meta: Any) -> str:
 def _fail(
     kind: type[HubApiError], message: str, meta: Any, answer: httpx.Response, request: Request
 ) -> NoReturn:
-    details = request.details
     if request.secret:
         message = message.replace(request.secret, HIDDEN)
-        details = details.replace(request.secret, HIDDEN)
         meta = _hidden(meta, request.secret)
-    error = kind(message, meta, address=request.address, status=answer.status_code, request=details)
+    error = kind(
+        message,
+        meta,
+        address=request.address,
+        status=answer.status_code,
+        request=request.details,
+    )
     if isinstance(error, RetryableApiError):
         after = answer.headers.get("retry-after", "")
         error.retry_after_s = float(after) if after.isdecimal() else None

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from mooring.client.answers import Request, may_pass, read_answer, refused_unread
 from mooring.client.hub_errors import (
+    HIDDEN,
     HubApiError,
     InvalidParamsError,
     MissingParamError,
@@ -212,12 +213,11 @@ class ResourceCalls:
         `repeat`: it may be sent again although it may have been carried out; with a `key` only to
         a hub that knows keys. What certainly was not carried out is always sent again.
         """
-        request = Request(
-            hub.address,
-            request_details(method, path, payload),
-            self._secret if self._secret and len(self._secret) > 3 else None,
-            text,
-        )
+        secret = self._secret if self._secret and len(self._secret) > 3 else None
+        details = request_details(method, path, payload)
+        if secret is not None:
+            details = details.replace(secret, HIDDEN)
+        request = Request(hub.address, details, secret, text)
         content, headers = self._body(payload, compressed)
         if key is not None:
             headers["idempotency-key"] = key
