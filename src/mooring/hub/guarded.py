@@ -202,8 +202,7 @@ class GuardedStore:
         what a kill leaves behind is an owner of what is not there, which is forgotten when
         somebody creates it.
         """
-        self._need_entrance(project, role)
-        if project in self._store.list_projects():
+        if self._need_entrance(project, role):
             return create()
         with self._alone():
             if project not in self._store.list_projects():
@@ -223,8 +222,8 @@ class GuardedStore:
         self._need_entrance(project, role)
         return create()
 
-    def _need_entrance(self, project: str, role: Role) -> None:
-        """Raise unless the user has the role in a project, or may create it where it is missing.
+    def _need_entrance(self, project: str, role: Role) -> bool:
+        """Return whether a project is there, where the user has the role; else they may create it.
 
         Who may do neither is answered the same whether it is there or not.
         """
@@ -232,7 +231,7 @@ class GuardedStore:
         there = project in self._store.list_projects()
         if there and self.role_in(project) is not None:
             self.need_project(project, role)
-            return
+            return True
         if not self._accounts.may_create_in(self.principal, parsed.workspace):
             raise AccessDenied(
                 f"{self.principal.name} may not create projects in the workspace "
@@ -242,6 +241,7 @@ class GuardedStore:
             )
         if there:
             self.need_project(project, role)
+        return there
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -95,7 +95,7 @@ class Users(Workspaces):
     def find_user(self, name: str) -> User | None:
         """Return a user by name, or None."""
         if not _NAME.fullmatch(name):
-            return None
+            return None  # nobody has it, and not every text can be asked for
         with self._database.read() as connection:
             row = connection.execute(select(users).where(users.c.name == name)).first()
         return None if row is None else user_of(row)

@@ -62,6 +62,12 @@ class BulkWriter:
         missing = {"path", "step", "value"} - set(table.column_names)
         if missing:
             raise InvalidInput(f"the table lacks the column {sorted(missing)[0]!r}")
+        if len(set(table.column_names)) < table.num_columns:
+            raise InvalidInput("the table has two columns of one name")
+        kind = table.schema.field("path").type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
+            raise InvalidInput(f"the column 'path' holds no texts, but {kind}")
         if not table.num_rows:
             return 0
         column = table["path"].combine_chunks()

@@ -91,12 +91,10 @@ def read_table(stream: bytes | bytearray | memoryview, *, trusted: bool = False)
             table = reader.read_all()
         # Offsets and indices that lead astray would be read from foreign memory.
         table.validate(full=not trusted)
-    except (pa.ArrowInvalid, pa.ArrowException, OSError, EOFError, struct.error) as error:
+        plain = trusted or all(map(_is_plain, table.schema))
+    except (pa.ArrowException, OSError, EOFError, struct.error, UnicodeDecodeError) as error:
         raise MessageInvalid(f"the body is no Arrow stream: {str(error)[:200]}") from None
-    if trusted:
-        return table
-    plain = all(_is_plain(kind) for kind in table.schema.types)
-    if not plain or table.num_rows > 8 * buffer.size:
+    if not plain or (table.num_rows > 8 * buffer.size and not trusted):
         raise MessageInvalid("the Arrow stream is of types, or has rows, that no hub takes")
     return table
 
@@ -144,17 +142,20 @@ def _slot(message: memoryview, table: int, number: int) -> int:
     return table + offset if offset else 0
 
 
-def _is_plain(kind: pa.DataType, *, inside: bool = False) -> bool:
-    """Return whether each value of a type inside of others takes at least a bit."""
-    if pa.types.is_dictionary(kind):
-        return _is_plain(kind.value_type, inside=True)
+def _is_plain(field: pa.Field) -> bool:
+    """Return whether a column has a name, and a type each of whose values takes a bit or more."""
+    field.name.encode()  # raises where the name is no text
+    return pa.types.is_null(field.type) or _takes_bytes(field.type)
+
+
+def _takes_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _takes_bytes(kind.value_type)
     if pa.types.is_struct(kind):
-        fields = [kind.field(at).type for at in range(kind.num_fields)]
-        return bool(fields) and all(_is_plain(one, inside=True) for one in fields)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _is_plain(kind.value_type, inside=True)
-    if pa.types.is_null(kind):
-        return not inside
+        fields = [kind.field(at) for at in range(kind.num_fields)]
+        return bool(fields) and all(
+            _takes_bytes(one.type) and bool(one.name.encode()) for one in fields
+        )
     return bool(
         pa.types.is_primitive(kind)
         or pa.types.is_decimal(kind)
