@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from mooring.errors import AlreadyExists, InvalidName, InvalidValue, NotFound
@@ -189,3 +193,14 @@ def test_who_brought_a_file(accounts: Accounts) -> None:
     assert accounts.uploaded_by("d" * 64, ada.user)
     assert not accounts.uploaded_by("d" * 64, bob.user)
     assert not accounts.uploaded_by("e" * 64, ada.user)
+
+
+def test_roles_survive_a_kill(place: Path, accounts: Accounts) -> None:
+    script = (
+        "import os, signal, sys; from mooring.hub.accounts import Accounts, Role\n"
+        "accounts = Accounts.open(sys.argv[1])\n"
+        "accounts.create_user('ada'); accounts.grant('team/p', 'ada', Role.OWNER)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(place)], timeout=60)
+    assert [(u.name, role) for u, role in accounts.list_members("team/p")] == [("ada", Role.OWNER)]
