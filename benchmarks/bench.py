@@ -84,9 +84,7 @@ class Bench:
 
     def process(self, subject: Subject, task: Mapping[str, Any], folder: Path) -> Process:
         """Start a task of a subject."""
-        return Process(
-            self.python(subject), _module(subject), task, folder, own=subject.is_mooring
-        )
+        return Process(self.python(subject), _module(subject), task, folder, own=subject.is_mooring)
 
     def together(
         self, folder: Path, subject: Subject, tasks: Sequence[Mapping[str, Any]]

@@ -23,7 +23,7 @@ _TOLD = re.compile(r" at (http://\S+);.*?MOORING_API_TOKEN=(\S+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the processes of a server hold, in MiB.
+    """What the processes of a server hold, in millions of bytes.
 
     `resident` counts what they share once for each, `proportional` divides it among them.
     """
@@ -164,4 +164,4 @@ def _family(pid: int) -> list[int]:
 def _weigh(pid: int) -> tuple[float, float]:
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     found = dict(re.findall(r"^(Rss|Pss):\s+(\d+) kB", text, re.MULTILINE))
-    return int(found["Rss"]) / 1024, int(found["Pss"]) / 1024
+    return int(found["Rss"]) * 1024 / 1e6, int(found["Pss"]) * 1024 / 1e6
