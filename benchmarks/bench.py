@@ -77,16 +77,14 @@ class Bench:
     def task(self, subject: Subject, task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Run a task of a subject to its end."""
         answer = run_task(
-            self._python(subject), _module(subject), task, folder, own=subject.is_mooring
+            self.python(subject), _module(subject), task, folder, own=subject.is_mooring
         )
         self.versions["Mooring" if subject.is_mooring else subject.title] = answer["version"]
         return answer
 
     def process(self, subject: Subject, task: Mapping[str, Any], folder: Path) -> Process:
         """Start a task of a subject."""
-        return Process(
-            self._python(subject), _module(subject), task, folder, own=subject.is_mooring
-        )
+        return Process(self.python(subject), _module(subject), task, folder, own=subject.is_mooring)
 
     def together(
         self, folder: Path, subject: Subject, tasks: Sequence[Mapping[str, Any]]
@@ -95,18 +93,23 @@ class Bench:
 
         Such a task says a line when it is ready, and waits for one.
         """
-        with ExitStack() as stack:
-            started: list[Process] = []
-            for number, task in enumerate(tasks):
-                task = {"folder": str(folder / "store"), **task}
-                process = self.process(subject, task, folder / f"process-{number}")
-                stack.callback(process.end)
-                started.append(process)
-            for process in started:
-                process.read()
-            for process in started:
-                process.go()
-            return [process.answer() for process in started]
+        return _together(folder, tasks, lambda task, place: self.process(subject, task, place))
+
+    def jobs_together(
+        self, name: str, folder: Path, tasks: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Do the same with tasks of Mooring's own, from `benchmarks.jobs`."""
+        python, module = Path(sys.executable), f"benchmarks.jobs.{name}"
+        return _together(
+            folder, tasks, lambda task, place: Process(python, module, task, place, own=True)
+        )
+
+    def python(self, subject: Subject) -> Path:
+        """Return the interpreter of a subject's environment."""
+        environment = self.environments[subject.key]
+        if environment.python is None:
+            raise TaskFailed(environment.problem)
+        return environment.python
 
     def start_python(self, subject: Subject, code: str, folder: Path | None = None) -> float:
         """Return the seconds from the start to the end of `python -c code` of a subject.
@@ -116,7 +119,7 @@ class Bench:
         if folder is None:
             with self.folder() as new:
                 return self.start_python(subject, code, new)
-        return time_python(self._python(subject), code, folder, own=subject.is_mooring)
+        return time_python(self.python(subject), code, folder, own=subject.is_mooring)
 
     def job(self, name: str, task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Run a task of Mooring's own, from `benchmarks.jobs`."""
@@ -151,11 +154,24 @@ class Bench:
                     self.say(f"  failed: {failure}")
         return results, problems
 
-    def _python(self, subject: Subject) -> Path:
-        environment = self.environments[subject.key]
-        if environment.python is None:
-            raise TaskFailed(environment.problem)
-        return environment.python
+
+def _together(
+    folder: Path,
+    tasks: Sequence[Mapping[str, Any]],
+    start: Callable[[Mapping[str, Any], Path], Process],
+) -> list[dict[str, Any]]:
+    with ExitStack() as stack:
+        started: list[Process] = []
+        for number, task in enumerate(tasks):
+            task = {"folder": str(folder / "store"), **task}
+            process = start(task, folder / f"process-{number}")
+            stack.callback(process.end)
+            started.append(process)
+        for process in started:
+            process.read()
+        for process in started:
+            process.go()
+        return [process.answer() for process in started]
 
 
 def _module(subject: Subject) -> str:

@@ -22,6 +22,9 @@ from benchmarks.measures import (
     exchange_load,
     exchange_memory,
     first_frame,
+    hub_reading,
+    hub_serving,
+    hub_writing,
     importing,
     logging,
     names,
@@ -55,9 +58,18 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "exchange": exchange.measure,
     "exchange_load": exchange_load.measure,
     "exchange_memory": exchange_memory.measure,
+    "hub_points": hub_writing.measure_points,
+    "hub_log": hub_writing.measure_log,
+    "hub_read": hub_reading.measure_series,
+    "hub_pages": hub_reading.measure_pages,
+    "hub_search": hub_reading.measure_search,
+    "hub_calls": hub_serving.measure_calls,
+    "hub_idle": hub_serving.measure_idle,
 }
+GROUPS = {"hub": [name for name in MEASURES if name.startswith("hub_")]}
 EXAMPLE = """example:
   python -m benchmarks --only durable,log --peers xetrack,mlflow --rounds 3
+  python -m benchmarks --only hub --peers mlflow_server,auger_client
   python -m benchmarks --from benchmarks/results.json --markdown
 """
 
@@ -104,7 +116,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--only", type=_names, default=list(MEASURES), help=f"some of {','.join(MEASURES)}"
+        "--only",
+        type=_names,
+        default=list(MEASURES),
+        help=f"some of {','.join([*MEASURES, *GROUPS])}",
     )
     peers = ",".join(subject.key for subject in SUBJECTS if not subject.is_mooring)
     parser.add_argument(
@@ -132,11 +147,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names(text: str) -> list[str]:
-    names = text.split(",")
+    names = [name for part in text.split(",") for name in GROUPS.get(part, [part])]
     unknown = [name for name in names if name not in MEASURES]
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"unknown: {', '.join(unknown)}; there are {', '.join(MEASURES)}"
+            f"unknown: {', '.join(unknown)}; there are {', '.join([*MEASURES, *GROUPS])}"
         )
     return [name for name in MEASURES if name in names]
 

@@ -58,7 +58,7 @@ class Process:
             stderr=self._errors,
             text=True,
             cwd=folder,
-            env=_environment(folder, own=own),
+            env=environment_of(folder, own=own),
             start_new_session=True,
         )
 
@@ -126,7 +126,7 @@ def run_task(
 
 def time_python(python: Path, code: str, folder: Path, *, own: bool = False) -> float:
     """Return the seconds from the start to the end of `python -c code`."""
-    environment = _environment(folder, own=own)
+    environment = environment_of(folder, own=own)
     command = [str(python), "-c", code]
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
@@ -138,7 +138,7 @@ def time_python(python: Path, code: str, folder: Path, *, own: bool = False) -> 
     return taken
 
 
-def _environment(folder: Path, *, own: bool) -> dict[str, str]:
+def environment_of(folder: Path, *, own: bool) -> dict[str, str]:
     """Return this process's environment without what would change a peer's behaviour."""
     kept = {
         name: value

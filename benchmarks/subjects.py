@@ -136,6 +136,22 @@ MOORING_LOAD = Subject(
     imports="mlflow",
     logs=False,
 )
+MLFLOW_SERVER = Subject(
+    key="mlflow_server",
+    title="MLflow server",
+    call="MlflowClient.log_batch, mlflow.search_runs",
+    requirements="mlflow_server.txt",
+    imports="mlflow",
+    logs=False,
+)
+AUGER_CLIENT = Subject(
+    key="auger_client",
+    title="auger-hub-api-client",
+    call="HubApiClient.get_trials",
+    requirements="auger_client.txt",
+    imports="auger.hub_api_client",
+    logs=False,
+)
 
 SUBJECTS = (
     MOORING,
@@ -151,4 +167,6 @@ SUBJECTS = (
     NEPTUNE_SCALE,
     EXPORTER_RULES,
     MOORING_LOAD,
+    MLFLOW_SERVER,
+    AUGER_CLIENT,
 )

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -111,6 +111,18 @@ def folder_bytes(folder: Path) -> int:
     """Return the size of all files under a folder."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sum(path.stat().st_size for path in files)
+
+
+def random_runs(count: int) -> Iterator[dict[str, Any]]:
+    """Yield parameters and a result of runs that are searched, the same for all."""
+    chance = random.Random(0)
+    for _ in range(count):
+        yield {
+            "lr": 10 ** chance.uniform(-5, -1),
+            "layers": chance.randrange(1, 9),
+            "optimizer": chance.choice(["adam", "sgd", "lamb", "lion"]),
+            "accuracy": chance.random(),
+        }
 
 
 def _log(peer: Peer, task: Mapping[str, Any]) -> Mapping[str, Any]:
