@@ -142,12 +142,15 @@ class HubTransport:
         repeat: bool = True,
         timeout_s: float | None = None,
         whole: bool = True,
+        read: Callable[[httpx.Response], object] | None = None,
     ) -> Iterator[httpx.Response]:
         """Yield the answer to a request; with `whole=False` its body is still to be read.
 
-        Errors while the body is read inside the block are `HubUnreachable`.
+        `read` reads the body of an answer that is no refusal; a break in it is an attempt that
+        failed. Errors while the body is read inside the block are `HubUnreachable`.
         """
-        answer = self._attempt_all(method, path, content, headers, repeat, timeout_s, whole)
+        take = read if whole else _leave
+        answer = self._attempt_all(method, path, content, headers, repeat, timeout_s, take)
         try:
             with self.translated():
                 yield answer
@@ -162,12 +165,12 @@ class HubTransport:
         headers: Mapping[str, str] | None,
         repeat: bool,
         timeout_s: float | None,
-        whole: bool,
+        read: Callable[[httpx.Response], object] | None,
     ) -> httpx.Response:
         backoff = Backoff(self.settings)
         for left in range(self.settings.retries, -1, -1):
             try:
-                return self._attempt(method, path, content, headers, timeout_s, whole)
+                return self._attempt(method, path, content, headers, timeout_s, read)
             except HubError as error:
                 certain = isinstance(error, HubBusy) or getattr(error, "not_sent", False)
                 if not isinstance(error, Transient) or not left or not (repeat or certain):
@@ -182,7 +185,7 @@ class HubTransport:
         content: Content,
         headers: Mapping[str, str] | None,
         timeout_s: float | None,
-        whole: bool,
+        read: Callable[[httpx.Response], object] | None,
     ) -> httpx.Response:
         answer = self.send_once(
             method, path, content=content, headers=headers, timeout_s=timeout_s, whole=False
@@ -191,8 +194,10 @@ class HubTransport:
             if answer.status_code in _BUSY or answer.status_code in _FAULTS:
                 answer.read()
                 raise self._transient(answer)
-            if whole:
+            if read is None or (answer.status_code >= 300 and read is not _leave):
                 answer.read()
+            else:
+                read(answer)
         return answer
 
     def send_once(
@@ -279,6 +284,24 @@ def _close_here(client: httpx.Client, process: int) -> None:
     """Close connections, but for a forked child, to which they do not belong."""
     if os.getpid() == process:
         client.close()
+
+
+def read_body(answer: httpx.Response) -> bytearray:
+    """Return a long body as it came, in memory that is taken once."""
+    length = answer.headers.get("content-length", "")
+    if not length.isdecimal():
+        return bytearray(b"".join(answer.iter_raw()))
+    body = bytearray(int(length))
+    end = 0
+    with memoryview(body) as view:
+        for piece in answer.iter_raw():
+            view[end : end + len(piece)] = piece
+            end += len(piece)
+    return body
+
+
+def _leave(answer: httpx.Response) -> None:
+    """Leave a body to whoever asked."""
 
 
 def _reason(error: Exception) -> str:

@@ -71,7 +71,7 @@ def series_frame(
     include_previews: bool = False,
 ) -> Any:
     """Return points of one series: step, value and what is asked for beside them."""
-    columns = {"step": _steps(_int64s(points, "step")), "value": _values(points, format)}
+    columns = {"step": _step_column(points), "value": _values(points, format)}
     if include_timestamp:
         columns["timestamp"] = _times(points, format)
     if include_previews:
@@ -90,7 +90,7 @@ def metrics_frame(
     columns: dict[str, Any] = {
         "run": _label_column(_run_labels(points, runs), format),
         "path": _label_column(_path_labels(points), format),
-        "step": _steps(_int64s(points, "step")),
+        "step": _step_column(points),
         "timestamp": _times(points, format),
         "value": _values(points, format),
     }
@@ -182,18 +182,35 @@ def _steps(micros: NDArray[np.int64]) -> NDArray[np.float64]:
     return micros / STEP_SCALE
 
 
+def _step_column(points: pa.Table) -> NDArray[np.float64]:
+    """Return the steps of points, chunk by chunk: no whole column of integers is made."""
+    steps = np.empty(len(points))
+    start = 0
+    for chunk in points.column("step").chunks:
+        end = start + len(chunk)
+        np.divide(chunk.to_numpy(), STEP_SCALE, out=steps[start:end])
+        start = end
+    return steps
+
+
+def _own(points: pa.Table, name: str) -> NDArray[Any]:
+    """Return numbers in memory of their own: Arrow's is read-only, a frame must not be."""
+    chunks = [chunk.to_numpy() for chunk in points.column(name).chunks]
+    return np.concatenate(chunks) if chunks else _whole(points, name).to_numpy()
+
+
 def _times(points: pa.Table, format: FrameFormat) -> Any:
     if format is FrameFormat.PANDAS:
-        return pd.DatetimeIndex(_int64s(points, "time").view("M8[us]"), tz="UTC")  # a copy
+        return pd.DatetimeIndex(_own(points, "time").view("M8[us]"), copy=False).tz_localize("UTC")
     return _whole(points, "time").cast(_TIMES)
 
 
 def _values(points: pa.Table, format: FrameFormat) -> Any:
+    if format is FrameFormat.PANDAS and pa.types.is_floating(points.schema.field("value").type):
+        return _own(points, "value")
     values = _whole(points, "value")
     if format is not FrameFormat.PANDAS:
         return values
-    if pa.types.is_floating(values.type):
-        return values.to_numpy().copy()  # Arrow's memory is read-only, a frame must not be
     if not pa.types.is_struct(values.type):
         return values.to_pandas().array
     cells = np.empty(len(values), object)

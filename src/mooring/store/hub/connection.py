@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mooring.client.transport import Content, HubTransport
+from mooring.client.transport import Content, HubTransport, read_body
 from mooring.errors import HubError, HubFailed, MooringError, StoreTooNew, Unauthenticated
 from mooring.store.hub.messages import (
     CODEC,
@@ -50,14 +50,20 @@ class HubConnection:
         with self._answer("POST", f"{ROOT}/call/{name}", content, headers, _LONG_S) as answer:
             return self._decode(answer.content)
 
-    def read_stream(self, path: str, **arguments: object) -> bytes:
+    def read_stream(self, path: str, **arguments: object) -> bytearray:
         """Return the Arrow stream that answers a call."""
         content = CODEC.encode(arguments)
         headers = {"content-type": MEDIA_TYPE}
-        with self._answer("POST", ROOT + path, content, headers, _LONG_S) as answer:
+        body = bytearray()
+
+        def read(answer: httpx.Response) -> None:
+            nonlocal body
+            body = read_body(answer)
+
+        with self._answer("POST", ROOT + path, content, headers, _LONG_S, read=read) as answer:
             if answer.headers.get("content-type", "") != STREAM_TYPE:
                 raise HubFailed(f"{self.address} sent no Arrow stream", address=self.address)
-            return bytes(answer.content)
+            return body
 
     def send(
         self,
@@ -103,9 +109,16 @@ class HubConnection:
         timeout_s: float | None = None,
         *,
         whole: bool = True,
+        read: Callable[[httpx.Response], object] | None = None,
     ) -> Iterator[httpx.Response]:
         with self.transport.stream(
-            method, path, content=content, headers=headers, timeout_s=timeout_s, whole=whole
+            method,
+            path,
+            content=content,
+            headers=headers,
+            timeout_s=timeout_s,
+            whole=whole,
+            read=read,
         ) as answer:
             if answer.status_code >= 300:
                 answer.read()

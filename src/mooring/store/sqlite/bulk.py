@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mooring.errors import InvalidInput, RunNotFound, TypeConflict
+from mooring.errors import InvalidInput, InvalidPath, RunNotFound, TypeConflict
 from mooring.model import (
     AttributeType,
     validate_path,
@@ -67,7 +67,7 @@ class BulkWriter:
         kind = table.schema.field("path").type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
-            raise InvalidInput(f"the column 'path' holds no texts, but {kind}")
+            raise InvalidPath(f"the column 'path' holds no texts, but {kind}")
         if not table.num_rows:
             return 0
         column = table["path"].combine_chunks()
