@@ -163,11 +163,11 @@ class Place:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What lies at the place."""
+        """What lies at the place, less what a hub keeps of its users."""
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in sorted(self.folder.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.name.startswith("hub.")
         }
 
 
