@@ -19,7 +19,7 @@ from mooring.errors import HubBusy, HubError, HubUnreachable, InvalidAddress, Tr
 if TYPE_CHECKING:
     import httpx
 
-_BUSY = frozenset({429, 503})
+_BUSY = frozenset({408, 429, 503})
 _FAULTS = frozenset({502, 504})
 
 Content = bytes | Callable[[], Iterator[bytes | memoryview]] | None

@@ -38,7 +38,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        found = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        found = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
         _check(found, 0)
     except (ValueError, RecursionError) as error:
         raise MalformedBody(f"the body is no JSON: {error}") from None

@@ -27,6 +27,7 @@ from mooring.store.hub.messages import ROOT
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _STALE_S = 24 * 3600.0
 _WHOLE_BYTES = 8 << 20
 
@@ -196,6 +197,6 @@ def _digest(text: str) -> str:
 
 
 def _number(text: str | None, what: str) -> int:
-    if text is None or not text.isdecimal() or len(text) > 18:
+    if text is None or not _NUMBER.fullmatch(text):
         raise InvalidInput(f"{what} is a number of bytes, not {text!r:.40}")
     return int(text)
