@@ -31,13 +31,15 @@ def _chain(operands: st.SearchStrategy[str], signs: Sequence[str]) -> st.SearchS
     )
 
 
-def _bracketed(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.tuples(st.sampled_from(["(", "-(", "abs("]), inner).map(lambda p: f"{p[0]}{p[1]})")
+def _bracketed(inner: st.SearchStrategy[str], *more: str) -> st.SearchStrategy[str]:
+    return st.tuples(st.sampled_from(["(", "-(", *more]), inner).map(lambda p: f"{p[0]}{p[1]})")
 
 
 _EXACT = st.recursive(
-    _SIGNED, lambda inner: _chain(inner | _bracketed(inner), ["+", "-", "*", "/", "//", "%"])
+    _SIGNED,
+    lambda inner: _chain(inner | _bracketed(inner, "abs("), ["+", "-", "*", "/", "//", "%"]),
 )
+# A root of less than nothing is complex in Python, and stays so without `abs`.
 _POWERS = st.recursive(
     _SIGNED, lambda inner: _chain(inner | _bracketed(inner), ["+", "-", "*", "**"])
 )
