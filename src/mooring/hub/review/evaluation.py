@@ -51,6 +51,9 @@ class ReviewRows:
         return len(self.predictions)
 
 
+_NULL = Literal(None)
+
+
 class UnknownFeature(ValueError):
     """An expression names a feature that the rows do not have."""
 
@@ -104,6 +107,9 @@ class _Evaluation:
                 return self._constant(value)
             case Variable():
                 return self._variable(node)
+            case Operation(operator="=" | "!=", operands=(left, right)) if _NULL in (left, right):
+                null = _nulls(self.value(left)) & _nulls(self.value(right))
+                return null if node.operator == "=" else ~null
             case Operation(operator=operator, operands=operands):
                 return _operate(operator, [self.value(each) for each in operands])
             case Function():
@@ -303,25 +309,16 @@ def _operate(operator: str, given: Sequence[Column]) -> Column:
 
 
 def _compare(operator: str, left: Column, right: Column) -> Flags:
-    no_left, no_right = _nulls(left), _nulls(right)
-    known = ~(no_left | no_right)
+    known = ~(_nulls(left) | _nulls(right))
     if operator in ("=", "!="):
-        same = _equal(left, right) & known
-        if operator == "=":
-            return np.asarray(same | (no_left & no_right), dtype=np.bool_)
-        return np.asarray(~same & ~(no_left & no_right) & _may_differ(left, right, known))
+        same = _equal(left, right)
+        return np.asarray((same if operator == "=" else ~same) & known, dtype=np.bool_)
     if left.dtype == object and right.dtype == object:
         pairs = zip(left.tolist(), right.tolist(), known.tolist(), strict=True)
         act = _COMPARISONS[operator]
         return np.array([both and bool(act(a, b)) for a, b, both in pairs], dtype=np.bool_)
     with np.errstate(all="ignore"):
         return np.asarray(_COMPARISONS[operator](_numbers(left), _numbers(right)), dtype=np.bool_)
-
-
-def _may_differ(left: Column, right: Column, known: Flags) -> Flags:
-    """Return where `!=` may hold: both are known, or one is the null that is asked for."""
-    asked = _nulls(left).all() or _nulls(right).all()
-    return np.ones(len(known), dtype=np.bool_) if asked else known
 
 
 def _equal(left: Column, right: Column) -> Flags:

@@ -12,6 +12,7 @@ Keywords and functions are read in any case; `P`, `A` and features as they are w
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -309,10 +310,11 @@ class _Parser:
 
     def _value(self, token: _Token) -> Scalar:
         match token.kind:
-            case "number":
-                return Literal(float(token.text))
-            case "money":
-                return Literal(float(token.text[1:]))
+            case "number" | "money":
+                number = float(token.text.removeprefix("$"))
+                if math.isinf(number):
+                    raise ExpressionInvalid("a number beyond the largest", token.position)
+                return Literal(number)
             case "text":
                 return Literal(re.sub(r"\\(.)", r"\1", token.text[1:-1]))
             case "feature":

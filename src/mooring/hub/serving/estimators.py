@@ -148,6 +148,8 @@ def predict(
     named = target or model.target or "prediction"
     if named in features:
         named = "prediction"
+    while named in features:
+        named = f"predicted_{named}"
     columns = list(features) if with_features else []
     rows = [[plain(cell) for cell in record] if with_features else [] for record in records]
     if not records:
@@ -207,7 +209,7 @@ def _frame(model: Model, names: Sequence[str], rows: Sequence[Sequence[Any]]) ->
         # An estimator that was fitted without names warns of names.
         if all(_is_numeric(frame[place]) for place in frame.columns):
             return frame.to_numpy(dtype=float)
-        values = frame.to_numpy(dtype=object)
+        values = frame.to_numpy(dtype=object, copy=True)  # else it may be read-only
         values[pandas.isna(values)] = numpy.nan
         return values
     frame.columns = pandas.Index(names)

@@ -142,7 +142,16 @@ class ModelProcess:
 
     @property
     def failed(self) -> bool:
-        """Whether the process is good for nothing any more."""
+        """Whether the process is good for nothing any more.
+
+        Between two questions its pipe is silent. Where it is not, the process died (the system may
+        kill one for lack of memory) or spoke out of turn.
+        """
+        if not self._ended and self._process.stdout is not None:
+            with selectors.DefaultSelector() as ready:
+                ready.register(self._process.stdout, selectors.EVENT_READ)
+                if ready.select(0):
+                    self.kill()
         return self._ended
 
     # the pipe

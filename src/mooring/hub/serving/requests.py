@@ -45,7 +45,8 @@ class PredictionRequest:
     records : rows of cells; None is a missing value
     threshold : probability from which the second of two classes is told, or None
     target : name of the column of predictions; default: what the model's file tells, or
-        `prediction`. Where a feature has this name it is `prediction`.
+        `prediction`. Where a feature has this name it is `prediction`, and where one is called so
+        too, `predicted_prediction`.
     with_features : whether the given cells are part of the answer
     """
 

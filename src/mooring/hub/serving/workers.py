@@ -50,10 +50,11 @@ class ModelWorkers:
     bounded; what goes beyond them is killed, and told as `ModelFailed`.
 
     What does not: it is an account of the same system, and a flaw of the kernel is a way out. It
-    may use one processor for the time that it has. It may read whatever Python's folders hold. It
-    sees what is sent to it, and answers whatever it likes: a prediction is only as good as the
-    model. Where the system lacks a measure (macOS has neither namespaces nor filters), the rest
-    holds alone.
+    may use one processor for the time that it has. It may read whatever Python's folders hold, and
+    see of other files whether they exist, their size and times. Where the hub is killed, a model
+    that means harm may go on. It sees what is sent to it, and answers whatever it likes: a
+    prediction is only as good as the model. Where the system lacks a measure (macOS has neither
+    namespaces nor filters), the rest holds alone.
 
     Parameters
     ----------
@@ -143,6 +144,10 @@ class ModelWorkers:
         key = (model.realm, model.digest)
         slot = self._take(key, model)
         try:
+            if slot.process is not None and slot.process.failed:
+                with self._changed:  # it died while nobody asked it
+                    slot.process.close()
+                    slot.process = None
             if slot.process is None:
                 self._open(slot, model)
             assert slot.process is not None

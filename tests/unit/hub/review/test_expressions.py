@@ -83,6 +83,9 @@ def value(text: str, rows: ReviewRows = ROWS) -> list[Cell]:
         ("!(1 = 1)", [False] * 4),
         ("null + 1", [None] * 4),
         ("null", [None] * 4),
+        ("null = null", [True] * 4),
+        ("1 / 0 != 1", [False] * 4),
+        ("1 / 0 = 0 / 0", [False] * 4),
     ],
 )
 def test_what_an_expression_means(text: str, wanted: list[Cell]) -> None:
@@ -149,6 +152,8 @@ def test_what_a_selection_keeps(text: str, kept: list[int]) -> None:
         ("1 + top 3 by P", "expected a value, found 'top' at position 5"),
         ("$nothing", "there is no feature 'nothing' at position 1"),
         ("$", "unexpected '$' at position 1"),
+        ("1 - 1e999", "a number beyond the largest at position 5"),
+        ("$" + "9" * 400, "a number beyond the largest at position 1"),
         ("(" * 500 + "1", "nested too deep at position 61"),
         ("-" * 500 + "1", "nested too deep at position 61"),
         ("1" + "+1" * 500, "too many operators in a row at position 480"),
@@ -169,6 +174,12 @@ def test_what_is_valid() -> None:
     assert validate_expression("1 + 1").warning == "it is the same for every row"
     assert validate_expression("all").warning is None
     assert validate_expression("P").warning is None
+
+
+@pytest.mark.parametrize("text", ["A != true", "A = P", "A < 1", "A = A"])
+def test_a_comparison_with_what_is_not_known_is_false(text: str) -> None:
+    assert value(text, ReviewRows([True, None], [None, None])) == [False, False]
+    assert value(text, ReviewRows([True, None, False], [None, None, 1]))[:2] == [False, False]
 
 
 def test_an_unknown_feature_is_told_of_rows_too() -> None:

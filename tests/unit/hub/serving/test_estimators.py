@@ -57,6 +57,24 @@ def test_features_are_found_by_name(predict: Predict) -> None:
         predict(model, ["a"], [[1]])
 
 
+def test_no_two_columns_are_called_as_the_prediction(predict: Predict) -> None:
+    model = LinearRegression().fit([[0], [1]], [0, 1])
+    result = predict(model, ["prediction"], [[0]])
+    assert result.columns == ["prediction", "predicted_prediction"]
+    both = predict(model, ["prediction"], [[0]], target="prediction")
+    assert both.columns == ["prediction", "predicted_prediction"]
+
+
+def test_texts_for_a_model_that_was_fitted_without_names(predict: Predict) -> None:
+    kinds = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    kinds.fit(numpy.array([["a"], ["b"]], dtype=object), KINDS[1:3])
+    result = predict(kinds, ["letter"], [["b"], ["a"], [None]])
+    assert [row[1] for row in result.data[:2]] == ["yes", "no"]
+    assert result.data[2][2] == pytest.approx(0.5, abs=0.01)  # missing is neither of them
+    line = LinearRegression().fit([[0], [1]], [0, 2])
+    assert predict(line, ["a"], [["3.5"]]).data == [["3.5", pytest.approx(7)]]
+
+
 def test_a_threshold_moves_the_line_between_two_classes(predict: Predict) -> None:
     model = LogisticRegression().fit(FRAME, KINDS)
     likely = predict(model, ["a", "b"], [[1.6, 1.4]])

@@ -83,6 +83,32 @@ def test_no_file_can_be_written_or_read_elsewhere(predict: Predict, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir() if "model" not in path.name] == ["secret"]
 
 
+@linux
+def test_no_file_of_the_hubs_user_is_changed_or_watched(predict: Predict, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hidden")
+    secret.chmod(0o600)
+    before = secret.stat()
+    place, library = repr(str(secret)), repr(os.__file__)
+    for expression in (
+        f"os.chmod({place}, 0o666)",
+        f"os.chmod({str(tmp_path)!r}, 0)",
+        f"os.fchmod(os.open({library}, os.O_RDONLY), 0)",
+        f"os.chown({place}, -1, -1)",
+        f"os.utime({place}, (1, 1))",
+        f"os.setxattr({place}, 'user.mark', b'x')",
+        f"os.truncate({place}, 0)",
+        f"os.link({place}, 'link')",
+        "os.mkdir('folder')",
+        "os.mkfifo('pipe')",
+    ):
+        assert predict(saying(expression), ["a"], [[1]]).data[0][1] == "PermissionError", expression
+    libc = "__import__('ctypes').CDLL(None)"
+    watch = f"{libc}.inotify_add_watch({libc}.inotify_init(), {str(tmp_path)!r}.encode(), 0xfff)"
+    assert predict(saying(watch), ["a"], [[1]]).data[0][1] == "-1"
+    assert secret.stat() == before
+
+
 def test_nothing_of_the_hubs_environment_is_there(
     predict: Predict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +144,8 @@ def test_no_network_process_or_signal(predict: Predict) -> None:
         f"os.kill({os.getpid()}, 9)",
         "os.kill(0, 9)",
         "os.kill(-1, 9)",
+        f"os.sched_setaffinity({os.getpid()}, [0])",
+        f"os.sched_setscheduler({os.getpid()}, os.SCHED_IDLE, os.sched_param(0))",
     ):
         assert predict(saying(expression), ["a"], [[1]]).data[0][1] == "PermissionError", expression
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -48,6 +49,20 @@ def test_a_process_answers_again_until_it_is_the_oldest(save: Save) -> None:
         assert len(workers.pids()) == 2
         workers.predict(first, REQUEST)
         assert pid in workers.pids()
+    finally:
+        workers.close()
+
+
+def test_a_process_that_died_between_requests_is_started_again(save: Save) -> None:
+    workers = ModelWorkers(SETTINGS, warm=2)
+    model = save(line(2))
+    try:
+        workers.predict(model, REQUEST)
+        (pid,) = workers.pids()
+        os.kill(pid, signal.SIGKILL)  # as the system does that runs out of memory
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert workers.predict(model, REQUEST).data[0][1] == pytest.approx(2)
+        assert workers.pids() != [pid]
     finally:
         workers.close()
 
