@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import re
@@ -328,6 +329,29 @@ def test_uploads_are_used_as_they_were_meant(site: Site) -> None:
     assert site.send("GET", stolen, user=None).status_code == 403
     ranges = {"range": "bytes=5-1,-9999,0-99999999999999999999"}
     site.send("GET", link.removeprefix(site.hub.address), headers=ranges)
+
+
+def test_parts_of_a_file_that_come_at_once_are_kept_apart(site: Site) -> None:
+    """As when a client asks again while the hub still waits for its first request."""
+    link = site.send("POST", f"{ROOT}/uploads").json()["link"]
+    path = link.removeprefix(site.hub.address) + "&offset="
+    first = Raw(site, _head(site, "content-length: 100", method="PUT", path=path + "0") + b"half")
+    folder = site.hub.hub.settings.data / "uploads"
+    while not [file for file in folder.iterdir() if file.name in path]:
+        time.sleep(0.01)
+    second = site.client.put(path + "0", content=b"x" * 50)
+    assert second.status_code == 503
+    assert second.json()["error"]["type"] == "StoreLocked"
+    first.socket.close()
+    while (third := site.client.put(path + "0", content=b"")).status_code == 503:
+        time.sleep(0.01)
+    reached = third.json()["offset"]
+    assert reached in (0, 4)
+    rest = b"half and the rest"[reached:]
+    assert site.send("PUT", f"{path}{reached}", content=rest).json()["offset"] == 17
+    digest = hashlib.sha256(b"half and the rest").hexdigest()
+    done = path.removesuffix("&offset=") + f"&digest={digest}&size=17"
+    assert site.send("POST", done, user=None).status_code == 200
 
 
 class Raw:

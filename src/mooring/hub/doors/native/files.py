@@ -6,18 +6,21 @@ leaves behind: a part of it, on which the sender goes on, and which is removed a
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from mooring.errors import InvalidInput, LinkInvalid, RequestTooLarge
+from mooring.errors import InvalidInput, LinkInvalid, RequestTooLarge, StoreLocked
 from mooring.hub.bodies import read_body, stream_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.native.answers import HEADERS, json_answer, told_errors
@@ -114,7 +117,8 @@ class FileRoutes:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
-                position = file.tell()
+                _take_alone(file)
+                position = file.seek(0, os.SEEK_END)
                 if offset == position:
                     left = settings.max_upload_bytes - position
                     try:
@@ -183,6 +187,17 @@ class FileRoutes:
                     path.unlink()
             except FileNotFoundError:
                 continue  # another worker was faster
+
+
+def _take_alone(file: IO[bytes]) -> None:
+    """Keep requests apart that bring parts of one file; the lock ends with the open file.
+
+    One whose sender has gone may still hold it, until the hub sees that.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreLocked("another request is bringing a part of this file") from None
 
 
 def _files(folder: Path) -> Iterator[Path]:
