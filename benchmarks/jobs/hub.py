@@ -79,10 +79,23 @@ def write_tables(task: Mapping[str, Any]) -> Mapping[str, Any]:
         start = time.monotonic()
         batches = 0
         while batches < task["batches"] and time.monotonic() < start + task["seconds"]:
-            store.write_table(key, tables[batches % len(tables)])
+            store.write_table(key, _at(tables, batches, points // series))
             batches += 1
         ended = time.monotonic()
     return {"points": batches * points, "started": start, "ended": ended}
+
+
+def _at(tables: list[Any], number: int, each: int) -> Any:
+    """Return the table of a batch: those that were made, then the same values at later steps."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = tables[number % len(tables)]
+    if number < len(tables):
+        return table
+    later = number // len(tables) * len(tables) * each
+    steps = pc.add(table["step"], pa.scalar(later, pa.int64()))
+    return table.set_column(table.schema.get_field_index("step"), "step", steps)
 
 
 def write_run(task: Mapping[str, Any]) -> Mapping[str, Any]:
