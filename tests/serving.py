@@ -125,7 +125,7 @@ class HubProcess:
         """End it by SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        self._reader.join()
+        self._reader.join()  # its workers, which end with it, hold the other end too
 
     def stop(self) -> int:
         """End it by SIGTERM; return its exit code."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import socket
@@ -112,8 +114,17 @@ def _tell_when_ready(listening: socket.socket, ready: Callable[[], None]) -> Non
 
 def make_app() -> Starlette:
     """Return the application of a process that `serve` started."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     settings = HubSettings(**json.loads(os.environ[_SETTINGS]))
     return create_app(open_hub(settings), lines=sys.stderr)
+
+
+def _end_with(parent: int) -> None:
+    """Stop this worker when the process that started it is killed: it would keep the port."""
+    multiprocessing.connection.wait([parent])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _bind(settings: HubSettings) -> socket.socket:

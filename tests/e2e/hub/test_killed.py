@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from mooring.store.hub.store import HubStore
 from tests.serving import HubProcess
 
 LONG = os.environ.get("MOORING_TEST_PROFILE") == "long"
-KILLS = 25 if LONG else 4
+KILLS = 15 if LONG else 4
 PROJECTS = ("team/one", "team/two")
 USERS = {"ada": Role.OWNER, "bob": Role.CONTRIBUTOR, "eve": Role.VIEWER}
 FLOATS = frozenset([AttributeType.FLOAT_SERIES])
@@ -177,7 +177,7 @@ def _steps(store: Store, key: int, path: str) -> list[int]:
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Load:
+def load(tmp_path: Path) -> Iterator[Load]:
     hub = HubProcess(tmp_path / "runs.db", *(("--workers", "2") if LONG else ()))
     accounts = Accounts.open(f"{hub.store}-data/hub.db")
     tokens = {"admin": hub.admin}
@@ -190,7 +190,9 @@ def load(tmp_path: Path) -> Load:
             accounts.grant(project, user, role)
         tokens[user] = ApiToken(hub.address, accounts.create_token(user).secret).encode()
     accounts.close()
-    return Load(hub, tokens, tmp_path / "spools")
+    yield Load(hub, tokens, tmp_path / "spools")
+    if hub.process.poll() is None:
+        hub.kill()
 
 
 def test_what_was_acknowledged_is_there_once(load: Load) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -114,6 +115,26 @@ def test_a_stop_finishes_what_is_being_answered(start: Start, workers: str) -> N
     assert hub.stop() == 0
     assert answers[0].status_code == 200
     assert answers[0].json()["size_bytes"] == 2 * len(body)
+
+
+def test_workers_end_with_the_process_that_started_them(start: Start) -> None:
+    hub = start("--workers", "2")
+    hub.process.kill()
+    hub.process.wait()
+    while not _is_free(hub.port):  # else nobody could start it again there
+        time.sleep(0.02)
+    hub.start()
+    assert httpx.get(hub.address + ROOT, headers=_bearer(hub.admin)).status_code == 200
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
