@@ -151,6 +151,24 @@ PIPELINE_FILE = Resource(
         updated_at string
         """
     ),
+    states=tuple(
+        StateMachine(
+            field=field,
+            initial=initial,
+            transitions={
+                "not_requested": ("pending",),
+                "pending": (
+                    "success",
+                    "error",
+                ),
+            },
+        )
+        for field, initial in (
+            ("model_path_status", "pending"),
+            ("s3_model_path_status", "not_requested"),
+            ("signed_s3_model_path_status", "not_requested"),
+        )
+    ),
 )
 
 PREDICTION = Resource(
@@ -189,7 +207,7 @@ PREDICTION = Resource(
         records_count integer?
         time_consumed_ms integer?
         result object?
-        endpoint_id any?
+        endpoint_id string?
         error_message string?
         created_at string
         predicted_at string
