@@ -1093,8 +1093,8 @@ class ResourceFamilies(ResourceCalls):
 
         Request for a model that can be downloaded. `GET /api/v1/pipeline_files/{id}`. `data` has
         `id`, `model_path`, `model_path_status`, `s3_model_path`, `s3_model_path_status`,
-        `signed_s3_model_path` and more. `model_path_status` is one of pending, not_requested,
-        success, error. `s3_model_path_status` is one of not_requested, pending, success, error.
+        `signed_s3_model_path` and more. `model_path_status` is one of pending, success, error.
+        `s3_model_path_status` is one of not_requested, pending, success, error.
         `signed_s3_model_path_status` is one of not_requested, pending, success, error.
         """
         sent = as_sent(more)
@@ -1106,9 +1106,8 @@ class ResourceFamilies(ResourceCalls):
         Request for a model that can be downloaded. `POST /api/v1/pipeline_files`. Needed:
         `trial_id`. `data` has `id`, `model_path`, `model_path_status`, `s3_model_path`,
         `s3_model_path_status`, `signed_s3_model_path` and more. `model_path_status` is one of
-        pending, not_requested, success, error. `s3_model_path_status` is one of not_requested,
-        pending, success, error. `signed_s3_model_path_status` is one of not_requested, pending,
-        success, error.
+        pending, success, error. `s3_model_path_status` is one of not_requested, pending, success,
+        error. `signed_s3_model_path_status` is one of not_requested, pending, success, error.
         """
         sent = as_sent(more, trial_id=trial_id)
         return self._create("/api/v1/pipeline_files", sent)

@@ -151,23 +151,31 @@ PIPELINE_FILE = Resource(
         updated_at string
         """
     ),
-    states=tuple(
+    states=(
         StateMachine(
-            field=field,
-            initial=initial,
+            field="model_path_status",
+            initial="pending",
             transitions={
-                "not_requested": ("pending",),
                 "pending": (
                     "success",
                     "error",
                 ),
             },
-        )
-        for field, initial in (
-            ("model_path_status", "pending"),
-            ("s3_model_path_status", "not_requested"),
-            ("signed_s3_model_path_status", "not_requested"),
-        )
+        ),
+        *(
+            StateMachine(
+                field=field,
+                initial="not_requested",
+                transitions={
+                    "not_requested": ("pending",),
+                    "pending": (
+                        "success",
+                        "error",
+                    ),
+                },
+            )
+            for field in ("s3_model_path_status", "signed_s3_model_path_status")
+        ),
     ),
 )
 
