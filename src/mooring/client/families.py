@@ -1093,7 +1093,9 @@ class ResourceFamilies(ResourceCalls):
 
         Request for a model that can be downloaded. `GET /api/v1/pipeline_files/{id}`. `data` has
         `id`, `model_path`, `model_path_status`, `s3_model_path`, `s3_model_path_status`,
-        `signed_s3_model_path` and more.
+        `signed_s3_model_path` and more. `model_path_status` is one of pending, success, error.
+        `s3_model_path_status` is one of not_requested, pending, success, error.
+        `signed_s3_model_path_status` is one of not_requested, pending, success, error.
         """
         sent = as_sent(more)
         return self._ask("get", item_path("/api/v1/pipeline_files", id), sent)
@@ -1103,7 +1105,9 @@ class ResourceFamilies(ResourceCalls):
 
         Request for a model that can be downloaded. `POST /api/v1/pipeline_files`. Needed:
         `trial_id`. `data` has `id`, `model_path`, `model_path_status`, `s3_model_path`,
-        `s3_model_path_status`, `signed_s3_model_path` and more.
+        `s3_model_path_status`, `signed_s3_model_path` and more. `model_path_status` is one of
+        pending, success, error. `s3_model_path_status` is one of not_requested, pending, success,
+        error. `signed_s3_model_path_status` is one of not_requested, pending, success, error.
         """
         sent = as_sent(more, trial_id=trial_id)
         return self._create("/api/v1/pipeline_files", sent)
@@ -2058,6 +2062,38 @@ class ResourceFamilies(ResourceCalls):
         for each in self.iter_cluster_statuses(**filters):
             handler(each)
 
+    def create_cluster_status(
+        self,
+        *,
+        cluster_id: int = NOT_SENT,
+        cpu: int = NOT_SENT,
+        memory: int = NOT_SENT,
+        cpu_status: str | None = NOT_SENT,
+        memory_status: str | None = NOT_SENT,
+        slave_data: Mapping[str, Any] | None = NOT_SENT,
+        pods_data: Sequence[Any] | None = NOT_SENT,
+        project_id: int | None = NOT_SENT,
+        **more: Any,
+    ) -> Answer:
+        """Create a cluster status.
+
+        For an agent that reports what it sees; hubs of Mooring alone have it. Samples of the load
+        of a cluster. `POST /api/v1/cluster_statuses`. Needed: `cluster_id`, `cpu`, `memory`. `data`
+        has `id`, `cluster_id`, `cpu`, `cpu_status`, `memory`, `memory_status` and more.
+        """
+        sent = as_sent(
+            more,
+            cluster_id=cluster_id,
+            cpu=cpu,
+            memory=memory,
+            cpu_status=cpu_status,
+            memory_status=memory_status,
+            slave_data=slave_data,
+            pods_data=pods_data,
+            project_id=project_id,
+        )
+        return self._create("/api/v1/cluster_statuses", sent)
+
     # cluster_tasks
 
     def get_cluster_tasks(
@@ -2184,6 +2220,22 @@ class ResourceFamilies(ResourceCalls):
         for each in self.iter_instance_types(**filters):
             handler(each)
 
+    def create_instance_type(
+        self,
+        *,
+        id: str = NOT_SENT,
+        description: str = NOT_SENT,
+        **more: Any,
+    ) -> Answer:
+        """Create an instance type.
+
+        For an agent that reports what it sees; hubs of Mooring alone have it. Kinds of machines on
+        offer. `POST /api/v1/instance_types`. Needed: `id`, `description`. `data` has `id`,
+        `description`.
+        """
+        sent = as_sent(more, id=id, description=description)
+        return self._create("/api/v1/instance_types", sent)
+
     # pod_logs
 
     def get_pod_logs(
@@ -2222,6 +2274,30 @@ class ResourceFamilies(ResourceCalls):
         """Call a handler with each object of `iter_pod_logs`, which has the filters."""
         for each in self.iter_pod_logs(**filters):
             handler(each)
+
+    def create_pod_log(
+        self,
+        *,
+        pod_name: str = NOT_SENT,
+        data: str = NOT_SENT,
+        timestamp: str | None = NOT_SENT,
+        project_id: int | None = NOT_SENT,
+        **more: Any,
+    ) -> Answer:
+        """Create a pod log.
+
+        For an agent that reports what it sees; hubs of Mooring alone have it. Lines that the
+        workers of a project logged. `POST /api/v1/pod_logs`. Needed: `pod_name`, `data`. `data` has
+        `id`, `timestamp`, `pod_name`, `project_id`, `data`.
+        """
+        sent = as_sent(
+            more,
+            pod_name=pod_name,
+            data=data,
+            timestamp=timestamp,
+            project_id=project_id,
+        )
+        return self._create("/api/v1/pod_logs", sent)
 
     # status
 

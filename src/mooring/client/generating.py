@@ -221,6 +221,8 @@ class _Method:
         told = [f"`{operation.method} {operation.path}`."]
         if operation.name in (Action.CREATE, Action.SHOW):
             told.insert(0, self.resource.what)
+        if operation.note:
+            told.insert(0, operation.note)
         needed = [f"`{_argument(each)}`" for each in self.parameters if each.required]
         if self.parent:
             needed.insert(0, f"`{self.parent}`")

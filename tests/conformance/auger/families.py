@@ -23,6 +23,7 @@ class Family:
     ----------
     create : the parameters of a creation; None where clients cannot create, or not like that
     made : makes one otherwise
+    creators : the clients that can create; none named: all of `kinds`
     hidden : parameters that the answer does not repeat as they were
     changes : fields of an update
     asynchronous : a deletion is answered before it is done: `deleted` is false
@@ -34,6 +35,7 @@ class Family:
     name: str
     create: Parameters | None = None
     made: Callable[[Place], Any] | None = None
+    creators: tuple[str, ...] = ()
     hidden: frozenset[str] = frozenset()
     changes: Mapping[str, Any] = field(default_factory=dict)
     asynchronous: bool = False
@@ -175,7 +177,7 @@ def enter(family: Family) -> None:
     one, many = family.name, family.plural
     kinds = family.kinds
     if family.create is not None:
-        METHODS.add(f"create_{one}", kinds=kinds)(_create(family))
+        METHODS.add(f"create_{one}", kinds=family.creators or kinds)(_create(family))
     if resource.find("show") is not None:
         METHODS.add(f"get_{one}", kinds=kinds, note=family.note)(_show(family))
     if resource.find("index") is not None:
@@ -188,13 +190,21 @@ def enter(family: Family) -> None:
         METHODS.add(f"delete_{one}", kinds=kinds)(_delete(family))
 
 
-def _reported_status(place: Place) -> Any:
+def _sample(place: Place) -> dict[str, Any]:
     cluster = getattr(place, "cluster", None)
     if cluster is None:
         fields = {"organization_id": place.organization, "project_id": place.id, "name": "c"}
         cluster = place.report("clusters", fields)["id"]
         place.cluster = cluster  # type: ignore[attr-defined]
-    return place.report("cluster_statuses", {"cluster_id": cluster, "cpu": 3, "memory": 41})
+    return {"cluster_id": cluster, "cpu": 3, "memory": 41, "slave_data": {"node": {"cpu": 0.5}}}
+
+
+def _machine(place: Place) -> dict[str, Any]:
+    return {"id": unique("c5"), "description": "2xCPU 4.0 GB RAM"}
+
+
+def _line(place: Place) -> dict[str, Any]:
+    return {"project_id": place.id, "pod_name": "w", "data": "line\n"}
 
 
 def _fired(place: Place) -> Any:
@@ -334,7 +344,13 @@ FAMILIES = (
         asynchronous=True,
         kinds=(OURS,),
     ),
-    Family(name="cluster_status", made=_reported_status, note=_AGENTS),
+    Family(
+        name="cluster_status",
+        create=_sample,
+        creators=(OURS,),
+        made=lambda place: place.report("cluster_statuses", _sample(place)),
+        note=_AGENTS,
+    ),
     Family(
         name="cluster_task",
         create=lambda place: {"name": "a.b.c", "queue": "q", "args": [{"x": None}]},
@@ -342,17 +358,17 @@ FAMILIES = (
     ),
     Family(
         name="instance_type",
+        create=_machine,
+        creators=(OURS,),
+        made=lambda place: place.report("instance_types", _machine(place)),
         note=_AGENTS,
-        made=lambda place: place.report(
-            "instance_types", {"id": unique("c5"), "description": "2xCPU 4.0 GB RAM"}
-        ),
     ),
     Family(
         name="pod_log",
+        create=_line,
+        creators=(OURS,),
+        made=lambda place: place.report("pod_logs", _line(place)),
         note=_AGENTS,
-        made=lambda place: place.report(
-            "pod_logs", {"project_id": place.id, "pod_name": "w", "data": "line\n"}
-        ),
     ),
 )
 

@@ -7,6 +7,11 @@ from typing import Any
 from mooring.wire.auger.resources import RESOURCES
 from mooring.wire.auger.table import Field, IdKind, JsonType, Operation, Parameter, Resource
 
+_PAGING = {
+    "limit": {"type": "integer", "minimum": 0, "default": 50},
+    "offset": {"type": "integer", "minimum": 0, "default": 0},
+}
+"""Parameters of every list. A longer page than `MAX_LIMIT` may be asked for, and is cut."""
 _IN_QUERY = frozenset({"string", "integer", "number", "boolean"})
 
 
@@ -119,13 +124,17 @@ def _operation(resource: Resource, operation: Operation) -> dict[str, Any]:
             "503": {"$ref": "#/components/responses/unavailable"},
         },
     }
+    if operation.note:
+        described["description"] = operation.note
+    if resource.name == "token":
+        described["security"] = []  # who logs in has none
     if operation.method in ("GET", "DELETE"):
         described["parameters"] += [
             {
                 "name": one.name,
                 "in": "query",
                 "required": one.required,
-                "schema": _parameter(one),
+                "schema": _PAGING.get(one.name) or _parameter(one),
             }
             for one in _queried(operation)
         ]
@@ -209,7 +218,7 @@ def _parameter(one: Parameter) -> dict[str, Any]:
     types: list[str] = [*one.types, *(["null"] if one.nullable else [])]
     schema: dict[str, Any] = {"type": types if len(types) > 1 else types[0]}
     if one.items not in (None, "any"):
-        schema["items"] = {"type": one.items}
+        schema["items"] = {"type": [one.items, "null"]}
     return schema
 
 

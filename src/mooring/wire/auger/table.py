@@ -1,4 +1,4 @@
-"""What a resource is: the form of the table in `resources.py`, which drives the API.
+"""What a resource is: the form of the table in `resources/`, which drives the API.
 
 The hub's routes, the OpenAPI description and `HubClient` are made from the same rows.
 """
@@ -37,9 +37,8 @@ class IdKind(StrEnum):
 class Parameter:
     """What a caller may send with an action.
 
-    `required`: its absence is answered 400, "is required". `expected`: every known client sends
-    it, and what is created without it would make no sense; the hub demands it too. `filter`: an
-    index returns only what has this value.
+    `required`: its absence is answered 400, "is required". `items`: what each element of an array
+    is, or null. `filter`: an index returns only what has this value.
     """
 
     name: str
@@ -85,7 +84,7 @@ class Operation:
 class StateMachine:
     """The values of a status field, and which may follow which.
 
-    A status that is not a key of `transitions` is final; `free` accepts every listed value.
+    A status that is not a key of `transitions` is final.
     """
 
     field: str

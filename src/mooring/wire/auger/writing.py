@@ -45,9 +45,9 @@ def show(path: str, *, required: str = "", optional: str = "") -> Operation:
     return operation(Action.SHOW, "GET", f"{path}/{{id}}", required=required, optional=optional)
 
 
-def create(path: str, *, required: str = "", optional: str = "") -> Operation:
+def create(path: str, *, required: str = "", optional: str = "", note: str = "") -> Operation:
     """Return the operation that creates one."""
-    return operation(Action.CREATE, "POST", path, required=required, optional=optional)
+    return operation(Action.CREATE, "POST", path, required=required, optional=optional, note=note)
 
 
 def update(path: str, *, required: str = "", optional: str = "") -> Operation:
@@ -69,6 +69,7 @@ def operation(
     optional: str = "",
     answer: Answer = "object",
     client_method: str = "",
+    note: str = "",
 ) -> Operation:
     """Return any other operation."""
     return Operation(
@@ -78,6 +79,7 @@ def operation(
         parameters=(*_parameters(required, True), *_parameters(optional, False)),
         answer=answer,
         client_method=client_method,
+        note=note,
     )
 
 

@@ -26,7 +26,6 @@ from mooring.hub.doors.auger.behaviours import BEHAVIOURS
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, JsonObject, ProjectKeys
 from mooring.hub.doors.auger.common import answering
 from mooring.hub.doors.auger.failures import failure_of
-from mooring.hub.doors.auger.infrastructure import REPORTS
 from mooring.hub.doors.auger.records import Records
 from mooring.hub.doors.auger.refusals import Refused, invalid, no_route
 from mooring.hub.doors.auger.tokens import log_in
@@ -82,7 +81,7 @@ class AugerDoor:
         """Return a route for each path, which answers every method, and one for all others."""
         targets: dict[str, dict[str, _Target]] = {}
         for resource in RESOURCES:
-            for operation in _operations(resource):
+            for operation in resource.operations:
                 targets.setdefault(operation.path, {}).setdefault(
                     operation.method, _Target(resource, operation)
                 )
@@ -229,11 +228,6 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._answer(Request(scope, receive, send))
         await response(scope, receive, send)
-
-
-def _operations(resource: Resource) -> list[Operation]:
-    report = REPORTS.get(resource.name)
-    return [*resource.operations, *([report] if report is not None else [])]
 
 
 def _completed(asked: _Asked, call: Call) -> JsonObject:

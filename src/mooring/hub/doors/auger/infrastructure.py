@@ -15,7 +15,6 @@ from mooring.hub.doors.auger.projects import state_machine
 from mooring.hub.doors.auger.records import Record
 from mooring.hub.doors.auger.refusals import invalid
 from mooring.hub.doors.auger.views import objects_of, plain
-from mooring.wire.auger.table import Operation, Parameter
 
 _TERMINATE = dict.fromkeys(("terminating", "error"), ("terminate", "terminate"))
 
@@ -80,44 +79,6 @@ def delete_cluster(call: Call) -> Answer:
     record = call.records.update(record, {"status": "terminating"})
     call.records.trash(record)
     return Answer(objects_of(call, [record], CLUSTER)[0])
-
-
-def _reported(name: str, *parameters: Parameter) -> Operation:
-    return Operation(
-        name="create",
-        method="POST",
-        path=f"/api/v1/{name}",
-        parameters=parameters,
-        note="for an agent that reports what it sees; of this hub only",
-    )
-
-
-REPORTS = {
-    "cluster_status": _reported(
-        "cluster_statuses",
-        Parameter(name="cluster_id", types=("integer",), required=True),
-        Parameter(name="cpu", types=("integer",), required=True),
-        Parameter(name="memory", types=("integer",), required=True),
-        Parameter(name="cpu_status", types=("string",)),
-        Parameter(name="memory_status", types=("string",)),
-        Parameter(name="slave_data", types=("object",)),
-        Parameter(name="pods_data", types=("array",)),
-        Parameter(name="project_id", types=("integer",)),
-    ),
-    "pod_log": _reported(
-        "pod_logs",
-        Parameter(name="project_id", types=("integer",)),
-        Parameter(name="pod_name", types=("string",), required=True),
-        Parameter(name="data", types=("string",), required=True),
-        Parameter(name="timestamp", types=("string",)),
-    ),
-    "instance_type": _reported(
-        "instance_types",
-        Parameter(name="id", types=("string",), required=True),
-        Parameter(name="description", types=("string",), required=True),
-    ),
-}
-"""Operations that an agent has beside those of clients, by resource."""
 
 
 def prepare_log(call: Call, values: JsonObject) -> None:

@@ -224,7 +224,7 @@ TRIAL = Resource(
         experiment_session_id string
         hyperparameter object
         score_name string
-        score_value number
+        score_value number?
         task_type string
         raw_data object
         created_at string
@@ -236,7 +236,7 @@ TRIAL = Resource(
         pdf_data_status string
         trial_metrics_count integer
         provider string
-        dataset_manifest_id integer
+        dataset_manifest_id integer|string
         project_run_id integer|string
         evaluation_type string
         """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mooring.wire.auger.table import IdKind, Resource, StateMachine
 from mooring.wire.auger.writing import create, delete, fields, index, operation, show, update
 
+_REPORTED = "For an agent that reports what it sees; hubs of Mooring alone have it."
+
 CLUSTER = Resource(
     name="cluster",
     plural="clusters",
@@ -106,6 +108,18 @@ CLUSTER_STATUS = Resource(
             "/api/v1/cluster_statuses",
             filters="cluster_id integer",
         ),
+        create(
+            "/api/v1/cluster_statuses",
+            required="cluster_id integer, cpu integer, memory integer",
+            optional="""
+                cpu_status string
+                memory_status string
+                slave_data object
+                pods_data array
+                project_id integer
+            """,
+            note=_REPORTED,
+        ),
     ),
     fields=fields(
         """
@@ -160,7 +174,7 @@ CLUSTER_TASK = Resource(
         status string
         name string
         args array?
-        result object?
+        result any?
         exception any?
         """
     ),
@@ -186,6 +200,7 @@ CLUSTER_TASK = Resource(
                     "failure",
                 ),
                 "retry": (
+                    "received",
                     "started",
                     "success",
                     "failure",
@@ -203,6 +218,11 @@ INSTANCE_TYPE = Resource(
     operations=(
         index(
             "/api/v1/instance_types",
+        ),
+        create(
+            "/api/v1/instance_types",
+            required="id string, description string",
+            note=_REPORTED,
         ),
     ),
     fields=fields(
@@ -222,6 +242,12 @@ POD_LOG = Resource(
         index(
             "/api/v1/pod_logs",
             filters="project_id integer",
+        ),
+        create(
+            "/api/v1/pod_logs",
+            required="pod_name string, data string",
+            optional="timestamp string, project_id integer",
+            note=_REPORTED,
         ),
     ),
     fields=fields(

@@ -151,6 +151,32 @@ PIPELINE_FILE = Resource(
         updated_at string
         """
     ),
+    states=(
+        StateMachine(
+            field="model_path_status",
+            initial="pending",
+            transitions={
+                "pending": (
+                    "success",
+                    "error",
+                ),
+            },
+        ),
+        *(
+            StateMachine(
+                field=field,
+                initial="not_requested",
+                transitions={
+                    "not_requested": ("pending",),
+                    "pending": (
+                        "success",
+                        "error",
+                    ),
+                },
+            )
+            for field in ("s3_model_path_status", "signed_s3_model_path_status")
+        ),
+    ),
 )
 
 PREDICTION = Resource(
@@ -189,7 +215,7 @@ PREDICTION = Resource(
         records_count integer?
         time_consumed_ms integer?
         result object?
-        endpoint_id any?
+        endpoint_id string?
         error_message string?
         created_at string
         predicted_at string

@@ -218,7 +218,7 @@ ENDPOINT_ROI_VALIDATION = Resource(
         status string
         name string
         args array?
-        result object?
+        result any?
         exception any?
         """
     ),
