@@ -30,7 +30,7 @@ from mooring.store.hub.store import HubStore
 from tests.serving import HubProcess
 
 LONG = os.environ.get("MOORING_TEST_PROFILE") == "long"
-KILLS = 15 if LONG else 4
+KILLS = 8 if LONG else 4
 PROJECTS = ("team/one", "team/two")
 USERS = {"ada": Role.OWNER, "bob": Role.CONTRIBUTOR, "eve": Role.VIEWER}
 FLOATS = frozenset([AttributeType.FLOAT_SERIES])
