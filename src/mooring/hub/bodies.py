@@ -15,8 +15,18 @@ _SLOWEST = 1024
 """Bytes in a second below which a sender holds a connection up rather than uses it."""
 
 
+_SHORT = 64 << 10
+
+
 class BodyTimeout(HubBusy):
     """The sender stopped in the middle of a body, or is too slow; it may send it again."""
+
+
+def is_short(request: Request) -> bool:
+    """Whether a body is known to be a few pages, so that it costs nothing to hold it."""
+    declared = request.headers.get("content-length", "")
+    plain = request.headers.get("content-encoding", "identity") == "identity"
+    return plain and declared.isdecimal() and len(declared) < 9 and int(declared) <= _SHORT
 
 
 async def read_body(request: Request, *, limit: int, timeout_s: float) -> bytes:
@@ -53,7 +63,8 @@ async def stream_body(request: Request, *, limit: int, timeout_s: float) -> Asyn
     while True:
         asked = time.monotonic()
         try:
-            part = await asyncio.wait_for(anext(stream), timeout_s)
+            async with asyncio.timeout(timeout_s):  # `wait_for` makes a task for each part
+                part = await anext(stream)
         except StopAsyncIteration:
             break
         except TimeoutError:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mooring.errors import InvalidInput, NotFound
-from mooring.hub.bodies import read_body
+from mooring.hub.bodies import is_short, read_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.native.answers import json_answer, told_errors, value_answer
 from mooring.hub.identity import authenticate
@@ -45,12 +45,18 @@ class CallRoutes:
         name = request.path_params["name"]
         if name not in CALLS:
             raise NotFound(name, where="the calls of this hub", known=CALLS)
-        limit = self._hub.settings.max_body_bytes
-        # The token first: who has none learns nothing of what else is wrong.
-        principal = await run_in_threadpool(authenticate, self._hub.accounts, request)
-        body = await read_body(request, limit=limit, timeout_s=self._hub.settings.body_timeout_s)
+        settings, accounts = self._hub.settings, self._hub.accounts
+        # The token first: who has none learns nothing of what else is wrong. With a short body at
+        # hand, the thread that reads it also does the rest: each way to a thread takes 0.1 ms.
+        known = None
+        if not is_short(request):
+            known = await run_in_threadpool(authenticate, accounts, request)
+        body = await read_body(
+            request, limit=settings.max_body_bytes, timeout_s=settings.body_timeout_s
+        )
 
         def act() -> Response:
+            principal = known or authenticate(accounts, request)
             arguments = decode_arguments(name, body)
             method = getattr(self._hub.store_for(principal), name)
             return value_answer(method(**arguments))
