@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from mooring.errors import InvalidInput, MooringError, RunNotFound
 from mooring.hub.accounts import Role
-from mooring.hub.bodies import read_body, stream_body
+from mooring.hub.bodies import is_short, read_body, stream_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.native.answers import (
     HEADERS,
@@ -36,6 +37,9 @@ from mooring.wire.native import conforms, encode_error
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[0-9]{1,19}")
+
+_LONG = 64 << 20
+"""Bytes from which on an answer is made by a thread, piece by piece."""
 
 
 class StreamRoutes:
@@ -92,34 +96,46 @@ class StreamRoutes:
         return _stream(pieces, size)
 
     async def _points(self, request: Request) -> Response:
-        store = await self._store(request)
-        key = _key(request)
-        await run_in_threadpool(store.need_runs, [key], Role.CONTRIBUTOR)
-        name = _name(request.headers.get(REQUEST_HEADER, ""), f"the header {REQUEST_HEADER}")
-        body = await self._body(request)
-
-        def write() -> int:
+        def write(store: GuardedStore, key: int, body: bytes) -> dict[str, Any]:
             from mooring.wire.native.columns import read_table
 
-            return store.write_table_once(key, read_table(body), request=name)
+            name = _name(request.headers.get(REQUEST_HEADER, ""), f"the header {REQUEST_HEADER}")
+            return {"points": store.write_table_once(key, read_table(body), request=name)}
 
-        return json_answer({"points": await run_in_threadpool(write)})
+        return await self._written(request, write)
 
     async def _updates(self, request: Request) -> Response:
-        store = await self._store(request)
-        key = _key(request)
-        await run_in_threadpool(store.need_runs, [key], Role.CONTRIBUTOR)
-        writer = _name(request.query_params.get("writer", ""), "writer")
-        first = request.query_params.get("first", "")
-        if not _NUMBER.fullmatch(first) or not 0 < int(first) < 2**63:
-            raise InvalidInput(f"first is the number of the first update, not {first[:40]!r}")
+        def write(store: GuardedStore, key: int, body: bytes) -> dict[str, Any]:
+            writer = _name(request.query_params.get("writer", ""), "writer")
+            first = request.query_params.get("first", "")
+            if not _NUMBER.fullmatch(first) or not 0 < int(first) < 2**63:
+                raise InvalidInput(f"first is the number of the first update, not {first[:40]!r}")
+            return encode_receipt(store.append_batch(key, writer, int(first), decode_updates(body)))
+
+        return await self._written(request, write)
+
+    async def _written(
+        self, request: Request, write: Callable[[GuardedStore, int, bytes], dict[str, Any]]
+    ) -> Response:
+        """Answer what came of a body that is written to a run, if the user may do that.
+
+        They may before a long body is read; with a short one all is done by one thread.
+        """
+
+        def admit() -> tuple[GuardedStore, int]:
+            store = self._hub.store_for(authenticate(self._hub.accounts, request))
+            key = _key(request)
+            store.need_runs([key], Role.CONTRIBUTOR)
+            return store, key
+
+        admitted = None if is_short(request) else await run_in_threadpool(admit)
         body = await self._body(request)
 
-        def write() -> dict[str, Any]:
-            updates = decode_updates(body)
-            return encode_receipt(store.append_batch(key, writer, int(first), updates))
+        def act() -> dict[str, Any]:
+            store, key = admitted or admit()
+            return write(store, key, body)
 
-        return json_answer(await run_in_threadpool(write))
+        return json_answer(await run_in_threadpool(act))
 
     async def _imports(self, request: Request) -> Response:
         store = await self._store(request)
@@ -156,11 +172,20 @@ class StreamRoutes:
 def _stream(pieces: Iterator[bytes | memoryview], size: int) -> Response:
     from mooring.wire.native.columns import STREAM_TYPE
 
+    long = size > _LONG
     return StreamingResponse(
-        iterate_in_threadpool(pieces) if size > 64 << 20 else _at_once(pieces),
+        iterate_in_threadpool(pieces) if long else _at_once(pieces),
         media_type=STREAM_TYPE,
         headers={**HEADERS, "content-length": str(size)},
+        background=BackgroundTask(_give_back) if long else None,
     )
+
+
+def _give_back() -> None:
+    """Return to the system what Arrow keeps of a long answer for the next one."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 async def _at_once(pieces: Iterator[bytes | memoryview]) -> Any:
