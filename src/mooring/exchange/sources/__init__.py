@@ -11,6 +11,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from mooring.errors import (
+    HubUnreachable,
     InvalidInput,
     NotAStore,
     SourceUnreadable,
@@ -82,7 +83,10 @@ def _store(address: str, options: SourceOptions) -> Source:
 def _is_hub(address: str) -> bool:
     from mooring.store.hub.connection import is_hub
 
-    return is_hub(address)
+    try:
+        return is_hub(address)
+    except HubUnreachable:
+        return False
 
 
 def _is_store(path: Path) -> bool:
@@ -252,10 +256,10 @@ def open_source(
 def detect_source(address: str) -> str:
     """Return the kind of source that an address looks like."""
     path = Path(address).expanduser()
-    if address.startswith(("http://", "https://")) and _is_hub(address):
-        return "store"
     if "://" in address:
-        raise InvalidInput(f"{address}: say what is there, such as --from mlflow")
+        if address.startswith(("http://", "https://")) and _is_hub(address):
+            return "store"
+        raise InvalidInput(f"{address}: no hub answers; say what is there, such as --from mlflow")
     if not path.exists():
         raise StoreNotFound(f"there is nothing at {address}", address=address)
     for name, kind in SOURCES.items():

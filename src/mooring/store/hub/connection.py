@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from mooring.client.settings import ClientSettings
 from mooring.client.transport import Content, HubTransport, read_body
 from mooring.errors import HubError, HubFailed, MooringError, StoreTooNew, Unauthenticated
 from mooring.store.hub.messages import (
@@ -178,7 +179,7 @@ def is_hub(address: str) -> bool:
     HubUnreachable
         When nothing answers.
     """
-    transport = HubTransport(address, None)
+    transport = HubTransport(address, None, ClientSettings(retries=0))
     try:
         answer = transport.request("GET", ROOT)
     finally:
