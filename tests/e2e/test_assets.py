@@ -43,11 +43,11 @@ print("not killed")
 STEPS = [
     ("call", "LocalBlobs.put", (1, 1, 1)),
     ("return", "LocalBlobs.put", (2, 1, 1)),
-    ("call", "SqliteWriter.assign", (2, 1, 1)),
+    ("call", "UpdateEncoder.assign", (2, 1, 1)),
     ("call", "Appender.append", (2, 1, 1)),
-    ("return", "SqliteWriter.assign", (2, 2, 1)),
-    ("call", "SqliteWriter.log_event", (2, 2, 1)),
-    ("return", "SqliteWriter.log_event", (2, 2, 2)),
+    ("return", "UpdateEncoder.assign", (2, 2, 1)),
+    ("call", "UpdateEncoder.log_event", (2, 2, 1)),
+    ("return", "UpdateEncoder.log_event", (2, 2, 2)),
 ]
 
 

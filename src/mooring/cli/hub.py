@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +14,10 @@ from mooring.cli.commands import FAILED, PARTLY, command
 from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.table import Table
-from mooring.client.spool import SpoolHead, default_folder
-from mooring.client.spool_files import DAMAGED_SUFFIX
-from mooring.client.syncing import list_spools
 from mooring.errors import InvalidAddress, MissingExtra, MooringError
-from mooring.store.hub.store import HubStore
-from mooring.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from mooring.client.spool import SpoolHead
 
 _HOST = "127.0.0.1"
 _PORT = 8080
@@ -137,6 +135,9 @@ def sync(
     That is what processes logged that died, or that ended while the hub was away. What living
     processes log is theirs to send. The token is that of MOORING_API_TOKEN.
     """
+    from mooring.client.spool import default_folder
+    from mooring.client.syncing import list_spools
+
     place = Path(folder) if folder else default_folder()
     hub = None if store is None else store.rstrip("/")
     if dry_run:
@@ -162,6 +163,11 @@ def _named(head: SpoolHead | None) -> tuple[str | None, ...]:
 
 def _sync_once(place: Path, hub: str | None, output: Output) -> int | None:
     """Send what waits; return the exit code."""
+    from mooring.client.spool_files import DAMAGED_SUFFIX
+    from mooring.client.syncing import list_spools
+    from mooring.store.hub.store import HubStore
+    from mooring.store.sqlite.store import SqliteStore
+
     waiting = [
         state
         for state in list_spools(place, hub)
