@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ class OwnerNotFound(NotFound):
     what = "user"
 
 
-class Workspaces:
+class Workspaces(ABC):
     """The workspaces of a hub.
 
     Who owns a workspace owns the projects in it. So a name under which the store has projects
@@ -37,9 +38,9 @@ class Workspaces:
 
     _database: AccountsDatabase
 
+    @abstractmethod
     def get_user(self, name: str) -> User:
         """Return a user by name."""
-        raise NotImplementedError
 
     def create_workspace(
         self, name: str, owner: Principal | int, *, properties: Mapping[str, Any] | None = None

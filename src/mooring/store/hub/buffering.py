@@ -10,29 +10,20 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from mooring.client.sending import Delivery, Sender, tell_waiting
 from mooring.client.spool import Spool, SpoolHead, default_folder
 from mooring.client.syncing import SyncReport, sync
 from mooring.errors import HubError, HubUnreachable, MooringError
 from mooring.model import RunInfo, now_micros
-from mooring.store.appending import Receipt
 from mooring.store.contract import Durability
+from mooring.store.hub.writer import Deliver
 
 LIMIT_BYTES = 4 << 30
 """How much may wait for a hub on this disk, for each writer, before logging is refused."""
 
 CLOSE_TIMEOUT_S = 10.0
 """How long the end of a run waits for a hub that is away."""
-
-
-class Deliver(Protocol):
-    """Sends records of a writer to a run: key, writer, first number, records."""
-
-    def __call__(self, key: int, writer: str, first: int, records: Sequence[bytes], /) -> Receipt:
-        """Send them."""
-        ...
 
 
 class Buffer:

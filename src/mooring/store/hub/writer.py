@@ -1,7 +1,8 @@
 """Writing to a run of a hub: checked here, numbered, and sent at once or by way of the spool.
 
 What a SIGKILL leaves behind: with the spool, every update whose call returned, on this disk; it
-is sent by the next process or `mooring sync`. Without it, the same in the hub.
+is sent by the next process or `mooring sync`. Without it, the same in the hub; a call that raised
+because the answer got lost may have been written, and its number is never given to another.
 """
 
 from __future__ import annotations
