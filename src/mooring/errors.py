@@ -27,6 +27,7 @@
     │   ├── ProjectNotFound
     │   ├── TableNotFound
     │   ├── RunNotFound
+    │   ├── StudyNotFound
     │   ├── AttributeNotFound      (also a KeyError)
     │   └── AssetNotFound          (also a KeyError)
     ├── AlreadyExists              a name that is taken
@@ -36,6 +37,8 @@
     │   ├── InvalidPath
     │   ├── InvalidStep
     │   ├── InvalidValue
+    │   ├── InvalidSpace           a search space that cannot be searched
+    │   ├── UnknownOptimizer       a way of searching of no known name
     │   ├── TypeConflict           an attribute that already has another type
     │   └── QueryError             a filter that cannot be read or compared
     ├── TypeMismatch               (also a TypeError) a call that the attribute's type does not have
@@ -49,6 +52,9 @@
     │   ├── ServingOff             its project's owner did not switch serving on
     │   ├── ModelUnusable          a file that holds no model that can be served
     │   └── ModelFailed            the model raised, died, or took too long
+    ├── StudyError                 a search that cannot go on like this
+    │   ├── TrialFinished          a trial that has been told already
+    │   └── ObjectiveFailed        the function that was searched raised, hung or was killed
     ├── LogNotWritten              a line of a log file, of JSONL or for stdout
     ├── AssetUnreadable            a pickled object is whole, and cannot be loaded here
     └── MissingExtra               an optional dependency is not installed
@@ -78,6 +84,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "InvalidPath",
+    "InvalidSpace",
     "InvalidStep",
     "InvalidValue",
     "LinkInvalid",
@@ -88,6 +95,7 @@ __all__ = [
     "MooringError",
     "NotAStore",
     "NotFound",
+    "ObjectiveFailed",
     "ProjectNotFound",
     "QueryError",
     "RequestTooLarge",
@@ -104,13 +112,17 @@ __all__ = [
     "StoreNotFound",
     "StoreReadOnly",
     "StoreTooNew",
+    "StudyError",
+    "StudyNotFound",
     "TableNotFound",
     "TargetRefused",
     "TargetUnreachable",
     "Transient",
+    "TrialFinished",
     "TypeConflict",
     "TypeMismatch",
     "Unauthenticated",
+    "UnknownOptimizer",
     "UnsafeFilesystem",
     "UnsafePermissions",
     "closest",
@@ -223,6 +235,12 @@ class RunNotFound(NotFound):
     what = "run"
 
 
+class StudyNotFound(NotFound):
+    """No such study in the project."""
+
+    what = "study"
+
+
 class AttributeNotFound(NotFound, KeyError):
     """The run has no attribute of this path."""
 
@@ -267,6 +285,22 @@ class InvalidStep(InvalidInput):
 
 class InvalidValue(InvalidInput):
     """A value that no attribute type can hold."""
+
+
+class InvalidSpace(InvalidInput):
+    """A search space that cannot be searched: no choices, bounds that exclude each other."""
+
+
+class UnknownOptimizer(InvalidInput):
+    """No way of searching has this name. Attribute: `name`."""
+
+    def __init__(self, name: str, *, known: Iterable[str] = ()) -> None:
+        self.name = name
+        known = sorted(known)
+        super().__init__(
+            f"no optimizer is called {name!r:.80}"
+            + (f"; known: {', '.join(known)}" if known else "")
+        )
 
 
 class TypeConflict(InvalidInput):
@@ -407,6 +441,18 @@ class ModelUnusable(ServingError):
 
 class ModelFailed(ServingError):
     """The model raised, died, or took more time or memory than it may."""
+
+
+class StudyError(MooringError):
+    """A search that cannot go on like this."""
+
+
+class TrialFinished(StudyError):
+    """The trial has been told its values already, or has failed; it stays as it is."""
+
+
+class ObjectiveFailed(StudyError):
+    """The function that was searched raised, took too long, or its process died."""
 
 
 class LogNotWritten(MooringError):
