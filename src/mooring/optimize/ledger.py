@@ -1,0 +1,481 @@
+"""Studies and trials of a project, read and written as runs of any store.
+
+Every change is one transaction: a SIGKILL between any two lines leaves all of it or nothing.
+
+- a trial comes in whole, with its number and parameters (`import_run`); its run's id holds the
+  number, so that two processes never get the same one;
+- what only one process may do is a numbered batch of a writer whose name all of them know
+  (`append_batch`): the first one's is applied, the others' are passed over. Whoever gave out or
+  finished a trial signs it, and reads who was first.
+
+A process that is killed leaves its trials running, with runs that become inactive; see `died`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from mooring.errors import (
+    AlreadyExists,
+    InvalidInput,
+    RunNotFound,
+    StoreReadOnly,
+    StudyError,
+    StudyNotFound,
+    TrialFinished,
+)
+from mooring.model import AttributeType, RunInfo, RunKind, RunSpec, Value
+from mooring.optimize.observations import TrialState
+from mooring.optimize.study_runs import NAME, RECORD, StudyRecord, StudySpec, read_study
+from mooring.optimize.trial_runs import (
+    PREFIX,
+    STATE,
+    VALUES,
+    TrialRecord,
+    encode_name,
+    read_trials,
+)
+from mooring.query import Compare, Field, Operator
+from mooring.store.appending import AppendsBatches, Assign
+from mooring.store.contract import (
+    Lineage,
+    PathSelector,
+    RunQuery,
+    RunWriter,
+    SeriesQuery,
+    Store,
+)
+from mooring.store.transfer import TransfersRuns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STEP = 1_000_000
+GRACE_S = 1.0
+"""How long a trial has to be without a process before it counts as dead: the time between a
+trial's coming in and its writer's opening is far shorter."""
+
+_TRIAL_PATHS = f"^{PREFIX}"
+
+
+class StudyStore(Store, AppendsBatches, TransfersRuns, Protocol):
+    """What a store has to be able to do to hold studies."""
+
+
+def need_study_store(store: Store) -> StudyStore:
+    """Return the store, if it can hold studies; else raise `StoreReadOnly`."""
+    if isinstance(store, AppendsBatches) and isinstance(store, TransfersRuns):
+        return store
+    raise StoreReadOnly(
+        f"{store.address} can only be read, and studies write; copy it into a store first: "
+        "mooring import",
+        address=store.address,
+    )
+
+
+class Ledger:
+    """The studies of one project. Any thread may call."""
+
+    def __init__(self, store: Store, project: str) -> None:
+        self.store = need_study_store(store)
+        self.project = project
+
+    def create_study(self, spec: StudySpec) -> StudyRecord:
+        """Enter a study; `AlreadyExists` when the project has one of this name."""
+        run = RunSpec(project=self.project, run_id=RECORD + spec.name, kind=RunKind.RECORD)
+        try:
+            with self.store.import_run(run) as incoming:
+                incoming.set_values(spec.attributes())
+                return StudyRecord(incoming.commit(), spec)
+        except AlreadyExists:
+            raise AlreadyExists(
+                f"{self.project} has a study {spec.name!r} already; open it, or choose another name"
+            ) from None
+
+    def find_study(self, name: str) -> StudyRecord | None:
+        """Return a study, or None."""
+        if self.project not in self.store.list_projects():
+            return None
+        run = self.store.find_run(self.project, run_id=RECORD + name)
+        if run is None or run.kind is not RunKind.RECORD or run.trashed:
+            return None
+        return next(iter(self.read_studies([run])), None)
+
+    def get_study(self, name: str) -> StudyRecord:
+        """Return a study; `StudyNotFound` with the closest names where there is none."""
+        found = self.find_study(name)
+        if found is None:
+            known = [study.name for study in self.list_studies()]
+            raise StudyNotFound(name, where=f"project {self.project}", known=known)
+        return found
+
+    def list_studies(self) -> list[StudyRecord]:
+        """Return the studies of the project, oldest first."""
+        if self.project not in self.store.list_projects():
+            return []
+        query = RunQuery(
+            project=self.project,
+            kinds=(RunKind.RECORD,),
+            filter=Compare(Field("sys/custom_run_id"), Operator.MATCHES, f"^{re.escape(RECORD)}"),
+        )
+        runs = sorted(self.store.query_runs(query).runs, key=lambda run: run.key)
+        return self.read_studies(runs)
+
+    def read_studies(self, runs: Sequence[RunInfo]) -> list[StudyRecord]:
+        """Return the studies that records are, as they are now."""
+        if not runs:
+            return []
+        values: list[dict[str, object]] = [{} for _ in runs]
+        select = PathSelector(patterns=(f"^{RECORD}",))
+        for column in self.store.read_attributes([run.key for run in runs], select):
+            for row, value in zip(column.rows, column.values, strict=True):
+                values[int(row)][column.path] = value
+        return [
+            read_study(run, held) for run, held in zip(runs, values, strict=True) if NAME in held
+        ]
+
+    def update_study(self, key: int, values: Mapping[str, Value]) -> None:
+        """Set attributes of a study, all or none."""
+        _apply(self.store, key, uuid.uuid4().hex, 1, values)
+
+    def delete_study(self, study: StudyRecord) -> None:
+        """Delete a study with all its trials, for good."""
+        keys = [run.key for run in _query_trials(self.store, self.project, study.name)]
+        self.store.delete_runs([*keys, study.key])
+
+
+class TrialLog:
+    """The trials of one study, as they are now; finished ones are read once. Any thread may call.
+
+    `changed` grows by a number each time a trial is seen in another state.
+    """
+
+    def __init__(self, ledger: Ledger, study: StudyRecord) -> None:
+        self.store = ledger.store
+        self.study = study
+        self.changed: list[int] = []
+        self._project = ledger.project
+        self._trials: dict[int, TrialRecord] = {}
+        self._gone: set[int] = set()
+        self._next = 0
+        self._open: dict[int, TrialRecord] = {}
+        self._idle: dict[int, float] = {}
+        self._numbers: dict[int, int] = {}
+        self._lock = threading.RLock()
+        self._first = True
+        self._writers: dict[int, RunWriter] = {}
+
+    # reading
+
+    def sync(self) -> Sequence[TrialRecord]:
+        """Read what is new, and return all trials in the order of their numbers."""
+        with self._lock:
+            self._read(self._find_new())
+            return list(self._trials.values())
+
+    def get(self, number: int) -> TrialRecord:
+        """Return a trial as it is now; `StudyError` where there is none of this number."""
+        with self._lock:
+            found = self._trials.get(number)
+            if found is None or not found.state.is_finished:
+                self._read(self._find_new())
+                found = self._trials.get(number)
+        if found is None:
+            raise StudyError(f"study {self.study.name!r} has no trial {number}")
+        return found
+
+    def number_of(self, key: int) -> int | None:
+        """Return the number of the trial that a run is, or None."""
+        with self._lock:
+            if key not in self._numbers:
+                self._read(self._find_new())
+            return self._numbers.get(key)
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next trial gets, as far as is known."""
+        return self._next
+
+    def _find_new(self) -> list[RunInfo]:
+        """Return runs of numbers that were not known.
+
+        The first time by a question of all; later by their ids, one after the other, which the
+        store finds within microseconds.
+        """
+        found: list[RunInfo] = []
+        if self._first:
+            self._first = False
+            for run in _query_trials(self.store, self._project, self.study.name):
+                number = self._number_in(run.run_id)
+                if number is not None:
+                    self._next = max(self._next, number + 1)
+                    found.append(run)
+            return sorted(found, key=lambda run: self._number_in(run.run_id) or 0)
+        while True:
+            try:
+                run_or_none = self.store.find_run(self._project, run_id=self._run_id(self._next))
+            except RunNotFound:
+                run_or_none = None
+            if run_or_none is None:
+                return found
+            self._next += 1
+            found.append(run_or_none)
+
+    def _run_id(self, number: int) -> str:
+        return f"{self.study.name}/{number}"
+
+    def _number_in(self, run_id: str) -> int | None:
+        text = run_id.removeprefix(f"{self.study.name}/")
+        if text != run_id and text.isascii() and text.isdecimal():
+            return int(text)
+        return None
+
+    def _read(self, new: Sequence[RunInfo]) -> None:
+        """Read trials that are new, and those that are not finished."""
+        numbers: dict[int, int] = {trial.key: number for number, trial in self._open.items()}
+        for run in new:
+            number = self._number_in(run.run_id)
+            if number is not None and not run.trashed:
+                numbers[run.key] = number
+        if numbers:
+            self._read_keys(numbers)
+
+    def _read_keys(self, numbers: Mapping[int, int]) -> None:
+        keys = self._living(list(numbers))
+        series = self.study.spec.series
+        select = PathSelector(patterns=(_TRIAL_PATHS,), paths=("sys/state", series))
+        columns = self.store.read_attributes(keys, select)
+        with_points = [
+            keys[int(row)]
+            for column in columns
+            if column.path == series and column.type is AttributeType.FLOAT_SERIES
+            for row in column.rows
+        ]
+        points = self._read_points(with_points, series)
+        for key, fields in zip(keys, read_trials(keys, columns), strict=True):
+            if fields.pop("study", None) == self.study.name and "state" in fields:
+                fields["number"] = numbers[key]
+                self._take(TrialRecord(key=key, intermediate=points.get(key, {}), **fields))
+
+    def _living(self, keys: list[int]) -> list[int]:
+        """Return the runs that are there; those that were deleted or trashed are forgotten."""
+        try:
+            runs = self.store.get_runs(keys)
+        except RunNotFound:
+            runs = [run for key in keys for run in self._find_one(key)]
+        living = {run.key for run in runs if not run.trashed}
+        for key in keys:
+            if key not in living and (number := self._numbers.get(key)) is not None:
+                self._forget(number)
+        return [key for key in keys if key in living]
+
+    def _find_one(self, key: int) -> Sequence[RunInfo]:
+        try:
+            return self.store.get_runs([key])
+        except RunNotFound:
+            return []
+
+    def _forget(self, number: int) -> None:
+        self._trials.pop(number, None)
+        self._open.pop(number, None)
+        self._idle.pop(number, None)
+        self.changed.append(number)
+
+    def _read_points(self, keys: list[int], series: str) -> dict[int, dict[int, float]]:
+        if not keys:
+            return {}
+        table: pa.Table = self.store.read_series(
+            keys,
+            PathSelector(paths=(series,), types=frozenset({AttributeType.FLOAT_SERIES})),
+            SeriesQuery(lineage=Lineage.OWN),
+        )
+        points: dict[int, dict[int, float]] = {}
+        columns = (table[name].to_pylist() for name in ("run", "step", "value"))
+        for key, step, value in zip(*columns, strict=True):
+            points.setdefault(int(key), {})[step // STEP] = value
+        return points
+
+    def _take(self, trial: TrialRecord) -> None:
+        number = trial.number
+        before = self._trials.get(number)
+        self._trials[number] = trial
+        self._numbers[trial.key] = number
+        if before is None and len(self._trials) > 1 and next(reversed(self._trials)) == number:
+            self._sort_last(number)
+        if trial.state.is_finished:
+            self._open.pop(number, None)
+            self._idle.pop(number, None)
+        else:
+            self._open[number] = trial
+            if trial.active or trial.worker is None:
+                self._idle.pop(number, None)
+            else:
+                self._idle.setdefault(number, time.monotonic())
+        if before is None or before.state is not trial.state:
+            self.changed.append(number)
+
+    def _sort_last(self, number: int) -> None:
+        """Keep the order of numbers, which hardly ever come in another one."""
+        if any(other > number for other in list(self._trials)[-2:-1]):
+            self._trials = dict(sorted(self._trials.items()))
+
+    def died(self) -> list[TrialRecord]:
+        """Return running trials whose process has ended: inactive for `GRACE_S` at least."""
+        with self._lock:
+            now = time.monotonic()
+            return [
+                self._open[number]
+                for number, since in self._idle.items()
+                if now - since >= GRACE_S and self._open[number].state is TrialState.RUNNING
+            ]
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether a running trial has no process, for however short a time."""
+        with self._lock:
+            return any(self._open[n].state is TrialState.RUNNING for n in self._idle)
+
+    # writing
+
+    def create(self, number: int, values: Mapping[str, Value]) -> TrialRecord | None:
+        """Enter a trial of this number; None where another process was first."""
+        spec = RunSpec(
+            project=self._project, run_id=self._run_id(number), name=self.study.name or None
+        )
+        try:
+            with self.store.import_run(spec) as incoming:
+                held = {"trial/study": self.study.name, "trial/number": number, **values}
+                incoming.set_values(held)
+                run = incoming.commit()
+        except AlreadyExists:
+            taken = self.store.find_run(self._project, run_id=self._run_id(number))
+            if taken is not None and not self._is_trial(taken):
+                raise StudyError(
+                    f"run {taken.run_id!r} of {self._project} is no trial of the study "
+                    f"{self.study.name!r}, and has the id of its next one; choose another name for "
+                    "the study"
+                ) from None
+            return None
+        with self._lock:
+            self._next = max(self._next, number + 1)
+            self._read_keys({run.key: number})
+            return self._trials[number]
+
+    def _is_trial(self, run: RunInfo) -> bool:
+        select = PathSelector(paths=("trial/study",))
+        return run.trashed or any(
+            str(column.values[0]) == self.study.name
+            for column in self.store.read_attributes([run.key], select)
+        )
+
+    def claim(self, trial: TrialRecord, values: Mapping[str, Value] = {}) -> bool:
+        """Take a waiting trial; False where another process has it."""
+        held = {STATE: str(TrialState.RUNNING), "trial/started": datetime.now(UTC), **values}
+        return self._once(trial, "claim", held, (TrialState.WAITING,))
+
+    def finish(
+        self, trial: TrialRecord, state: TrialState, values: Mapping[str, Value] = {}
+    ) -> None:
+        """End a trial; `TrialFinished` where that was done before."""
+        held: dict[str, Value] = {
+            STATE: str(state),
+            "trial/finished": datetime.now(UTC),
+            **values,
+        }
+        if state is TrialState.FAILED:
+            held["sys/failed"] = True
+        if not self._once(trial, "end", held, (TrialState.WAITING, TrialState.RUNNING)):
+            now = self.get(trial.number).state
+            raise TrialFinished(
+                f"trial {trial.number} of study {self.study.name!r} is {now} already"
+            )
+        self.let_go(trial)
+
+    def objective_values(self, values: Sequence[float]) -> dict[str, Value]:
+        """Return the attributes that hold what was reached of each objective."""
+        names = self.study.spec.objectives
+        if len(values) != len(names):
+            raise InvalidInput(
+                f"study {self.study.name!r} has {len(names)} objectives ({', '.join(names)}), "
+                f"and {len(values)} values were given"
+            )
+        return {
+            VALUES + encode_name(name): float(value)
+            for name, value in zip(names, values, strict=True)
+        }
+
+    def _once(
+        self,
+        trial: TrialRecord,
+        what: str,
+        values: Mapping[str, Value],
+        states: tuple[TrialState, ...],
+    ) -> bool:
+        """Do what only one process may do to a trial; return whether it was this one."""
+        if self.read_again(trial).state not in states:
+            return False
+        mark = uuid.uuid4().hex
+        path = f"trial/{what}"
+        _apply(self.store, trial.key, f"trial-{what}", 1, {**values, path: mark})
+        return bool(getattr(self.read_again(trial), what) == mark)
+
+    def read_again(self, trial: TrialRecord) -> TrialRecord:
+        """Return a trial as it is now."""
+        with self._lock:
+            self._read_keys({trial.key: trial.number})
+            found = self._trials.get(trial.number)
+        if found is None:
+            raise StudyError(f"trial {trial.number} of study {self.study.name!r} was deleted")
+        return found
+
+    def update(self, trial: TrialRecord, values: Mapping[str, Value]) -> None:
+        """Set attributes of a trial that is not finished, all or none."""
+        if self.read_again(trial).state.is_finished:
+            raise TrialFinished(f"trial {trial.number} of study {self.study.name!r} is finished")
+        writer = self._writers.get(trial.key)
+        if writer is not None:
+            writer.assign(values)
+        else:
+            _apply(self.store, trial.key, uuid.uuid4().hex, 1, values)
+
+    def hold(self, trial: TrialRecord) -> RunWriter:
+        """Return a writer on a trial's run, which is active until `finish` or `let_go`."""
+        with self._lock:
+            writer = self._writers.get(trial.key)
+            if writer is None:
+                writer = self._writers[trial.key] = self.store.open_writer(trial.key)
+            return writer
+
+    def let_go(self, trial: TrialRecord) -> None:
+        """Close the writer that `hold` opened, if it did."""
+        with self._lock:
+            writer = self._writers.pop(trial.key, None)
+        if writer is not None:
+            writer.close()
+
+
+def this_worker() -> str:
+    """Return what a trial says of the process that has it: host and number."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _apply(
+    store: AppendsBatches, key: int, writer: str, number: int, values: Mapping[str, Value]
+) -> None:
+    receipt = store.append_batch(key, writer, number, [Assign(dict(values))])
+    for _, error in receipt.refused:
+        raise error
+
+
+def _query_trials(store: Store, project: str, study: str) -> Iterable[RunInfo]:
+    field = Field("trial/study", AttributeType.STRING)
+    condition = Compare(field, Operator.EQ, study)
+    return store.query_runs(RunQuery(project=project, filter=condition, trashed=None)).runs
