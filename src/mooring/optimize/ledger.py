@@ -32,7 +32,7 @@ from mooring.errors import (
     StudyNotFound,
     TrialFinished,
 )
-from mooring.model import AttributeType, RunInfo, RunKind, RunSpec, Value
+from mooring.model import AttributeType, RunInfo, RunKind, RunSpec, Value, now_micros
 from mooring.optimize.observations import TrialState
 from mooring.optimize.study_runs import NAME, RECORD, StudyRecord, StudySpec, read_study
 from mooring.optimize.trial_runs import (
@@ -192,12 +192,16 @@ class TrialLog:
             raise StudyError(f"study {self.study.name!r} has no trial {number}")
         return found
 
-    def number_of(self, key: int) -> int | None:
-        """Return the number of the trial that a run is, or None."""
+    def known(self) -> Sequence[TrialRecord]:
+        """Return all trials as they were read last."""
         with self._lock:
-            if key not in self._numbers:
-                self._read(self._find_new())
-            return self._numbers.get(key)
+            return list(self._trials.values())
+
+    def find_key(self, key: int) -> TrialRecord | None:
+        """Return the trial that a run is, as it was read last, or None."""
+        with self._lock:
+            number = self._numbers.get(key)
+            return None if number is None else self._trials.get(number)
 
     @property
     def next_number(self) -> int:
@@ -345,8 +349,13 @@ class TrialLog:
 
     # writing
 
-    def create(self, number: int, values: Mapping[str, Value]) -> TrialRecord | None:
-        """Enter a trial of this number; None where another process was first."""
+    def create(
+        self, number: int, values: Mapping[str, Value], points: Mapping[int, float] = {}
+    ) -> TrialRecord | None:
+        """Enter a trial of this number; None where another process was first.
+
+        `points`: values of the series that is watched, by step.
+        """
         spec = RunSpec(
             project=self._project, run_id=self._run_id(number), name=self.study.name or None
         )
@@ -354,6 +363,9 @@ class TrialLog:
             with self.store.import_run(spec) as incoming:
                 held = {"trial/study": self.study.name, "trial/number": number, **values}
                 incoming.set_values(held)
+                if points:
+                    table = _points_table(self.study.spec.series, points)
+                    incoming.write_points(AttributeType.FLOAT_SERIES, table)
                 run = incoming.commit()
         except AlreadyExists:
             taken = self.store.find_run(self._project, run_id=self._run_id(number))
@@ -446,6 +458,15 @@ class TrialLog:
         else:
             _apply(self.store, trial.key, uuid.uuid4().hex, 1, values)
 
+    def report(self, trial: TrialRecord, step: int, value: float) -> None:
+        """Append a point to the series that is watched; at one step the last one counts."""
+        path = self.study.spec.series
+        writer = self._writers.get(trial.key)
+        if writer is not None:
+            writer.log({path: float(value)}, step=step)
+        else:
+            self.store.write_points(trial.key, path, steps=[step], values=[float(value)])
+
     def hold(self, trial: TrialRecord) -> RunWriter:
         """Return a writer on a trial's run, which is active until `finish` or `let_go`."""
         with self._lock:
@@ -465,6 +486,20 @@ class TrialLog:
 def this_worker() -> str:
     """Return what a trial says of the process that has it: host and number."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _points_table(path: str, points: Mapping[int, float]) -> pa.Table:
+    import pyarrow as pa
+
+    now = now_micros()
+    return pa.table(
+        {
+            "path": pa.array([path] * len(points)),
+            "step": pa.array([step * STEP for step in points], pa.int64()),
+            "time": pa.array([now] * len(points), pa.int64()),
+            "value": pa.array([float(value) for value in points.values()], pa.float64()),
+        }
+    )
 
 
 def _apply(

@@ -95,6 +95,17 @@ class StudyRecord:
         return self.spec.name
 
 
+def objective_names(count: int) -> list[str]:
+    """Return names for objectives that have none.
+
+    >>> objective_names(1), objective_names(2)
+    (['objective'], ['objective_0', 'objective_1'])
+    """
+    if count == 1:
+        return [DEFAULT_OBJECTIVE]
+    return [f"{DEFAULT_OBJECTIVE}_{index}" for index in range(count)]
+
+
 def read_study(run: RunInfo, values: Mapping[str, Any]) -> StudyRecord:
     """Return the study that a record's attributes tell of."""
     space, pruner = values.get("study/space"), values.get("study/pruner")

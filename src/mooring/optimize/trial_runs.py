@@ -2,7 +2,7 @@
 
 =====================  ==========================================================================
 `params/<name>`        value of a parameter, for people and questions
-`trial/space/<name>`   JSON text `[number, distribution]`: the same, exact, as Optuna writes them
+`trial/space/<name>`   JSON text `[place, number, distribution]`: the same, exact, as Optuna writes it
 `trial/study`          name of the study
 `trial/number`         0, 1, 2, … in the study; the run's own id is `<study>/<number>`
 `trial/state`          `waiting`, `running`, `complete`, `pruned` or `failed`
@@ -53,10 +53,14 @@ _INT64 = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class ParamRecord:
-    """A parameter's value as Optuna holds it: a number, and the distribution it is of, as JSON."""
+    """A parameter's value as Optuna holds it: a number, and the distribution it is of, as JSON.
+
+    `place` orders the parameters of a trial.
+    """
 
     number: float
     distribution: str
+    place: int = 0
 
     @property
     def value(self) -> Any:
@@ -123,7 +127,7 @@ def _bytes(text: str) -> bytes:
 def param_attributes(name: str, param: ParamRecord) -> dict[str, Value]:
     """Return the attributes that hold a parameter."""
     held: dict[str, Value] = {
-        SPACE + encode_name(name): json.dumps([param.number, param.distribution])
+        SPACE + encode_name(name): json.dumps([param.place, param.number, param.distribution])
     }
     plain = _plain(param.value)
     if plain is not None and (path := _valid_path(PARAMS + name)):
@@ -147,7 +151,7 @@ def _valid_path(path: str) -> str | None:
         return None
 
 
-def as_param(parameter: Parameter, value: Any) -> ParamRecord:
+def as_param(parameter: Parameter, value: Any, place: int = 0) -> ParamRecord:
     """Return a value of a parameter of a space as it is held."""
     match parameter:
         case Float():
@@ -157,7 +161,8 @@ def as_param(parameter: Parameter, value: Any) -> ParamRecord:
                 "high": parameter.high,
                 "log": parameter.log,
             }
-            return ParamRecord(float(value), _distribution("FloatDistribution", attributes))
+            text = _distribution("FloatDistribution", attributes)
+            return ParamRecord(float(value), text, place)
         case Int():
             attributes = {
                 "log": parameter.log,
@@ -165,7 +170,8 @@ def as_param(parameter: Parameter, value: Any) -> ParamRecord:
                 "low": parameter.low,
                 "high": parameter.high,
             }
-            return ParamRecord(float(value), _distribution("IntDistribution", attributes))
+            text = _distribution("IntDistribution", attributes)
+            return ParamRecord(float(value), text, place)
         case Categorical() | Constant():
             choices = (
                 parameter if isinstance(parameter, Categorical) else Categorical([parameter.value])
@@ -173,7 +179,7 @@ def as_param(parameter: Parameter, value: Any) -> ParamRecord:
             for index, choice in enumerate(choices.choices):
                 if Constant(choice).contains(value):
                     text = _distribution("CategoricalDistribution", {"choices": choices.choices})
-                    return ParamRecord(float(index), text)
+                    return ParamRecord(float(index), text, place)
     raise InvalidSpace(f"{value!r:.80} is no value of {parameter!r:.200}")
 
 
@@ -213,6 +219,8 @@ def read_trials(keys: list[int], columns: Iterable[AttributeColumn]) -> list[dic
         for row, value in zip(column.rows, column.values, strict=True):
             held = found[int(row)]
             (held if into is None else held[into])[name] = convert(value)
+    for held in found:
+        held["space"] = dict(sorted(held["space"].items(), key=lambda item: item[1].place))
     return found
 
 
@@ -233,8 +241,8 @@ def _decoder(path: str) -> tuple[str | None, str, Any] | None:
 
 
 def _read_param(text: str) -> ParamRecord:
-    number, distribution = json.loads(text)
-    return ParamRecord(float(number), distribution)
+    place, number, distribution = json.loads(text)
+    return ParamRecord(float(number), distribution, place)
 
 
 _FIELDS: dict[str, Any] = {
