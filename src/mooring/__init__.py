@@ -23,6 +23,7 @@ __all__ = [
     "ReadOnlyRun",
     "Reader",
     "Run",
+    "Study",
     "Tracker",
     "__version__",
     "copy",
@@ -44,6 +45,7 @@ _HOMES = {
     "ReadOnlyRun": "mooring.fetch",
     "Reader": "mooring.tracker",
     "Run": "mooring.tracker",
+    "Study": "mooring.optimize",
     "Tracker": "mooring.tracker",
     "copy": "mooring.tracker",
     "finish": "mooring.tracker",
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from mooring.client.hub_client import HubClient
     from mooring.fetch import ReadOnlyProject, ReadOnlyRun
     from mooring.model import FileRef, Histogram
+    from mooring.optimize import Study
     from mooring.store import open_store
     from mooring.tracker import (
         File,

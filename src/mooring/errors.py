@@ -54,6 +54,7 @@
     │   └── ModelFailed            the model raised, died, or took too long
     ├── StudyError                 a search that cannot go on like this
     │   ├── TrialFinished          a trial that has been told already
+    │   ├── TrialPruned            an objective ends a trial that leads nowhere
     │   └── ObjectiveFailed        the function that was searched raised, hung or was killed
     ├── LogNotWritten              a line of a log file, of JSONL or for stdout
     ├── AssetUnreadable            a pickled object is whole, and cannot be loaded here
@@ -119,6 +120,7 @@ __all__ = [
     "TargetUnreachable",
     "Transient",
     "TrialFinished",
+    "TrialPruned",
     "TypeConflict",
     "TypeMismatch",
     "Unauthenticated",
@@ -449,6 +451,10 @@ class StudyError(MooringError):
 
 class TrialFinished(StudyError):
     """The trial has been told its values already, or has failed; it stays as it is."""
+
+
+class TrialPruned(StudyError):
+    """An objective ends a trial that leads nowhere: no failure, and the search goes on."""
 
 
 class ObjectiveFailed(StudyError):

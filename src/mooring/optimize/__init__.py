@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from mooring.optimize.observations import TrialState
     from mooring.optimize.optuna_storage import OptunaStorage
     from mooring.optimize.spaces import Categorical, Constant, Float, Int, SearchSpace
+    from mooring.optimize.study import Study
+    from mooring.optimize.trial import Trial
 
 __all__ = [
     "Categorical",
@@ -17,6 +19,8 @@ __all__ = [
     "Int",
     "OptunaStorage",
     "SearchSpace",
+    "Study",
+    "Trial",
     "TrialState",
 ]
 
@@ -27,6 +31,8 @@ _HOMES = {
     "Int": "spaces",
     "OptunaStorage": "optuna_storage",
     "SearchSpace": "spaces",
+    "Study": "study",
+    "Trial": "trial",
     "TrialState": "observations",
 }
 

@@ -197,6 +197,10 @@ class TrialLog:
         with self._lock:
             return list(self._trials.values())
 
+    def find(self, number: int) -> TrialRecord | None:
+        """Return a trial as it was read last, or None."""
+        return self._trials.get(number)
+
     def find_key(self, key: int) -> TrialRecord | None:
         """Return the trial that a run is, as it was read last, or None."""
         with self._lock:
@@ -474,6 +478,14 @@ class TrialLog:
             if writer is None:
                 writer = self._writers[trial.key] = self.store.open_writer(trial.key)
             return writer
+
+    def close(self) -> None:
+        """Close every writer that `hold` opened."""
+        with self._lock:
+            writers = list(self._writers.values())
+            self._writers.clear()
+        for writer in writers:
+            writer.close()
 
     def let_go(self, trial: TrialRecord) -> None:
         """Close the writer that `hold` opened, if it did."""

@@ -226,6 +226,11 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         with self._lock:
             return self._logs.setdefault(study_id, TrialLog(self._ledger, study))
 
+    def adopt(self, log: TrialLog) -> None:
+        """Read a study's trials where they have been read already."""
+        with self._lock:
+            self._logs[log.study.key] = log
+
     # trials
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
@@ -361,9 +366,9 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             with self._lock:
                 found = self._frozen.get(trial.key)
                 if found is None:
-                    found = self._frozen[trial.key] = _frozen(log.study.spec, trial)
+                    found = self._frozen[trial.key] = freeze(log.study.spec, trial)
                 return found
-        return _frozen(log.study.spec, trial)
+        return freeze(log.study.spec, trial)
 
     def _find(self, trial_id: int) -> tuple[TrialLog, TrialRecord]:
         with self._lock:
@@ -447,7 +452,8 @@ def _template_values(log: TrialLog, template: FrozenTrial) -> dict[str, Value]:
     return values
 
 
-def _frozen(spec: StudySpec, trial: TrialRecord) -> FrozenTrial:
+def freeze(spec: StudySpec, trial: TrialRecord) -> FrozenTrial:
+    """Return a trial as Optuna has it."""
     kinds = {name: json_to_distribution(one.distribution) for name, one in trial.space.items()}
     values = [trial.values[name] for name in spec.objectives if name in trial.values]
     frozen = FrozenTrial(

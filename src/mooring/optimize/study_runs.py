@@ -9,6 +9,7 @@
 `study/prune_on`       series that a pruner watches; else `trial/intermediate`
 `study/pruner`         JSON text: name and settings of the pruner
 `study/retries`        how often a trial whose process died is given out again
+`study/warm_start`     JSON text: the questions whose runs the search learned from
 `study/user/<name>`, `study/system/<name>`      JSON text: Optuna's attributes of a study
 =====================  ==========================================================================
 """
@@ -16,7 +17,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,7 @@ class StudySpec:
     prune_on: str | None = None
     pruner: Mapping[str, Any] | None = None
     retries: int = DEFAULT_RETRIES
+    warm_start: Sequence[Mapping[str, Any]] = ()
     user: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,6 +62,7 @@ class StudySpec:
             "seed": self.seed,
             "prune_on": self.prune_on,
             "pruner": None if self.pruner is None else json.dumps(self.pruner),
+            "warm_start": json.dumps(list(self.warm_start)) if self.warm_start else None,
         }
         held.update({RECORD + name: value for name, value in told.items() if value is not None})
         for prefix, values in ((USER, self.user), (SYSTEM, self.system)):
@@ -124,6 +127,7 @@ def read_study(run: RunInfo, values: Mapping[str, Any]) -> StudyRecord:
             prune_on=values.get("study/prune_on"),
             pruner=None if pruner is None else json.loads(pruner),
             retries=int(values.get("study/retries", DEFAULT_RETRIES)),
+            warm_start=json.loads(values.get("study/warm_start", "[]")),
             user=_named(values, USER),
             system=_named(values, SYSTEM),
         ),

@@ -2,7 +2,7 @@
 
 =====================  ==========================================================================
 `params/<name>`        value of a parameter, for people and questions
-`trial/space/<name>`   JSON text `[place, number, distribution]`: the same, exact, as Optuna writes it
+`trial/space/<name>`   JSON text `[place, number, distribution]`: the same, exact, as Optuna's
 `trial/study`          name of the study
 `trial/number`         0, 1, 2, … in the study; the run's own id is `<study>/<number>`
 `trial/state`          `waiting`, `running`, `complete`, `pruned` or `failed`
@@ -73,9 +73,12 @@ class ParamRecord:
         return self.number
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """A trial as the store has it; see the head of this module for each field."""
+    """A trial as the store has it; see the head of this module for each field.
+
+    `values` are by the names of the objectives, `intermediate` by step. Times are in UTC.
+    """
 
     key: int
     number: int
@@ -102,6 +105,11 @@ class TrialRecord:
     def params(self) -> dict[str, Any]:
         """Values by name."""
         return {name: one.value for name, one in self.space.items()}
+
+    @property
+    def value(self) -> float | None:
+        """What was reached of the only objective; None where nothing was."""
+        return next(iter(self.values.values()), None)
 
 
 def encode_name(name: str) -> str:
