@@ -199,7 +199,7 @@ class Study:
     @property
     def trials(self) -> list[TrialRecord]:
         """All trials as they are now, in the order of their numbers."""
-        return list(self._log.sync())
+        return list(self._log.sync(held=True))
 
     @property
     def best_trials(self) -> list[TrialRecord]:
@@ -381,7 +381,7 @@ class Study:
     ) -> TrialRecord:
         """Enter a trial under the next number that no other process takes first."""
         while True:
-            number = self._log.next_number
+            number = self._log.find_next()
             held = {**values, **self._suggested(suggest(number))}
             record = self._log.create(number, held)
             if record is not None:
