@@ -101,6 +101,9 @@ class TrialRecord:
     user: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"TrialRecord({self.number}, {self.state}, {self.params!r}, {dict(self.values)!r})"
+
     @property
     def params(self) -> dict[str, Any]:
         """Values by name."""
