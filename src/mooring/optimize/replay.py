@@ -134,7 +134,12 @@ class AlgorithmModel:
                 entry.teaches and not entry.is_partial for entry in self._entries.values()
             )
 
-    def encoded(self, params: Mapping[str, Any]) -> dict[str, Encoded] | None:
+    def fitting(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return all parameters moved into the space; None where one does not fit."""
+        encoded = self._encoded(params)
+        return None if encoded is None else self._decoded(encoded)
+
+    def _encoded(self, params: Mapping[str, Any]) -> dict[str, Encoded] | None:
         """Return the searched parameters as samplers take them; None where one does not fit."""
         found: dict[str, Encoded] = {}
         for name, parameter in self._searched.items():
@@ -144,7 +149,7 @@ class AlgorithmModel:
             found[name] = value
         return found
 
-    def decoded(self, params: Mapping[str, Encoded]) -> dict[str, Any]:
+    def _decoded(self, params: Mapping[str, Encoded]) -> dict[str, Any]:
         """Return all parameters in the order of the space, as plain Python values."""
         return {
             name: decode(parameter, params[name])
@@ -155,7 +160,7 @@ class AlgorithmModel:
 
     def _entry(self, observation: Observation) -> _Entry:
         state = observation.state
-        entry = _Entry(self.encoded(observation.params), state, is_partial=observation.share < 1)
+        entry = _Entry(self._encoded(observation.params), state, is_partial=observation.share < 1)
         if not state.is_finished:
             entry.state = TrialState.RUNNING
         elif state is TrialState.PRUNED and len(self._directions) == 1:
@@ -221,7 +226,7 @@ class AlgorithmModel:
         self._entries[uid] = entry
         if entry.at is None:
             self._fresh.append(uid)
-        return self.decoded(entry.params), method
+        return self._decoded(entry.params), method
 
     def _possible(self, method: str) -> str:
         """Return the method itself, or the one that stands in where it cannot be used."""
