@@ -23,7 +23,7 @@ class Column:
     Attributes
     ----------
     items : as they were sent
-    scores : bigger is better; NaN: it failed, or has no score
+    scores : bigger is better; NaN or infinite: it failed, or has no score
     partial : whether it was run with a part of the data or budget
     """
 
@@ -34,7 +34,7 @@ class Column:
     def observation(self, algorithm: str, at: int) -> Observation:
         """Return one trial as models see it."""
         score = self.scores[at]
-        has_failed = math.isnan(score)
+        has_failed = not math.isfinite(score)
         return Observation(
             algorithm=algorithm,
             params=params_of(self.items[at]),
@@ -63,26 +63,26 @@ def read_history(history: Sequence[object], space: SearchSpace) -> dict[str, Col
     columns = {name: Column() for name in space}
     searched = {name: frozenset(searched_names(space, name)) for name in space}
     for item in history:
-        if not isinstance(item, Mapping):
+        if not isinstance(item, dict):
             continue
         name = item.get("algorithm_name")
         if not isinstance(name, str) or name not in columns:
             continue
         column, params = columns[name], item.get("algorithm_params")
-        # One partial set of parameters would shrink what all trials have in common.
-        is_whole = isinstance(params, dict) and searched[name] <= params.keys()
-        is_failed = not is_whole or item.get("error")
+        score, ratio = item.get("score"), item.get("ratio")
+        if item.get("error") or not isinstance(params, dict) or not searched[name] <= params.keys():
+            # One partial set of parameters would shrink what all trials have in common.
+            score = math.nan
         column.items.append(item)
-        column.scores.append(math.nan if is_failed else _score(item.get("score")))
-        ratio = item.get("ratio")
-        column.partial.append(isinstance(ratio, (int, float)) and ratio < 1)
+        column.scores.append(score if type(score) is float else _score(score))
+        column.partial.append(ratio is not None and _is_below_one(ratio))
     return columns
 
 
 def params_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the parameters of a trial; none where they are not an object."""
     params = item.get("algorithm_params")
-    return params if isinstance(params, Mapping) else {}
+    return params if isinstance(params, dict) else {}
 
 
 def tried(
@@ -132,11 +132,14 @@ def _digits(params: Mapping[str, Any], names: Sequence[str]) -> tuple[object, ..
 
 
 def _score(score: object) -> float:
-    if type(score) is float:
-        return score if math.isfinite(score) else math.nan
-    if isinstance(score, bool) or not isinstance(score, int):
+    """Return a score that is no float already: NaN where it is no number."""
+    if isinstance(score, bool) or not isinstance(score, (int, float)):
         return math.nan
     try:
         return float(score)
     except OverflowError:
         return math.nan
+
+
+def _is_below_one(ratio: object) -> bool:
+    return isinstance(ratio, (int, float)) and not isinstance(ratio, bool) and ratio < 1
