@@ -14,7 +14,7 @@ from mooring.cli.commands import FAILED, PARTLY, command
 from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.table import Table
-from mooring.errors import InvalidAddress, MissingExtra, MooringError
+from mooring.errors import InvalidAddress, InvalidInput, MissingExtra, MooringError
 
 if TYPE_CHECKING:
     from mooring.client.spool import SpoolHead
@@ -61,6 +61,15 @@ def hub(
     max_upload_gib: Annotated[
         float, typer.Option("--max-upload-gib", min=0.001, help="Largest file, in GiB.")
     ] = 64.0,
+    optimizers_secret: Annotated[
+        Path | None,
+        typer.Option(
+            "--optimizers-secret",
+            help="File with a secret: whoever signs a token by it (JWT, HS256) may ask for next "
+            "trials, and for no data.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     output: Output,
 ) -> int | None:
@@ -84,6 +93,7 @@ def hub(
         workers=workers,
         public_url=public_url,
         max_upload_bytes=int(max_upload_gib * (1 << 30)),
+        optimizers_secret=None if optimizers_secret is None else _read_secret(optimizers_secret),
     )
     settings, listening, token = prepare(settings)
 
@@ -101,6 +111,16 @@ def hub(
 
     serve(settings, listening, ready=ready)
     return None
+
+
+def _read_secret(file: Path) -> str:
+    try:
+        secret = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file}: the secret cannot be read: {error}") from None
+    if not secret:
+        raise InvalidInput(f"{file} is empty, and should hold a secret")
+    return secret
 
 
 def sync(

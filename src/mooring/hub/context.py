@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mooring.hub.accounts import Accounts, Principal
 from mooring.hub.guarded import GuardedStore, RunProjects
 from mooring.hub.links import LinkSigner
+from mooring.hub.optimizing import OptimizerPool
 from mooring.hub.serving import ModelWorkers
 from mooring.hub.settings import HubSettings
 from mooring.store.sqlite.store import SqliteStore
@@ -26,14 +27,16 @@ class Hub:
     links: LinkSigner
     projects: RunProjects
     workers: ModelWorkers
+    optimizers: OptimizerPool
 
     def store_for(self, principal: Principal) -> GuardedStore:
         """Return the store as this user may see and change it."""
         return GuardedStore(self.store, self.accounts, principal, self.projects)
 
     def close(self) -> None:
-        """End the processes of models; close store and accounts."""
+        """End the processes of models and searches; close store and accounts."""
         self.workers.close()
+        self.optimizers.close()
         self.store.close()
         self.accounts.close()
 
@@ -65,4 +68,7 @@ def open_hub(settings: HubSettings) -> Hub:
         links=LinkSigner(accounts.signing_key(), settings.address),
         projects=RunProjects(store),
         workers=ModelWorkers(settings),
+        optimizers=OptimizerPool(
+            size=settings.optimizer_processes, seconds=settings.optimizer_seconds
+        ),
     )

@@ -24,6 +24,9 @@ class HubSettings:
     link_seconds : how long a signed link is good for
     body_timeout_s : how long a request's body may take to come in without a byte of progress
     request_timeout_s : how long a model, or a compaction that a request asked for, may take
+    max_search_bytes : longest body of a request for next trials, which holds a whole history
+    optimizer_processes, optimizer_seconds : how many requests for next trials are computed at a
+        time, and how long one may take
     serving_seconds, serving_memory_bytes : what a prediction may take of a worker process
     drain_seconds : how long a stop waits for requests that are being answered
     presign_bucket : bucket of an object store where presigned links lead, or None
@@ -36,16 +39,21 @@ class HubSettings:
     workers: int = 1
     max_body_bytes: int = 16 * MiB
     max_stream_bytes: int = 4096 * MiB
+    max_search_bytes: int = 64 * MiB
     max_upload_bytes: int = 64 * 1024 * MiB
     link_seconds: int = 3600
     body_timeout_s: float = 30.0
     request_timeout_s: float = 600.0
+    optimizer_processes: int = 2
+    optimizer_seconds: float = 60.0
     serving_seconds: float = 60.0
     serving_memory_bytes: int = 2048 * MiB
     drain_seconds: float = 20.0
     presign_bucket: str | None = None
     accounts: str | None = field(default=None, repr=False)
     """Database of users and tokens, as SQLAlchemy writes it; default: beside the store."""
+    optimizers_secret: str | None = field(default=None, repr=False)
+    """Whoever has it signs tokens (JWT, HS256) that may ask for next trials, and for no data."""
 
     @property
     def address(self) -> str:

@@ -76,14 +76,14 @@ def operation(
         name=name,
         method=method,
         path=path,
-        parameters=(*_parameters(required, True), *_parameters(optional, False)),
+        parameters=(*parameters(required, True), *parameters(optional, False)),
         answer=answer,
         client_method=client_method,
         note=note,
     )
 
 
-def _parameters(text: str, required: bool) -> tuple[Parameter, ...]:
+def parameters(text: str, required: bool) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(name=name, types=types, nullable=nullable, items=items, required=required)
         for name, types, nullable, items in _entries(text)

@@ -1,4 +1,4 @@
-"""The door of the resource API, `/api/v1/…`, as clients of Auger's hub know it.
+"""The door of the resource API and of the optimizers service, as Auger's clients know them.
 
 What each resource is in the store is told in `docs/auger.md`.
 """
@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from mooring.hub.context import Hub
 from mooring.hub.doors.auger.engine import AugerDoor
+from mooring.hub.doors.auger.optimizers import OptimizersDoor
 from mooring.hub.doors.auger.presigning import bucket_of
 from mooring.hub.doors.auger.uploads import upload_routes
 
@@ -22,4 +23,4 @@ def routes(hub: Hub) -> list[BaseRoute]:
         When a bucket is set for presigned links, and its credentials are not in the environment.
     """
     bucket_of(hub.settings)
-    return [*AugerDoor(hub).routes(), *upload_routes(hub)]
+    return [*AugerDoor(hub).routes(), *OptimizersDoor(hub).routes(), *upload_routes(hub)]

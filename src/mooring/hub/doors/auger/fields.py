@@ -118,6 +118,7 @@ _OWN: dict[str, dict[str, Form]] = {
         "algorithm_params_hash": Form.TEXT,
     },
     "similar_trials_request": {"dataset_manifest_id": Form.TEXT},
+    "trial_search": {"optimizer_context": Form.JSON},
     "warm_start_request": {"dataset_manifest_id": Form.TEXT},
 }
 """What is kept of a resource beside the fields and parameters of the table."""

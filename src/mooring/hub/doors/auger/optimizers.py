@@ -1,0 +1,224 @@
+"""The optimizers service: `/next_trials`, `/v2/next_trials` and `/fte`, beside the resource API.
+
+In the hub's own process a request is only read, and its token looked up; what it asks for is
+computed by `mooring.hub.optimizing`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import jwt
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from mooring.client.token import secret_of
+from mooring.errors import (
+    InvalidInput,
+    MooringError,
+    NotFound,
+    RequestTooLarge,
+    Unauthenticated,
+)
+from mooring.hub.accounts import Principal
+from mooring.hub.bodies import read_body
+from mooring.hub.context import Hub
+from mooring.hub.doors.auger.failures import failure_of
+from mooring.hub.doors.auger.fields import PREFIX
+from mooring.hub.doors.auger.refusals import Refused, invalid, no_route
+from mooring.hub.guarded import GuardedStore
+from mooring.hub.optimizing import Given, Reply
+from mooring.model import AttributeType
+from mooring.query import Exists, Field, Sort
+from mooring.store.contract import PathSelector, RunQuery
+from mooring.wire.auger import messages
+from mooring.wire.auger.optimizers import (
+    FTE,
+    OPTIMIZER_CALLS,
+    OptimizerCall,
+    find_token,
+    parse_request,
+    token_of,
+)
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+MAX_FITS = 2_000
+"""So many timed trials, the newest, an estimate learns from."""
+MAX_TRIED = 50
+"""So many trials, the best, a warm start is offered."""
+_KEPT_S = 10.0
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_RAW = Field(PREFIX + "raw_data", AttributeType.STRING)
+_SCORE = Field(PREFIX + "score_value", AttributeType.FLOAT)
+
+
+class OptimizersDoor:
+    """The optimizers service of one hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[float, Given]] = {}
+
+    def routes(self) -> list[BaseRoute]:
+        """Return a route for each call."""
+        return [Route(call.path, _Endpoint(self, call)) for call in OPTIMIZER_CALLS]
+
+    async def answer(self, request: Request, call: OptimizerCall) -> Response:
+        """Answer one request."""
+        try:
+            if request.method != "POST":
+                raise no_route()
+            body = await self._read(request)
+            reply = await run_in_threadpool(self._act, request, call, body)
+        except messages.MalformedBody:
+            reply = Reply(400, messages.MALFORMED)
+        except MooringError as error:
+            refused = failure_of(self._hub, None, error)
+            reply = _refusal(refused)
+        if reply.fault:
+            record = {"fault": call.name, "traceback": reply.fault}
+            sys.stderr.write(orjson.dumps(record).decode() + "\n")
+        kind = "text/html" if reply.body == messages.MALFORMED else "application/json"
+        return Response(
+            reply.body,
+            status_code=reply.status,
+            media_type=f"{kind}; charset=utf-8",
+            headers=_HEADERS,
+        )
+
+    async def _read(self, request: Request) -> bytes:
+        settings = self._hub.settings
+        try:
+            return await read_body(
+                request, limit=settings.max_search_bytes, timeout_s=settings.body_timeout_s
+            )
+        except RequestTooLarge as error:
+            raise invalid("body", str(error)) from None
+        except InvalidInput as error:
+            raise messages.MalformedBody(str(error)) from None
+
+    # in a thread
+
+    def _act(self, request: Request, call: OptimizerCall, body: bytes) -> Reply:
+        token = find_token(body)
+        if token is None:
+            token = token_of(parse_request(body))
+        bearer = _bearer(request) if token is None else None
+        principal = self._authenticate(token or bearer)
+        if principal is not None:
+            request.scope["mooring.user"] = principal.name
+        given = Given() if principal is None else self._given(call, principal)
+        reply = self._hub.optimizers.ask(call.name, body, given)
+        # A look at the text may have found a nested one; the body's own is what counts.
+        if bearer is None and reply.token is not None and reply.token != token:
+            raise Unauthenticated("User should be logged in", status=401)
+        return reply
+
+    def _authenticate(self, token: str | None) -> Principal | None:
+        """Return who asks; None for a signed token, which sees no project."""
+        if not token:
+            raise Unauthenticated("User should be logged in", status=401)
+        secret = self._hub.settings.optimizers_secret
+        if secret is not None and token.count(".") == 2:
+            try:
+                jwt.decode(token, secret, algorithms=["HS256"])
+            except jwt.InvalidTokenError:
+                raise Unauthenticated("User should be logged in", status=401) from None
+            return None
+        return self._hub.accounts.authenticate(secret_of(token))
+
+    def _given(self, call: OptimizerCall, principal: Principal) -> Given:
+        """Return what the hub's own trials tell, as far as the user sees them."""
+        store = self._hub.store_for(principal)
+        projects = (
+            tuple(store.list_projects()) if principal.project is None else (principal.project,)
+        )
+        key = (FTE.name if call is FTE else "tried", projects)
+        now = time.monotonic()
+        with self._lock:
+            held = self._known.get(key)
+            if held is not None and now - held[0] < _KEPT_S:
+                return held[1]
+        if call is FTE:
+            given = Given(fits=timed_trials(store, projects))
+        else:
+            given = Given(tried=best_trials(store, projects))
+        with self._lock:
+            if len(self._known) > 100:
+                self._known.clear()
+            self._known[key] = (now, given)
+        return given
+
+
+class _Endpoint:
+    """A path, as an ASGI application, so that Starlette leaves all methods to it."""
+
+    def __init__(self, door: OptimizersDoor, call: OptimizerCall) -> None:
+        self._door = door
+        self._call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._door.answer(Request(scope, receive, send), self._call)
+        await response(scope, receive, send)
+
+
+def timed_trials(store: GuardedStore, projects: tuple[str, ...]) -> list[dict[str, object]]:
+    """Return the raw data of trials, the newest first; those of runs that have it."""
+    query = RunQuery(projects=projects, filter=Exists(_RAW), limit=MAX_FITS)
+    return [trial for trial in _raw_data(store, query) if trial is not None]
+
+
+def best_trials(store: GuardedStore, projects: tuple[str, ...]) -> list[dict[str, object]]:
+    """Return algorithm and parameters of the trials with the highest scores."""
+    query = RunQuery(
+        projects=projects,
+        filter=Exists(_SCORE),
+        sort=Sort(_SCORE, ascending=False),
+        limit=MAX_TRIED,
+    )
+    found: list[dict[str, object]] = []
+    for trial in _raw_data(store, query):
+        name = None if trial is None else trial.get("algorithm_name")
+        params = None if trial is None else trial.get("algorithm_params")
+        if isinstance(name, str) and isinstance(params, dict):
+            found.append({"algorithm_name": name, "algorithm_params": params})
+    return found
+
+
+def _raw_data(store: GuardedStore, query: RunQuery) -> list[dict[str, object] | None]:
+    if not query.projects:
+        return []
+    try:
+        runs = store.query_runs(query).runs
+    except NotFound:
+        return []
+    found: list[dict[str, object] | None] = [None for _ in runs]
+    for column in store.read_attributes(
+        [run.key for run in runs], PathSelector(paths=(_RAW.path,))
+    ):
+        for row, text in zip(column.rows, column.values, strict=True):
+            try:
+                held = orjson.loads(text)
+            except (orjson.JSONDecodeError, TypeError):
+                continue
+            found[int(row)] = held if isinstance(held, dict) else None
+    return found
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _refusal(refused: Refused) -> Reply:
+    status = refused.status or 400
+    return Reply(status, messages.encode({"meta": {"status": status, "errors": refused.errors}}))
