@@ -51,13 +51,17 @@ def as_number(value: Any) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not _is_number(value):
         return None
     try:
         number = float(value)
     except OverflowError:
         return 1e300 if value > 0 else -1e300
     return number if math.isfinite(number) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _work(family: Family, params: Mapping[str, object]) -> float:
