@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import random
 import time
@@ -32,7 +33,7 @@ class _Estimator:
 
 def _log_int(chance: random.Random, low: int, high: int) -> int:
     """Draw an integer, each magnitude alike."""
-    return round(low * (high / low) ** chance.random())
+    return round(low * math.pow(high / low, chance.random()))
 
 
 def _forest(chance: random.Random) -> dict[str, Any]:
