@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from benchmarks.figures import (
     percentile,
 )
 from benchmarks.measures.columns import whole_rows
+from benchmarks.measures.fit_time import divide, error_factor
 from benchmarks.peers.mooring_tracker import MooringTracker
 from benchmarks.peers.tables import COLUMNS, QUESTIONS, TAIL, columns_rows, run_name
 from benchmarks.report import Report
+from mooring.optimize.fit_time import FitRecord
 
 SLOW_IS_BAD = Measure(key="log-5", title="log()", unit="µs", bars=(Bar("median", 15.0),))
 NO_BARS = replace(SLOW_IS_BAD, bars=())
@@ -149,3 +152,24 @@ def test_names_and_reads_are_counted_by_what_a_reader_finds(tmp_path: Path) -> N
     assert (logged["calls"], logged["errors"]) == (3, 0)
     assert tasks["found_names"](task)["names"] == 7
     assert sum(peer.count_points(tmp_path).values()) == 7
+
+
+def test_fits_are_divided_into_records_and_others_that_are_held_out() -> None:
+    fits = [
+        FitRecord(algorithm=name, params={}, rows=100, columns=5, seconds=number + 1)
+        for name in ("a", "b")
+        for number in range(20)
+    ]
+    pool, held_out = divide(fits, random.Random(1))
+    records = [fit for own in pool.values() for fit in own]
+    assert [len(own) for own in pool.values()] == [12, 12]
+    assert sorted(map(str, [*records, *held_out])) == sorted(map(str, fits))
+
+
+@pytest.mark.parametrize(
+    ("guessed", "taken", "factor"), [(4, 2, 2), (1, 2, 2), (3, 3, 1), (1e-9, 2e-3, 2)]
+)
+def test_a_guess_is_wrong_by_a_factor_in_either_direction(
+    guessed: float, taken: float, factor: float
+) -> None:
+    assert error_factor(guessed, taken) == factor

@@ -123,6 +123,8 @@ def _observe(
         if algorithm is None or params is None:
             continue
         seconds = table.value(RUNNING_TIME, row)
+        if table.value(ALGORITHM[1], row) is not ABSENT:
+            seconds = ABSENT  # reported afterwards: it says how long the reports took
         yield (
             row,
             Observation(

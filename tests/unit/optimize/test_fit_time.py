@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mooring.errors import InvalidInput
@@ -140,7 +141,7 @@ def test_growth_with_rows_is_learned() -> None:
     assert growth(learned) < 3 < 900 < growth(prior)
 
 
-@pytest.mark.parametrize("bad", [0, -1.0, math.nan, math.inf, None, "1", True])
+@pytest.mark.parametrize("bad", [0, -1.0, math.nan, math.inf, None, "soon", True])
 def test_records_without_usable_seconds_are_ignored_and_counted(bad: Any) -> None:
     times = FitTimes.learn([record(seconds=bad), record(seconds=1.0)])
     assert (times.ignored, times.records) == (1, 1)
@@ -173,6 +174,15 @@ def test_work_is_read_from_text_and_cut_when_it_is_huge() -> None:
     assert seconds({"n_estimators": "200"}) == pytest.approx(0.5)
     huge = seconds({"n_estimators": 10**400}, rows=10**400, columns=10**400)
     assert huge == 1e7
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    one = record(seconds=np.float32(2), rows=np.int64(500), params={"n_estimators": np.int32(200)})
+    times = FitTimes.learn([one])
+    assert times.records == 1
+    params = {"n_estimators": np.int32(200)}
+    answer = times.estimate(FOREST, params, rows=np.int64(500), columns=np.float64(10))  # type: ignore[arg-type]
+    assert type(answer.seconds) is float
 
 
 def test_the_answer_stays_within_its_limits() -> None:

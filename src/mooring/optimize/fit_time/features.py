@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
+from typing import Any
 
 from mooring.errors import InvalidInput
 from mooring.optimize.fit_time.families import Family, Split, Trees
@@ -36,20 +38,20 @@ def features(
 
 def size(value: object, name: str) -> float:
     """Return a number of rows or columns; `InvalidInput` unless it is a number from 1 on."""
-    number = _number(value)
+    number = as_number(value)
     if number is None or number < 1:
         raise InvalidInput(f"{name} is a number from 1 on, not {value!r:.80}")
     return min(number, MAX_SIZE)
 
 
-def _number(value: object) -> float | None:
-    """Return a finite number, also one that is written as text; a huge integer is cut."""
+def as_number(value: Any) -> float | None:
+    """Return a finite number, also one that is written as text; a huge integer is ±1e300."""
     if isinstance(value, str) and len(value) < 100:
         try:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not _is_number(value):
         return None
     try:
         number = float(value)
@@ -58,9 +60,13 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _work(family: Family, params: Mapping[str, object]) -> float:
     for name in family.work_names:
-        number = _number(params.get(name))
+        number = as_number(params.get(name))
         if number is not None and number >= 1:
             return min(number, MAX_WORK)
     return family.usual_work
@@ -81,7 +87,7 @@ def _features_per_split(given: object, columns: float, usual: float) -> float:
             return math.sqrt(columns)
         case "log2":
             return max(1.0, math.log2(columns))
-    number = _number(given)
+    number = as_number(given)
     if number is None or number <= 0:
         return usual
     is_share = number < 1 or (number == 1 and isinstance(given, float))
@@ -94,7 +100,7 @@ def _log_depth(trees: Trees, params: Mapping[str, object], rows: float) -> float
         return 0.0
     full = max(2.0, trees.depth or 0.0, 1.2 * math.log2(rows))
     usual = trees.depth or full
-    depth = _number(params["max_depth"])
+    depth = as_number(params["max_depth"])
     if params["max_depth"] is None:
         depth = full
     elif depth is None or depth < 1:
@@ -105,9 +111,9 @@ def _log_depth(trees: Trees, params: Mapping[str, object], rows: float) -> float
 def _log_leaves(trees: Trees, params: Mapping[str, object]) -> float:
     if trees.leaves is None:
         return 0.0
-    given = (_number(params.get(name)) for name in _LEAVES)
+    given = (as_number(params.get(name)) for name in _LEAVES)
     leaves = next((number for number in given if number is not None and number >= 2), trees.leaves)
-    depth = _number(params.get("max_depth"))
+    depth = as_number(params.get("max_depth"))
     if depth is not None and depth >= 1:
         leaves = min(leaves, 2.0 ** min(depth, 60.0))
     return trees.leaves_exponent * math.log(min(leaves, 1e6) / trees.leaves)

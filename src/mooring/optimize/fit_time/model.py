@@ -21,7 +21,7 @@ import numpy as np
 
 from mooring.errors import InvalidInput
 from mooring.optimize.fit_time.families import Family, class_name, family_of
-from mooring.optimize.fit_time.features import features, size
+from mooring.optimize.fit_time.features import as_number, features, size
 
 LEAST_SECONDS = 0.001
 MOST_SECONDS = 1e7
@@ -38,7 +38,8 @@ _LEAST_RECORDED = 1e-6
 class FitRecord:
     """A fit that was timed.
 
-    `params` are those of the algorithm, `seconds` the wall time of one fit.
+    `params` are those of the algorithm, `seconds` the wall time of one fit; more than 10,000,000
+    count as that.
     """
 
     algorithm: str
@@ -198,9 +199,10 @@ def _key(algorithm: object) -> str:
 
 
 def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    number = as_number(value)
+    if number is None or number <= 0:
         raise InvalidInput(f"seconds are above 0 and finite, not {value!r:.80}")
-    return float(min(max(value, _LEAST_RECORDED), MOST_SECONDS))
+    return min(max(number, _LEAST_RECORDED), MOST_SECONDS)
 
 
 def _clip(log_seconds: float) -> float:
