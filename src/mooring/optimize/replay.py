@@ -28,6 +28,7 @@ from mooring.optimize.encoding import (
     encode,
     from_unit,
     is_constant,
+    is_scaled,
     last_step,
     to_unit,
 )
@@ -471,9 +472,12 @@ def _reached(observation: Observation) -> dict[int, float]:
 def _distribution(parameter: Parameter) -> BaseDistribution:
     match parameter:
         case Float(low=low, high=high, log=log, step=step):
-            if step is None:
+            steps = last_step(low, high, step)
+            if steps is None and is_scaled(low, high, log):
+                return FloatDistribution(0.0, 1.0)
+            if steps is None:
                 return FloatDistribution(low, high, log=log)
-            return IntDistribution(0, last_step(low, high, step))
+            return IntDistribution(0, steps)
         case Int(low=low, high=high, log=log, step=step):
             return IntDistribution(low, low + (high - low) // step * step, log=log, step=step)
         case Categorical():
