@@ -1,7 +1,8 @@
 """Values of parameters as samplers take them, and back.
 
 A number is itself; a float with a step is the number of its step, so that no rounding puts it
-beside the grid; a float of an extreme range is its position in it; a choice is its JSON text, since samplers take `True` and `1` for one choice.
+beside the grid; a float of an extreme range is its position there; a choice is its JSON text,
+since samplers take `True` and `1` for one choice.
 """
 
 from __future__ import annotations
