@@ -87,13 +87,13 @@ def _quality(tallies: Sequence[Tally], objectives: int) -> list[float]:
     if not len(every):
         return [0.0] * len(tallies)
     # Halved, so that the span of the widest scores is a float still.
-    low = np.quantile(every / 2, LOW_QUANTILE, axis=0)
-    span = every.max(axis=0) / 2 - low
+    low, high = np.quantile(every / 2, LOW_QUANTILE, axis=0), every.max(axis=0) / 2
+    span = np.where(high > low, high - low, 1.0)
     found = []
     for table in tables:
         if not len(table):
             found.append(0.0)
             continue
-        scaled = np.clip((table / 2 - low) / np.where(span > 0, span, 1.0), 0.0, 1.0).mean(axis=1)
+        scaled = ((np.maximum(table / 2, low) - low) / span).mean(axis=1)
         found.append(float(np.sort(scaled)[-BEST:].mean()))
     return found

@@ -1,21 +1,33 @@
 """Values of parameters as samplers take them, and back.
 
 A number is itself; a float with a step is the number of its step, so that no rounding puts it
-beside the grid; a choice is its JSON text, since samplers take `True` and `1` for one choice.
+beside the grid; a float of an extreme range is its position there; a choice is its JSON text,
+since samplers take `True` and `1` for one choice.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import math
-from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from mooring.errors import InvalidSpace
-from mooring.optimize.spaces import Categorical, Constant, Float, Int, Parameter, choice_text
+from mooring.optimize.spaces import (
+    MAX_INT,
+    Categorical,
+    Constant,
+    Float,
+    Int,
+    Parameter,
+    choice_text,
+)
 
 Encoded = float | int | str
 """A value as samplers take it."""
+
+_NARROW, _NARROWEST, _WIDEST = 1e-9, 1e-100, 1e100
 
 
 def is_constant(parameter: Parameter) -> bool:
@@ -26,7 +38,7 @@ def is_constant(parameter: Parameter) -> bool:
     """
     match parameter:
         case Float(low=low, high=high, step=step):
-            return low == high or (step is not None and last_step(low, high, step) == 0)
+            return low == high or last_step(low, high, step) == 0
         case Int(low=low, high=high, step=step):
             return (high - low) // step == 0
         case Categorical():
@@ -46,13 +58,32 @@ def constant_value(parameter: Parameter) -> Any:
             return copy.deepcopy(parameter.value)
 
 
-def last_step(low: float, high: float, step: float) -> int:
+@functools.lru_cache(maxsize=1024)
+def last_step(low: float, high: float, step: float | None) -> int | None:
     """Return how many steps fit between two floats, reckoned in decimals as they are written.
+
+    None: there are no steps, or more than a float can count, which comes to the same.
 
     >>> last_step(0.0, 0.3, 0.1)
     3
     """
-    return int((Decimal(repr(high)) - Decimal(repr(low))) // Decimal(repr(step)))
+    if step is None:
+        return None
+    steps = (Fraction(repr(high)) - Fraction(repr(low))) // Fraction(repr(step))
+    return steps if steps <= MAX_INT else None
+
+
+@functools.lru_cache(maxsize=1024)
+def is_scaled(low: float, high: float, log: bool) -> bool:
+    """Return whether samplers take positions between 0 and 1 in place of a float's values.
+
+    Their densities are reckoned in doubles, which do not hold for a range that is extremely wide,
+    or so narrow that a hundredth of it is lost beside its bounds.
+    """
+    if log:
+        return math.log(high) - math.log(low) < _NARROW
+    width = high - low
+    return not _NARROWEST < width < _WIDEST or width < _NARROW * max(abs(low), abs(high))
 
 
 def encode(parameter: Parameter, value: object) -> Encoded | None:
@@ -66,14 +97,15 @@ def encode(parameter: Parameter, value: object) -> Encoded | None:
     'true'
     """
     match parameter:
-        case Float(low=low, high=high, step=step):
+        case Float(low=low, high=high, log=log, step=step):
             number = _finite(value)
             if number is None:
                 return None
             number = min(max(number, low), high)
-            if step is None:
-                return number
-            return min(round((number - low) / step), last_step(low, high, step))
+            steps = last_step(low, high, step)
+            if step is None or steps is None:
+                return _position(number, low, high, log) if is_scaled(low, high, log) else number
+            return min(round((number - low) / step), steps)
         case Int(low=low, high=high, step=step):
             number = _finite(value)
             if number is None:
@@ -90,10 +122,13 @@ def encode(parameter: Parameter, value: object) -> Encoded | None:
 def decode(parameter: Parameter, encoded: object) -> Any:
     """Return the value that samplers mean, as a plain Python object of the parameter's type."""
     match parameter:
-        case Float(low=low, high=high, step=step):
-            if step is None:
-                return min(max(float(encoded), low), high)  # type: ignore[arg-type]
-            exact = Decimal(repr(low)) + int(encoded) * Decimal(repr(step))  # type: ignore[call-overload]
+        case Float(low=low, high=high, log=log, step=step):
+            if step is None or last_step(low, high, step) is None:
+                number = float(encoded)  # type: ignore[arg-type]
+                if is_scaled(low, high, log):
+                    return _at(number, low, high, log)
+                return min(max(number, low), high)
+            exact = Fraction(repr(low)) + int(encoded) * Fraction(repr(step))  # type: ignore[call-overload]
             return min(max(float(exact), low), high)
         case Int():
             return min(max(int(encoded), parameter.low), parameter.high)  # type: ignore[call-overload]
@@ -114,15 +149,10 @@ def from_unit(parameter: Parameter, position: float) -> Encoded:
     """
     match parameter:
         case Float(low=low, high=high, log=log, step=step):
-            if step is not None:
-                steps = last_step(low, high, step)
+            steps = last_step(low, high, step)
+            if steps is not None:
                 return min(int(position * (steps + 1)), steps)
-            if log:
-                bottom, top = math.log(low), math.log(high)
-                value = math.exp(bottom + position * (top - bottom))
-            else:
-                value = low + position * (high - low)
-            return min(max(value, low), high)
+            return position if is_scaled(low, high, log) else _at(position, low, high, log)
         case Int(low=low, high=high, log=log, step=step):
             if log:
                 bottom, top = math.log(low - 0.5), math.log(high + 0.5)
@@ -144,16 +174,34 @@ def to_unit(parameter: Float | Int, encoded: float) -> float:
     """
     match parameter:
         case Float(low=low, high=high, log=log, step=step):
-            if step is not None:
-                return (encoded + 0.5) / (last_step(low, high, step) + 1)
-            if log:
-                return (math.log(encoded) - math.log(low)) / (math.log(high) - math.log(low))
-            return (encoded - low) / (high - low)
+            steps = last_step(low, high, step)
+            if steps is not None:
+                return (encoded + 0.5) / (steps + 1)
+            if is_scaled(low, high, log):
+                return encoded
+            return _position(encoded, low, high, log)
         case Int(low=low, high=high, log=log, step=step):
             if log:
                 bottom, top = math.log(low - 0.5), math.log(high + 0.5)
                 return (math.log(encoded) - bottom) / (top - bottom)
             return ((encoded - low) // step + 0.5) / ((high - low) // step + 1)
+
+
+def _at(position: float, low: float, high: float, log: bool) -> float:
+    """Return the float at a position between 0 and 1."""
+    if log:
+        bottom, top = math.log(low), math.log(high)
+        value = math.exp(bottom + position * (top - bottom))
+    else:
+        value = low + position * (high - low)
+    return min(max(value, low), high)
+
+
+def _position(value: float, low: float, high: float, log: bool) -> float:
+    """Return where a float lies between its bounds, 0 to 1."""
+    if log:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return (value - low) / (high - low) if high > low else 0.5
 
 
 def _finite(value: object) -> float | None:

@@ -28,6 +28,7 @@ from mooring.optimize.encoding import (
     encode,
     from_unit,
     is_constant,
+    is_scaled,
     last_step,
     to_unit,
 )
@@ -38,12 +39,6 @@ from mooring.optimize.spaces import Categorical, Constant, Float, Int, Parameter
 
 MODEL_TRIALS = 1_000
 """So many finished trials of an algorithm a sampler sees."""
-
-MODEL_BEST = 50
-"""So many of them are the best ones."""
-
-MODEL_NEWEST = 50
-"""So many of them are the last ones."""
 
 MODEL_PENDING = 500
 """So many trials that are not finished a sampler sees, the last ones."""
@@ -260,7 +255,9 @@ class AlgorithmModel:
         """Return what a sampler of Optuna suggests, and the id of the trial that it stands in."""
         study = self._synced()
         study.sampler = sampler
-        trial = study.ask(fixed_distributions=dict(distributions))
+        # A density of 0 has a logarithm of -inf, which is right and no reason to warn.
+        with np.errstate(all="ignore"):
+            trial = study.ask(fixed_distributions=dict(distributions))
         self._held += 1
         at = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, trial.number)
         return dict(trial.params), at
@@ -421,16 +418,13 @@ class _WholeSpace(TPESampler):
 
 
 def most_telling(
-    scores: np.ndarray[Any, np.dtype[np.float64]],
-    *,
-    limit: int = MODEL_TRIALS,
-    best: int = MODEL_BEST,
-    newest: int = MODEL_NEWEST,
+    scores: np.ndarray[Any, np.dtype[np.float64]], *, limit: int | None = None
 ) -> list[int]:
     """Return the positions of the trials to learn from, in their order.
 
-    They are the best ones, the newest ones, and an even sample of the others. With several
-    objectives the best are those with the best mean rank.
+    Of `limit` (None: `MODEL_TRIALS`) a tenth are the best ones, a twentieth the newest, and the
+    rest an even sample of the others. With several objectives the best are those with the best
+    mean rank.
 
     Parameters
     ----------
@@ -439,9 +433,11 @@ def most_telling(
 
     Examples
     --------
-    >>> most_telling(np.array([9.0, 1, 2, 3, 4, 5, 6, 7]), limit=4, best=1, newest=1)
-    [0, 1, 6, 7]
+    >>> most_telling(np.array([0.0] * 21 + [9] + [0] * 79), limit=6)
+    [0, 21, 34, 66, 99, 100]
     """
+    limit = MODEL_TRIALS if limit is None else limit
+    best, newest = max(limit // 10, 1), max(limit // 20, 1)
     count = len(scores)
     if count <= limit:
         return list(range(count))
@@ -471,9 +467,12 @@ def _reached(observation: Observation) -> dict[int, float]:
 def _distribution(parameter: Parameter) -> BaseDistribution:
     match parameter:
         case Float(low=low, high=high, log=log, step=step):
-            if step is None:
+            steps = last_step(low, high, step)
+            if steps is None and is_scaled(low, high, log):
+                return FloatDistribution(0.0, 1.0)
+            if steps is None:
                 return FloatDistribution(low, high, log=log)
-            return IntDistribution(0, last_step(low, high, step))
+            return IntDistribution(0, steps)
         case Int(low=low, high=high, log=log, step=step):
             return IntDistribution(low, low + (high - low) // step * step, log=log, step=step)
         case Categorical():
