@@ -10,7 +10,7 @@ from typing import Any
 from mooring.errors import InvalidInput
 from mooring.model import Value
 from mooring.optimize.grammar import parse_space, space_to_json
-from mooring.optimize.methods import check_method
+from mooring.optimize.methods import method_of
 from mooring.optimize.observations import Direction, TrialState
 from mooring.optimize.pruning import pruner_spec
 from mooring.optimize.spaces import SearchSpace
@@ -62,7 +62,7 @@ class AskedStudy:
             name=name,
             space=None if space is None else read_space(space),
             objectives=held,
-            method=None if method is None else check_method(method),
+            method=None if method is None else _check_method(method),
             seed=seed,
             prune_on=prune_on,
             pruner=chosen,
@@ -142,9 +142,14 @@ def _read_objectives(
         return None if direction is None else {DEFAULT_OBJECTIVE: _read_direction(direction)}
     if direction is not None:
         raise InvalidInput("give a direction for one objective, or objectives with theirs")
-    if not isinstance(objectives, Mapping) or not objectives:
-        raise InvalidInput(f"objectives are a dict of names to directions, not {objectives!r:.80}")
+    if not objectives:
+        raise InvalidInput(f"objectives are a dict of names to directions, and this has none")
     return {str(name): _read_direction(each) for name, each in objectives.items()}
+
+
+def _check_method(method: str) -> str:
+    method_of(method)
+    return method
 
 
 def _read_direction(direction: str) -> Direction:

@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,6 +43,7 @@ from mooring.optimize.trial_runs import (
     TrialRecord,
     encode_name,
     read_trials,
+    with_values,
 )
 from mooring.query import Compare, Field, Operator
 from mooring.store.appending import AppendsBatches, Assign
@@ -171,23 +173,32 @@ class TrialLog:
         self._numbers: dict[int, int] = {}
         self._lock = threading.RLock()
         self._first = True
+        self._new: dict[int, int] = {}
+        self._sorted, self._last = True, -1
         self._writers: dict[int, RunWriter] = {}
 
     # reading
 
-    def sync(self) -> Sequence[TrialRecord]:
-        """Read what is new, and return all trials in the order of their numbers."""
+    def sync(self, *, held: bool = False) -> Sequence[TrialRecord]:
+        """Read what is new, and return all trials in the order of their numbers.
+
+        `held`: read also those that this process has, and knows of what it did to them itself.
+        """
         with self._lock:
-            self._read(self._find_new())
-            return list(self._trials.values())
+            self._find_new()
+            self._read(held=held)
+            return self.known()
 
     def get(self, number: int) -> TrialRecord:
         """Return a trial as it is now; `StudyError` where there is none of this number."""
         with self._lock:
             found = self._trials.get(number)
-            if found is None or not found.state.is_finished:
-                self._read(self._find_new())
+            if found is None:
+                self._find_new()
+                self._read()
                 found = self._trials.get(number)
+            elif not found.state.is_finished:
+                found = self.read_again(found)
         if found is None:
             raise StudyError(f"study {self.study.name!r} has no trial {number}")
         return found
@@ -195,6 +206,8 @@ class TrialLog:
     def known(self) -> Sequence[TrialRecord]:
         """Return all trials as they were read last."""
         with self._lock:
+            if not self._sorted:
+                self._trials, self._sorted = dict(sorted(self._trials.items())), True
             return list(self._trials.values())
 
     def find(self, number: int) -> TrialRecord | None:
@@ -207,35 +220,37 @@ class TrialLog:
             number = self._numbers.get(key)
             return None if number is None else self._trials.get(number)
 
-    @property
-    def next_number(self) -> int:
-        """The number that the next trial gets, as far as is known."""
-        return self._next
+    def find_next(self) -> int:
+        """Return the number that the next trial gets, as far as is known now."""
+        with self._lock:
+            self._find_new()
+            return self._next
 
-    def _find_new(self) -> list[RunInfo]:
-        """Return runs of numbers that were not known.
+    def _find_new(self) -> None:
+        """Notice runs of numbers that were not known.
 
         The first time by a question of all; later by their ids, one after the other, which the
         store finds within microseconds.
         """
-        found: list[RunInfo] = []
         if self._first:
-            self._first = False
             for run in _query_trials(self.store, self._project, self.study.name):
-                number = self._number_in(run.run_id)
-                if number is not None:
-                    self._next = max(self._next, number + 1)
-                    found.append(run)
-            return sorted(found, key=lambda run: self._number_in(run.run_id) or 0)
+                self._notice(run)
+            self._first = False
         while True:
             try:
                 run_or_none = self.store.find_run(self._project, run_id=self._run_id(self._next))
             except RunNotFound:
                 run_or_none = None
             if run_or_none is None:
-                return found
-            self._next += 1
-            found.append(run_or_none)
+                return
+            self._notice(run_or_none)
+
+    def _notice(self, run: RunInfo) -> None:
+        number = self._number_in(run.run_id)
+        if number is not None:
+            self._next = max(self._next, number + 1)
+            if not run.trashed:
+                self._new[run.key] = number
 
     def _run_id(self, number: int) -> str:
         return f"{self.study.name}/{number}"
@@ -246,15 +261,15 @@ class TrialLog:
             return int(text)
         return None
 
-    def _read(self, new: Sequence[RunInfo]) -> None:
+    def _read(self, *, held: bool = False) -> None:
         """Read trials that are new, and those that are not finished."""
-        numbers: dict[int, int] = {trial.key: number for number, trial in self._open.items()}
-        for run in new:
-            number = self._number_in(run.run_id)
-            if number is not None and not run.trashed:
-                numbers[run.key] = number
+        numbers = dict(self._new)
+        for number, trial in self._open.items():
+            if held or trial.key not in self._writers:
+                numbers[trial.key] = number
         if numbers:
             self._read_keys(numbers)
+        self._new.clear()
 
     def _read_keys(self, numbers: Mapping[int, int]) -> None:
         keys = self._living(list(numbers))
@@ -316,8 +331,9 @@ class TrialLog:
         before = self._trials.get(number)
         self._trials[number] = trial
         self._numbers[trial.key] = number
-        if before is None and len(self._trials) > 1 and next(reversed(self._trials)) == number:
-            self._sort_last(number)
+        if before is None:
+            self._sorted = self._sorted and number >= self._last
+            self._last = max(self._last, number)
         if trial.state.is_finished:
             self._open.pop(number, None)
             self._idle.pop(number, None)
@@ -329,11 +345,6 @@ class TrialLog:
                 self._idle.setdefault(number, time.monotonic())
         if before is None or before.state is not trial.state:
             self.changed.append(number)
-
-    def _sort_last(self, number: int) -> None:
-        """Keep the order of numbers, which hardly ever come in another one."""
-        if any(other > number for other in list(self._trials)[-2:-1]):
-            self._trials = dict(sorted(self._trials.items()))
 
     def died(self) -> list[TrialRecord]:
         """Return running trials whose process has ended: inactive for `GRACE_S` at least."""
@@ -364,8 +375,8 @@ class TrialLog:
             project=self._project, run_id=self._run_id(number), name=self.study.name or None
         )
         try:
+            held = {"trial/study": self.study.name, "trial/number": number, **values}
             with self.store.import_run(spec) as incoming:
-                held = {"trial/study": self.study.name, "trial/number": number, **values}
                 incoming.set_values(held)
                 if points:
                     table = _points_table(self.study.spec.series, points)
@@ -382,7 +393,8 @@ class TrialLog:
             return None
         with self._lock:
             self._next = max(self._next, number + 1)
-            self._read_keys({run.key: number})
+            trial = TrialRecord(key=run.key, number=number, state=TrialState.WAITING)
+            self._take(replace(with_values(trial, held), intermediate=dict(points)))
             return self._trials[number]
 
     def _is_trial(self, run: RunInfo) -> bool:
@@ -436,7 +448,7 @@ class TrialLog:
         states: tuple[TrialState, ...],
     ) -> bool:
         """Do what only one process may do to a trial; return whether it was this one."""
-        if self.read_again(trial).state not in states:
+        if self.current(trial).state not in states:
             return False
         mark = uuid.uuid4().hex
         path = f"trial/{what}"
@@ -452,15 +464,26 @@ class TrialLog:
             raise StudyError(f"trial {trial.number} of study {self.study.name!r} was deleted")
         return found
 
+    def current(self, trial: TrialRecord) -> TrialRecord:
+        """Return a trial as it is now, as far as this process does not know that itself."""
+        with self._lock:
+            found = self._trials.get(trial.number)
+            if found is not None and (found.state.is_finished or found.key in self._writers):
+                return found
+            return self.read_again(trial)
+
     def update(self, trial: TrialRecord, values: Mapping[str, Value]) -> None:
         """Set attributes of a trial that is not finished, all or none."""
-        if self.read_again(trial).state.is_finished:
+        trial = self.current(trial)
+        if trial.state.is_finished:
             raise TrialFinished(f"trial {trial.number} of study {self.study.name!r} is finished")
         writer = self._writers.get(trial.key)
         if writer is not None:
             writer.assign(values)
         else:
             _apply(self.store, trial.key, uuid.uuid4().hex, 1, values)
+        with self._lock:
+            self._take(with_values(self._trials[trial.number], values))
 
     def report(self, trial: TrialRecord, step: int, value: float) -> None:
         """Append a point to the series that is watched; at one step the last one counts."""
@@ -470,6 +493,10 @@ class TrialLog:
             writer.log({path: float(value)}, step=step)
         else:
             self.store.write_points(trial.key, path, steps=[step], values=[float(value)])
+        with self._lock:
+            now = self._trials[trial.number]
+            points = {**now.intermediate, step: float(value)}
+            self._trials[trial.number] = replace(now, intermediate=points)
 
     def hold(self, trial: TrialRecord) -> RunWriter:
         """Return a writer on a trial's run, which is active until `finish` or `let_go`."""

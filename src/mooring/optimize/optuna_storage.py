@@ -244,9 +244,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         if values[STATE] == str(TrialState.RUNNING):
             values["trial/worker"] = this_worker()
         points = {} if template_trial is None else template_trial.intermediate_values
-        log.sync()
-        while (trial := log.create(log.next_number, values, points)) is None:
-            log.sync()
+        while (trial := log.create(log.find_next(), values, points)) is None:
+            continue
         if template_trial is None:
             log.hold(trial)
         return trial.key
@@ -376,7 +375,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         for log in logs:
             found = log.find_key(trial_id)
             if found is not None:
-                return log, found if found.state.is_finished else log.read_again(found)
+                return log, log.current(found)
         try:
             run = self._ledger.store.get_runs([trial_id])[0]
         except (RunNotFound, OverflowError):

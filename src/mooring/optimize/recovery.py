@@ -82,6 +82,6 @@ class Recovery:
             values["trial/method"] = trial.method
         for name, param in trial.space.items():
             values.update(param_attributes(name, param))
-        while (entered := self._log.create(self._log.next_number, values)) is None:
-            self._log.sync()
+        while (entered := self._log.create(self._log.find_next(), values)) is None:
+            continue
         return entered

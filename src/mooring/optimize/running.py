@@ -51,16 +51,14 @@ class SearchLimits:
         if n_trials is None and budget_s is None:
             raise InvalidInput("say when the search ends: n_trials=, budget_s=, or both")
         for name, count in (("n_trials", n_trials), ("max_failures", max_failures)):
-            if count is not None and (
-                isinstance(count, bool) or not isinstance(count, int) or count < 1
-            ):
+            if count is not None and not (type(count) is int and count >= 1):
                 raise InvalidInput(f"{name} is an integer of 1 or more, not {count!r:.80}")
         for name, seconds in (("budget_s", budget_s), ("trial_timeout_s", trial_timeout_s)):
-            if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+            if seconds is not None and not seconds > 0:
                 raise InvalidInput(f"{name} is a number of seconds above 0, not {seconds!r:.80}")
         if n_jobs == -1:
             n_jobs = os.cpu_count() or 1
-        if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or not 1 <= n_jobs <= _MAX_JOBS:
+        if type(n_jobs) is not int or not 1 <= n_jobs <= _MAX_JOBS:
             raise InvalidInput(f"n_jobs is 1 to {_MAX_JOBS}, or -1, not {n_jobs!r:.80}")
         return cls(
             n_trials=n_trials,

@@ -199,7 +199,7 @@ class Study:
     @property
     def trials(self) -> list[TrialRecord]:
         """All trials as they are now, in the order of their numbers."""
-        return list(self._log.sync())
+        return list(self._log.sync(held=True))
 
     @property
     def best_trials(self) -> list[TrialRecord]:
@@ -381,13 +381,13 @@ class Study:
     ) -> TrialRecord:
         """Enter a trial under the next number that no other process takes first."""
         while True:
-            number = self._log.next_number
+            number = self._log.find_next()
             held = {**values, **self._suggested(suggest(number))}
             record = self._log.create(number, held)
             if record is not None:
                 return record
             if self._suggester is not None and number in self._pending:
-                self._suggester.forget(number)
+                self._suggester.forget(str(number))
                 self._pending.discard(number)
             self._log.sync()
 
@@ -402,7 +402,7 @@ class Study:
 
     def _suggest(self, number: int) -> Suggestion:
         suggester = self._feed()
-        suggestion = suggester.suggest(number)
+        suggestion = suggester.suggest(str(number), draw=number)
         self._pending.add(number)
         return suggestion
 
@@ -414,11 +414,11 @@ class Study:
         for number in self._log.changed[self._fed :]:
             trial = trials.get(number)
             if trial is None:
-                self._suggester.forget(number)
+                self._suggester.forget(str(number))
             elif trial.state.is_finished:
-                self._suggester.finish(number, self._observed(trial))
+                self._suggester.finish(str(number), self._observed(trial))
             elif number not in self._pending:
-                self._suggester.add(number, self._observed(trial))
+                self._suggester.add(str(number), self._observed(trial))
                 self._pending.add(number)
         self._fed = len(self._log.changed)
         return self._suggester
@@ -432,7 +432,7 @@ class Study:
         )
         for question in self.spec.warm_start:
             for index, earlier in enumerate(self._find_earlier(question)):
-                suggester.add(("earlier", json.dumps(question), index), earlier)
+                suggester.add(_earlier_id(question, index), earlier)
         return suggester
 
     def _observed(self, trial: TrialRecord) -> Observation:
@@ -535,7 +535,7 @@ class Study:
             self._record = self._ledger.get_study(self.name)
             if self._suggester is not None:
                 for index, earlier in enumerate(found):
-                    self._suggester.add(("earlier", json.dumps(question), index), earlier)
+                    self._suggester.add(_earlier_id(question, index), earlier)
             return len(found)
 
     def _find_earlier(self, question: Mapping[str, Any]) -> list[Observation]:
@@ -636,3 +636,7 @@ class Study:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _earlier_id(question: Mapping[str, Any], index: int) -> str:
+    return f"earlier {json.dumps(question)} {index}"

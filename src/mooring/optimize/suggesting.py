@@ -41,8 +41,8 @@ class Suggester:
         than ten trials or two numbers to search, or several objectives), `tpe` stands in, which
         the suggestion's `method` then tells.
     seed
-        Where two processes suggest for one search, each needs its own: with the same one they
-        suggest the same.
+        Where two processes suggest for one search, each needs its own, or a `draw` for each
+        suggestion: else they suggest the same.
     total
         How many trials the search will have, as far as it is known.
     asked
@@ -119,7 +119,9 @@ class Suggester:
         with self._lock:
             self._uncount(uid)
 
-    def suggest(self, uid: str, *, method: str | None = None) -> Suggestion:
+    def suggest(
+        self, uid: str, *, method: str | None = None, draw: int | None = None
+    ) -> Suggestion:
         """Return what to try next; it is pending under `uid` from now on.
 
         Parameters
@@ -128,6 +130,9 @@ class Suggester:
             The name of the trial to be.
         method
             For this suggestion only; None: the search's own.
+        draw
+            What is drawn at random depends on it and the seed; None: on how many were asked for.
+            Processes that search together, under one seed, draw by the numbers of their trials.
 
         Raises
         ------
@@ -149,7 +154,7 @@ class Suggester:
             params, used = arm.model.suggest(
                 uid,
                 method,
-                seed=self._derived_seed(self._asked),
+                seed=self._derived_seed(self._asked if draw is None else draw),
                 sequence=self._derived_seed(chosen, 1),
                 number=arm.tally.trials,
             )

@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -100,6 +100,9 @@ class TrialRecord:
     active: bool = False
     user: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"TrialRecord({self.number}, {self.state}, {self.params!r}, {dict(self.values)!r})"
 
     @property
     def params(self) -> dict[str, Any]:
@@ -232,9 +235,28 @@ def read_trials(keys: list[int], columns: Iterable[AttributeColumn]) -> list[dic
     return found
 
 
+def with_values(trial: TrialRecord, values: Mapping[str, Value]) -> TrialRecord:
+    """Return a trial with attributes set that were written to its run."""
+    changes: dict[str, Any] = {}
+    for path, value in values.items():
+        decode = _decoder(path)
+        if decode is None or decode[1] in ("study", "number"):
+            continue
+        into, name, convert = decode
+        if into is None:
+            changes[name] = convert(value)
+        else:
+            changes.setdefault(into, dict(getattr(trial, into)))[name] = convert(value)
+    if "space" in changes:
+        changes["space"] = dict(sorted(changes["space"].items(), key=lambda item: item[1].place))
+    return replace(trial, **changes)
+
+
 def _decoder(path: str) -> tuple[str | None, str, Any] | None:
     """Return where an attribute's value goes: into which dict, under which name, converted how."""
-    if path == "sys/state":
+    if not path.startswith(PREFIX):
+        if path != "sys/state":
+            return None
         return None, "active", lambda value: value == "active"
     if path.startswith(SPACE):
         return "space", decode_name(path.removeprefix(SPACE)), _read_param
@@ -244,8 +266,9 @@ def _decoder(path: str) -> tuple[str | None, str, Any] | None:
         return "user", decode_name(path.removeprefix(USER)), json.loads
     if path.startswith(SYSTEM):
         return "system", decode_name(path.removeprefix(SYSTEM)), json.loads
-    convert = _FIELDS.get(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else None
-    return None if convert is None else (None, path.removeprefix(PREFIX), convert)
+    name = path.removeprefix(PREFIX)
+    convert = _FIELDS.get(name)
+    return None if convert is None else (None, name, convert)
 
 
 def _read_param(text: str) -> ParamRecord:

@@ -15,6 +15,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from mooring.errors import InvalidInput
 from mooring.optimize.evaluating import Objective, Outcome, evaluate
@@ -59,7 +60,7 @@ class Worker:
                 # Where Python finds what the objective imports.
                 env={
                     **os.environ,
-                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+                    "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
                 },
             )
         self.connection = Connection(ours.detach())
