@@ -336,7 +336,7 @@ class GuardedStore:
     def hold_run(self, key: int, writer: str, *, seconds: float) -> None:
         """Keep a run active. See `AppendsBatches.hold_run`."""
         if not 0 < seconds <= _MAX_LEASE_S:
-            raise InvalidInput(f"a run is held for up to {_MAX_LEASE_S:g} s, not {seconds:g}")
+            raise InvalidInput(f"a run is held for up to {_MAX_LEASE_S:g} seconds, not {seconds:g}")
         self.need_runs([key], Role.CONTRIBUTOR)
         self._store.hold_run(key, writer, seconds=seconds)
 

@@ -84,7 +84,8 @@ def parse_space(given: object) -> ParsedSpace:
 
     Examples
     --------
-    >>> parsed = parse_space({"svm.SVC": {"C": {"type": "float", "bounds": [0.1, 10], "log": True}}})
+    >>> penalty = {"type": "float", "bounds": [0.1, 10], "log": True, "tunable": True}
+    >>> parsed = parse_space({"svm.SVC": {"C": penalty}})
     >>> parsed.space.algorithms["svm.SVC"]
     {'C': Float(low=0.1, high=10.0, log=True, step=None)}
     """
@@ -150,7 +151,7 @@ def _spec(parameter: Parameter) -> object:
             return {"type": "categorical", "values": list(only.choices), "tunable": False}
 
 
-# ---- the two forms --------------------------------------------------------------------------------
+# ---- the two forms -------------------------------------------------------------------------------
 
 
 def _is_full(given: Mapping[str, Any]) -> bool:
@@ -205,7 +206,7 @@ def _all_groups(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-# ---- algorithms and their parameters --------------------------------------------------------------
+# ---- algorithms and their parameters -------------------------------------------------------------
 
 
 def _algorithms(flat: Mapping[str, Any]) -> dict[str, Parameters]:
@@ -267,7 +268,7 @@ def _parameter(spec: object) -> Parameter | None:
         case "float" | "int" | "integer":
             return _range(spec, "bounds", is_float=kind == "float")
         case "range":
-            return _range(spec, "values", is_float=spec.get("list_datatype") != "integer")
+            return _range(spec, "values", is_float=_is_of_floats(spec))
         case "categorical" | "list":
             return _choice(spec)
         case "function":
@@ -276,6 +277,15 @@ def _parameter(spec: object) -> Parameter | None:
             raise InvalidSpace("a spec has a type: float, int or categorical")
         case _:
             raise InvalidSpace(f"a spec is of type float, int or categorical, not {kind!r:.80}")
+
+
+def _is_of_floats(spec: Mapping[str, Any]) -> bool:
+    """Whether a range of the earlier grammar holds floats; its values tell where it does not."""
+    kind = spec.get("list_datatype")
+    if kind is not None:
+        return bool(kind not in ("integer", "int"))
+    values = spec.get("values")
+    return not isinstance(values, Sequence) or any(isinstance(value, float) for value in values)
 
 
 def _range(spec: Mapping[str, Any], key: str, *, is_float: bool) -> Parameter:

@@ -65,6 +65,12 @@ GRACE_S = 1.0
 """How long a trial has to be without a process before it counts as dead: the time between a
 trial's coming in and its writer's opening is far shorter."""
 
+_WRITERS = {
+    what: uuid.uuid5(uuid.UUID("9b1f6e1c-1d5e-5b7a-8a55-0f6f8a3b9d21"), what).hex
+    for what in ("claim", "end")
+}
+"""Names of the writers whose first batch decides who took a trial, and who ended it."""
+
 _TRIAL_PATHS = f"^{PREFIX}"
 
 
@@ -452,7 +458,7 @@ class TrialLog:
             return False
         mark = uuid.uuid4().hex
         path = f"trial/{what}"
-        _apply(self.store, trial.key, f"trial-{what}", 1, {**values, path: mark})
+        _apply(self.store, trial.key, _WRITERS[what], 1, {**values, path: mark})
         return bool(getattr(self.read_again(trial), what) == mark)
 
     def read_again(self, trial: TrialRecord) -> TrialRecord:

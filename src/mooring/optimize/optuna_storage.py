@@ -112,6 +112,11 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     def __repr__(self) -> str:
         return f"OptunaStorage({self._place.store.address!r}, project={self._place.project!r})"
 
+    @property
+    def address(self) -> str:
+        """Where the store is."""
+        return self._place.store.address
+
     def __getstate__(self) -> dict[str, Any]:
         return {
             "place": (self._place.store.address, self._place.project),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import math
 import threading
@@ -18,6 +19,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from mooring.optimize.encoding import (
     Encoded,
@@ -64,6 +66,8 @@ _STATES = {
     TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
     TrialState.FAILED: optuna.trial.TrialState.FAIL,
 }
+
+_REPLAYED_AT = datetime.datetime(2000, 1, 1)  # noqa: DTZ001 - Optuna's are local; none reads it
 
 _creating = threading.Lock()
 
@@ -134,7 +138,12 @@ class AlgorithmModel:
                 entry.teaches and not entry.is_partial for entry in self._entries.values()
             )
 
-    def encoded(self, params: Mapping[str, Any]) -> dict[str, Encoded] | None:
+    def fitting(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return all parameters moved into the space; None where one does not fit."""
+        encoded = self._encoded(params)
+        return None if encoded is None else self._decoded(encoded)
+
+    def _encoded(self, params: Mapping[str, Any]) -> dict[str, Encoded] | None:
         """Return the searched parameters as samplers take them; None where one does not fit."""
         found: dict[str, Encoded] = {}
         for name, parameter in self._searched.items():
@@ -144,7 +153,7 @@ class AlgorithmModel:
             found[name] = value
         return found
 
-    def decoded(self, params: Mapping[str, Encoded]) -> dict[str, Any]:
+    def _decoded(self, params: Mapping[str, Encoded]) -> dict[str, Any]:
         """Return all parameters in the order of the space, as plain Python values."""
         return {
             name: decode(parameter, params[name])
@@ -155,7 +164,7 @@ class AlgorithmModel:
 
     def _entry(self, observation: Observation) -> _Entry:
         state = observation.state
-        entry = _Entry(self.encoded(observation.params), state, is_partial=observation.share < 1)
+        entry = _Entry(self._encoded(observation.params), state, is_partial=observation.share < 1)
         if not state.is_finished:
             entry.state = TrialState.RUNNING
         elif state is TrialState.PRUNED and len(self._directions) == 1:
@@ -221,7 +230,7 @@ class AlgorithmModel:
         self._entries[uid] = entry
         if entry.at is None:
             self._fresh.append(uid)
-        return self.decoded(entry.params), method
+        return self._decoded(entry.params), method
 
     def _possible(self, method: str) -> str:
         """Return the method itself, or the one that stands in where it cannot be used."""
@@ -241,7 +250,9 @@ class AlgorithmModel:
             return GPSampler(seed=seed, n_startup_trials=startup)
         if method == "nsga2":
             return NSGAIISampler(seed=seed, population_size=POPULATION)
-        return TPESampler(seed=seed, n_startup_trials=startup)
+        if len(self._directions) > 1:
+            return TPESampler(seed=seed, n_startup_trials=startup)
+        return _WholeSpace(self._distributions, seed=seed, n_startup_trials=startup)
 
     def _asked(
         self, sampler: BaseSampler, distributions: Mapping[str, BaseDistribution]
@@ -358,17 +369,22 @@ class AlgorithmModel:
             entry.at = None
 
     def _put(self, entry: _Entry) -> None:
-        entry.at = self._storage.create_new_trial(
-            self._study_id,
-            optuna.trial.create_trial(
-                state=_STATES[entry.state],
-                values=entry.values,
-                params=entry.params,
-                distributions=self._distributions,
-                intermediate_values=entry.intermediate,
-                system_attrs={_GENERATION: self._held // POPULATION},
-            ),
+        is_finished = entry.state is not TrialState.RUNNING
+        trial = _Replayed(
+            number=self._held,
+            trial_id=self._held,
+            state=_STATES[entry.state],
+            value=None,
+            values=entry.values,
+            params=dict(entry.params or {}),
+            distributions=self._distributions,
+            user_attrs={},
+            system_attrs={_GENERATION: self._held // POPULATION},
+            intermediate_values=dict(entry.intermediate or {}),
+            datetime_start=_REPLAYED_AT,
+            datetime_complete=_REPLAYED_AT if is_finished else None,
         )
+        entry.at = self._storage.create_new_trial(self._study_id, trial)
         self._held += 1
 
     def _tell(self, at: int, entry: _Entry) -> None:
@@ -376,6 +392,32 @@ class AlgorithmModel:
             self._storage.set_trial_intermediate_value(at, step, value)
         if entry.state is not TrialState.RUNNING:
             self._storage.set_trial_state_values(at, _STATES[entry.state], entry.values)
+
+
+class _Replayed(FrozenTrial):
+    """A trial that the storage may keep as it is: nobody else holds it.
+
+    Its own copy of each of 1,000 trials, distributions and all, takes longer than a suggestion.
+    """
+
+    def __deepcopy__(self, memo: object) -> _Replayed:
+        return self
+
+
+class _WholeSpace(TPESampler):
+    """Optuna's sampler, told what all trials have in common, as every one of ours has all.
+
+    It would find the same, by comparing each parameter of each trial.
+    """
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._distributions = {name: distributions[name] for name in sorted(distributions)}
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return dict(self._distributions)
 
 
 def most_telling(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mooring.errors import InvalidSpace, MissingExtra
 from mooring.optimize.choosing import Tally, choose_algorithm
 from mooring.optimize.methods import method_of
-from mooring.optimize.observations import Direction, Observation, Suggestion
+from mooring.optimize.observations import Direction, Observation, Suggestion, TrialState
 from mooring.optimize.spaces import Parameters, SearchSpace
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Suggester:
         How many trials the search will have, as far as it is known.
     asked
         How many were suggested before, under this seed.
+    points
+        How many points of its Sobol sequence each algorithm has used before, as far as it has.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class Suggester:
         seed: int,
         total: int | None = None,
         asked: int = 0,
+        points: Mapping[str, int] | None = None,
     ) -> None:
         self._method = method_of(method)
         self._directions = tuple(Direction(one) for one in directions)
@@ -82,6 +85,9 @@ class Suggester:
             name: _Arm(parameters, self._directions)
             for name, parameters in space.algorithms.items()
         }
+        for name, number in (points or {}).items():
+            if name in self._arms:
+                self._arms[name].points = number
         self._trials: dict[str, _Known] = {}
         self._lock = threading.Lock()
 
@@ -97,6 +103,11 @@ class Suggester:
             size = len(self._directions)
             return sum(len(arm.tally.usable) // size for arm in self._arms.values())
 
+    @property
+    def points(self) -> dict[str, int]:
+        """How many points of its Sobol sequence each algorithm has used, if any."""
+        return {name: arm.points for name, arm in self._arms.items() if arm.points}
+
     def add(self, uid: str, observation: Observation) -> None:
         """Tell of a trial, finished or (as one that is running or waiting) pending.
 
@@ -109,6 +120,30 @@ class Suggester:
             if arm is not None:
                 self._count(uid, _Known(arm, self._scores(observation), observation.share < 1))
                 arm.model.add(uid, observation)
+
+    def learn(
+        self,
+        algorithm: str,
+        scores: Sequence[float],
+        partial: Sequence[bool],
+        observe: Callable[[int], Observation],
+    ) -> None:
+        """Tell of many finished trials of one algorithm at once, for a search of one objective.
+
+        What a model does not need is not read: of more than `MODEL_TRIALS` only the most telling
+        ones, and none before the algorithm is suggested.
+
+        Parameters
+        ----------
+        scores
+            Of the trials in their order, bigger is better; NaN: failed.
+        partial
+            Whether each was run with a part of the data.
+        observe
+            Returns the trial at a position.
+        """
+        with self._lock:
+            self._arms[algorithm].learn(scores, partial, observe)
 
     def finish(self, uid: str, observation: Observation) -> None:
         """Tell what came of a pending trial."""
@@ -156,11 +191,32 @@ class Suggester:
                 method,
                 seed=self._derived_seed(self._asked if draw is None else draw),
                 sequence=self._derived_seed(chosen, 1),
-                number=arm.tally.trials,
+                number=max(arm.tally.trials, arm.points),
             )
+            if used == "qmc":
+                arm.points = max(arm.tally.trials, arm.points) + 1
             self._asked += 1
             self._count(uid, _Known(arm))
             return Suggestion(algorithm=name, params=params, method=used)
+
+    def propose(self, uid: str, algorithm: str, params: Mapping[str, Any]) -> Suggestion | None:
+        """Return parameters that come from elsewhere as a suggestion, pending under `uid`.
+
+        Numbers are moved into their ranges, constants are put in. None: the space has no such
+        algorithm, or a parameter is missing or of another type.
+        """
+        with self._lock:
+            arm = self._arms.get(algorithm)
+            fitting = None if arm is None else arm.model.fitting(params)
+            if arm is None or fitting is None:
+                return None
+            self._uncount(uid)
+            arm.model.add(
+                uid, Observation(algorithm=algorithm, params=fitting, state=TrialState.RUNNING)
+            )
+            self._asked += 1
+            self._count(uid, _Known(arm))
+            return Suggestion(algorithm=algorithm, params=fitting, method="warm-start")
 
     def _derived_seed(self, *numbers: int) -> int:
         from numpy.random import SeedSequence
@@ -204,9 +260,47 @@ class _Arm:
         self.parameters = parameters
         self.directions = directions
         self.tally = Tally()
+        self.points = 0
+        self._unread: list[Callable[[AlgorithmModel], None]] = []
+
+    def learn(
+        self,
+        scores: Sequence[float],
+        partial: Sequence[bool],
+        observe: Callable[[int], Observation],
+    ) -> None:
+        import numpy as np
+
+        table, is_partial = np.array(scores, dtype=float), np.array(partial, dtype=bool)
+        usable = np.isfinite(table)
+        full = np.flatnonzero(usable & ~is_partial)
+        parts = np.flatnonzero(usable & is_partial)
+        self.tally.scores.frombytes(table[full].tobytes())
+        self.tally.partial.frombytes(table[parts].tobytes())
+        first = self.tally.trials
+        self.tally.trials += len(table)
+        seen = full if len(full) else parts
+
+        def read(model: AlgorithmModel) -> None:
+            from mooring.optimize.replay import most_telling
+
+            for at in seen[most_telling(table[seen])]:
+                model.add(f"learned {first + at}", observe(int(at)))
+
+        if len(seen):
+            self._unread.append(read)
+
+    @property
+    def model(self) -> AlgorithmModel:
+        """The model, made now, and told of what was learned."""
+        model = self._model
+        for read in self._unread:
+            read(model)
+        self._unread.clear()
+        return model
 
     @functools.cached_property
-    def model(self) -> AlgorithmModel:
+    def _model(self) -> AlgorithmModel:
         try:
             from mooring.optimize.replay import AlgorithmModel
         except ModuleNotFoundError as error:

@@ -6,9 +6,10 @@ this disk, not yet in the hub: this object's own reads wait for it, others see i
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -36,7 +37,7 @@ from mooring.model import (
     validate_path,
 )
 from mooring.query import Field
-from mooring.store.appending import Receipt
+from mooring.store.appending import Assign, ChangeSet, Delete, Receipt, Update
 from mooring.store.contract import (
     AttributeColumn,
     CompactionReport,
@@ -55,6 +56,7 @@ from mooring.store.hub.connection import HubConnection
 from mooring.store.hub.files import download, upload
 from mooring.store.hub.importing import IMPORT_TYPE, HubRunImport
 from mooring.store.hub.messages import decode_receipt
+from mooring.store.hub.updates import encode_update
 from mooring.store.hub.writer import HubWriter
 from mooring.store.transfer import RunImport, SealedFile
 from mooring.store.usage import DiskUsage, UsageBy
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
 LEASE_S = 90.0
 """How long a run stays active after its writer was last heard of."""
 _BEAT_S = 20.0
+_NAME = re.compile("[0-9a-f]{32}")
 
 
 class HubStore:
@@ -305,24 +308,77 @@ class HubStore:
 
     def write_table(self, key: int, table: pa.Table) -> int:
         """Append points of many float series. See `Store.write_table`."""
+        return self.write_table_once(key, table, request=uuid.uuid4().hex)
+
+    def set_events(
+        self, key: int, path: str, value: object, *, where: tuple[str, object] | None = None
+    ) -> int:
+        """Set a cell in logged rows. See `Store.set_events`."""
+        return self.set_events_once(key, path, value, where=where, request=uuid.uuid4().hex)
+
+    # writing in numbered batches and named requests
+
+    def append_batch(self, key: int, writer: str, first: int, updates: Sequence[Update]) -> Receipt:
+        """Apply updates of a writer, each once. See `AppendsBatches.append_batch`."""
+        self._check_writable()
+        _check_name(writer, "writer")
+        if type(first) is not int or not 1 <= first < 2**63:
+            raise InvalidInput(f"updates are numbered from 1 on, not {first!r:.80}")
+        self._settle()
+        now = now_micros()
+        timed = [replace(each, time=now) if _untimed(each) else each for each in updates]
+        records = [encode_update(update) for update in timed]
+        return self._deliver(self._hub, int(key), writer, first, records)
+
+    def last_applied(self, key: int, writer: str) -> int:
+        """Return a writer's last number. See `AppendsBatches.last_applied`."""
+        _check_name(writer, "writer")
+        return int(self._call("last_applied", key=key, writer=writer))
+
+    def hold_run(self, key: int, writer: str, *, seconds: float) -> None:
+        """Keep a run active for some time. See `AppendsBatches.hold_run`."""
+        _check_name(writer, "writer")
+        self._change("hold_run", key=key, writer=writer, seconds=float(seconds))
+
+    def release_run(self, key: int, writer: str) -> None:
+        """End what `hold_run` began. See `AppendsBatches.release_run`."""
+        _check_name(writer, "writer")
+        self._change("release_run", key=key, writer=writer)
+
+    def attribute_types(self, key: int) -> Mapping[str, AttributeType]:
+        """Return the types of a run's attributes. See `AppendsBatches.attribute_types`."""
+        types: Mapping[str, AttributeType] = self._call("attribute_types", key=key)
+        return types
+
+    def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
+        """Append points of a named request. See `AppendsBatches.write_table_once`."""
         from mooring.store.hub.columns import check_table
         from mooring.wire.native.columns import STREAM_TYPE, stream_table
 
         self._check_writable()
+        _check_name(request, "request")
         self._settle()
         size, _ = stream_table(check_table(table))
         answer = self._hub.send(
             f"/runs/{int(key)}/points",
             lambda: stream_table(table)[1],
             kind=STREAM_TYPE,
+            request=request,
             headers={"content-length": str(size)},
         )
         return int(answer["points"])
 
-    def set_events(
-        self, key: int, path: str, value: object, *, where: tuple[str, object] | None = None
+    def set_events_once(
+        self,
+        key: int,
+        path: str,
+        value: object,
+        *,
+        where: tuple[str, object] | None = None,
+        request: str,
     ) -> int:
-        """Set a cell in logged rows. See `Store.set_events`."""
+        """Set a cell in logged rows. See `AppendsBatches.set_events_once`."""
+        _check_name(request, "request")
         return int(
             self._change(
                 "set_events_once",
@@ -330,7 +386,7 @@ class HubStore:
                 path=validate_path(path),
                 value=value,
                 where=where,
-                request=uuid.uuid4().hex,
+                request=request,
             )
         )
 
@@ -554,6 +610,17 @@ class _Heart:
 
     def stop(self) -> None:
         self._stop.set()
+
+
+def _check_name(name: object, what: str) -> str:
+    """Return the name of a writer or request, as a hub takes it."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidInput(f"{what} {name!r:.80} is no name; give a UUID's 32 hex digits")
+    return name
+
+
+def _untimed(update: Update) -> bool:
+    return isinstance(update, (Assign, ChangeSet, Delete)) and update.time is None
 
 
 def _nothing() -> None:
