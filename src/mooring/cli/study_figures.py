@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mooring.errors import MissingExtra
 from mooring.optimize.observations import Direction, TrialState
 from mooring.optimize.results import best_of
 from mooring.optimize.study_runs import StudySpec
@@ -236,16 +237,18 @@ def _evaluate(
     trials: Sequence[TrialRecord], names: Sequence[str], objective: str, direction: Direction
 ) -> Mapping[str, float]:
     """Ask Optuna's PED-ANOVA: which parameters have other values among the best tenth."""
-    import optuna
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
+    try:
+        import optuna
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+    except ImportError:
+        raise MissingExtra("optuna", extra="optimize") from None
     with warnings.catch_warnings():
         # It tells that all are equal, which is then seen.
         warnings.simplefilter("ignore")
         before = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            study = optuna.create_study(direction=str(direction))
+            study = optuna.create_study(direction=direction.value)
             study.add_trials([_as_optuna(trial, trial.values[objective]) for trial in trials])
             evaluator = PedAnovaImportanceEvaluator()
             shares = get_param_importances(study, evaluator=evaluator, params=list(names))
@@ -369,9 +372,7 @@ def tradeoff_of(spec: StudySpec, trials: Sequence[TrialRecord]) -> Tradeoff:
 
 def count_infinite(spec: StudySpec, trials: Sequence[TrialRecord]) -> int:
     """Return how many trials have a value that no picture shows."""
-    return sum(
-        any(not math.isfinite(value) for value in trial.values.values()) for trial in trials
-    )
+    return sum(any(not math.isfinite(value) for value in trial.values.values()) for trial in trials)
 
 
 def _usable(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:

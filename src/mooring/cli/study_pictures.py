@@ -85,7 +85,7 @@ def draw_study(
     check_free(target, overwrite=overwrite)
     format = target.rpartition(".")[2].lower()
     drawing = _Drawing(spec, trials)
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "mooring", "font.size": 9.5}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "mooring", "font.size": 9.5}
     with rc_context(settings), warnings.catch_warnings():
         # A name may have letters that the font lacks; they are boxes then.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
@@ -133,11 +133,11 @@ class _Drawing:
             parts = rows[0].subfigures(1, len(upper), width_ratios=widths, squeeze=False)[0]
             for part, panel in zip(parts, upper, strict=True):
                 (self._history if panel == "history" else self._importance)(part)
-        for part, one in zip(rows[bool(upper) :], coordinates or [None], strict=False):
-            if one is None:
-                _note(part.add_subplot(), "no parameter varies among complete trials yet")
-            else:
-                _draw_coordinates(part.add_subplot(), one, self._short.get(one.algorithm, ""))
+        lower = rows[1:] if upper else rows
+        for part, one in zip(lower, coordinates, strict=False):
+            _draw_coordinates(part.add_subplot(), one, self._short.get(one.algorithm, ""))
+        if len(lower) and not coordinates:
+            _note(lower[0].add_subplot(), "no parameter varies among complete trials yet")
 
     def _pairs(self) -> int:
         count = min(len(self._spec.objectives), _MOST_OBJECTIVES)
