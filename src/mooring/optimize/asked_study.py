@@ -143,7 +143,7 @@ def _read_objectives(
     if direction is not None:
         raise InvalidInput("give a direction for one objective, or objectives with theirs")
     if not objectives:
-        raise InvalidInput(f"objectives are a dict of names to directions, and this has none")
+        raise InvalidInput("objectives are a dict of names to directions, and this has none")
     return {str(name): _read_direction(each) for name, each in objectives.items()}
 
 

@@ -136,6 +136,11 @@ class HubStore:
         """Where the hub is."""
         return self._address
 
+    @property
+    def buffered(self) -> bool:
+        """Whether logging calls return when their update is in the spool on this disk."""
+        return self._buffer is not None
+
     def _call(self, call: str, /, **arguments: object) -> Any:
         self._check_open()
         self._settle()
@@ -326,8 +331,7 @@ class HubStore:
             raise InvalidInput(f"updates are numbered from 1 on, not {first!r:.80}")
         self._settle()
         now = now_micros()
-        timed = [replace(each, time=now) if _untimed(each) else each for each in updates]
-        records = [encode_update(update) for update in timed]
+        records = [encode_update(_timed(update, now)) for update in updates]
         return self._deliver(self._hub, int(key), writer, first, records)
 
     def last_applied(self, key: int, writer: str) -> int:
@@ -619,8 +623,11 @@ def _check_name(name: object, what: str) -> str:
     return name
 
 
-def _untimed(update: Update) -> bool:
-    return isinstance(update, (Assign, ChangeSet, Delete)) and update.time is None
+def _timed(update: Update, now: int) -> Update:
+    """Return an update with its time: the hub does not know when it was made."""
+    if isinstance(update, (Assign, ChangeSet, Delete)) and update.time is None:
+        return replace(update, time=now)
+    return update
 
 
 def _nothing() -> None:
