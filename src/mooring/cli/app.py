@@ -23,6 +23,7 @@ from mooring.cli import (
     runs,
     sql,
     stats,
+    study,
     summary,
     tokens,
     users,
@@ -65,6 +66,7 @@ cache.add_to(app)
 stats.add_to(app)
 plot.add_to(app)
 runs.add_to(app)
+study.add_to(app)
 care.add_to(app)
 backup.add_to(app)
 exporting.add_to(app)

@@ -36,9 +36,9 @@ class Picture:
 
 def draw_text(picture: Picture) -> str:
     """Return a picture made of characters; `MissingExtra` without plotille."""
-    plotille = _import_plotille()
+    plotille = import_plotille()
     title = shown(picture.title)
-    width = picture.width or max(20, _terminal_width() - _MARGIN)
+    width = picture.width or max(20, terminal_width() - _MARGIN)
     if picture.kind == "hist":
         bars = plotille.hist(picture.lines[0].y.tolist(), bins=picture.bins, width=width)
         return f"{title}\n\n{bars}"
@@ -71,22 +71,23 @@ def draw_file(picture: Picture, target: str, kind: str, *, overwrite: bool) -> N
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for line in picture.lines:
-        label = _literal(line.label)
+        label = literal(line.label)
         if picture.kind == "hist":
             axes.hist(line.y, bins=picture.bins)
         elif picture.kind == "line":
             axes.plot(line.x, line.y, label=label)
         else:
             axes.scatter(line.x, line.y, s=12, label=label)
-    axes.set_title(_literal(picture.title))
-    axes.set_xlabel(_literal(picture.x_label))
-    axes.set_ylabel(_literal(picture.y_label))
+    axes.set_title(literal(picture.title))
+    axes.set_xlabel(literal(picture.x_label))
+    axes.set_ylabel(literal(picture.y_label))
     if any(line.label for line in picture.lines) and picture.kind != "hist":
         axes.legend()
     write_file(Path(target), lambda file: figure.savefig(file, format=kind), overwrite=overwrite)
 
 
-def _import_plotille() -> Any:
+def import_plotille() -> Any:
+    """Return plotille; `MissingExtra` where it is not installed."""
     try:
         import plotille  # type: ignore[import-untyped]
     except ImportError:
@@ -94,12 +95,13 @@ def _import_plotille() -> Any:
     return plotille
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Return a text that matplotlib shows as it is: `$` would begin a formula."""
     return shown(text).replace("$", "\\$")
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Return how many characters a line of the terminal has; 80 where there is none."""
     try:
         return os.get_terminal_size().columns
     except OSError:

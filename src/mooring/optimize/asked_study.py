@@ -121,18 +121,38 @@ class AskedStudy:
 def read_space(given: Mapping[str, object] | SearchSpace) -> SearchSpace:
     """Return a search space: as it is, from Python's parameters, or from the service's JSON.
 
+    In JSON the parameters may also stand without the name of an algorithm around them.
+
     >>> read_space({"C": [1, 10], "svc": 5}).algorithms[""]["svc"]
     Constant(value=5)
     >>> list(read_space({"SVC": {"C": {"type": "float", "bounds": [1, 10]}}}))
     ['SVC']
+    >>> read_space({"C": {"type": "float", "bounds": [1, 10]}, "kernel": ["rbf", "linear"]})
+    SearchSpace(algorithms={'': {'C': Float(low=1.0, high=10.0, log=False, step=None),
+    'kernel': Categorical(choices=('rbf', 'linear'))}})
     """
     if isinstance(given, SearchSpace):
         return given
     if not isinstance(given, Mapping):
         raise InvalidInput(f"a search space is a dict of parameters, not {given!r:.80}")
+    if any(_is_spec(value) for value in given.values()):
+        specs = {
+            name: {"type": "categorical", "values": value} if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+        return parse_space({"": specs}).space
     if any(isinstance(value, Mapping) for value in given.values()):
         return parse_space(given).space
     return SearchSpace.of(given)
+
+
+def _is_spec(value: object) -> bool:
+    """Return whether it is what a parameter may be, in JSON, and not an algorithm's parameters."""
+    return (
+        isinstance(value, Mapping)
+        and value.get("type") in ("float", "int", "integer", "categorical")
+        and ("bounds" in value or "values" in value)
+    )
 
 
 def _read_objectives(

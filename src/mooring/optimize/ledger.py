@@ -356,17 +356,25 @@ class TrialLog:
         """Return running trials whose process has ended: inactive for `GRACE_S` at least."""
         with self._lock:
             now = time.monotonic()
-            return [
-                self._open[number]
-                for number, since in self._idle.items()
-                if now - since >= GRACE_S and self._open[number].state is TrialState.RUNNING
-            ]
+            return [trial for trial, since in self._suspects() if now - since >= GRACE_S]
 
     @property
     def has_suspects(self) -> bool:
         """Whether a running trial has no process, for however short a time."""
         with self._lock:
-            return any(self._open[n].state is TrialState.RUNNING for n in self._idle)
+            return bool(self._suspects())
+
+    def _suspects(self) -> list[tuple[TrialRecord, float]]:
+        """Return running trials that no process has, and since when.
+
+        Those of this process are not read again, so that they look as they did when they came in.
+        """
+        idle = ((self._open[number], since) for number, since in self._idle.items())
+        return [
+            (trial, since)
+            for trial, since in idle
+            if trial.state is TrialState.RUNNING and trial.key not in self._writers
+        ]
 
     # writing
 

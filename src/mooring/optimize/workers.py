@@ -128,7 +128,9 @@ def serve(connection: Connection) -> None:
 
 def _end_with_parent() -> None:
     """End this process when the one that started it has: its end of stdin is closed then."""
-    sys.stdin.buffer.read()
+    # Not by `sys.stdin`, whose lock a thread must not hold when the interpreter shuts down.
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 
