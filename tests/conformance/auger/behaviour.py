@@ -131,7 +131,7 @@ def malformed(scene: Scene) -> None:
 
 
 def _compressed(scene: Scene, client: Any) -> Callable[[str, Any], Any]:
-    """Return how a client sends to the optimizers: none of their routes is served yet."""
+    """Return how a client sends what it compresses, to whichever path."""
     original = scene.place.kind == ORIGINAL
     send: Callable[[str, Any], Any]
     send = client._post_optimizer_service if original else client._optimize
@@ -293,14 +293,6 @@ def compressed(scene: Scene) -> None:
     repeats = None if scene.place.kind == ORIGINAL else "gzip"
     assert encodings == ["gzip", repeats, repeats]
     assert json.loads(gzip.decompress(scene.gateway.passed[0].body))["name"] == "zipped"
-
-
-@case("The optimizers' routes answer 404 until there is one: FatalApiError")
-def no_optimizers(scene: Scene) -> None:
-    client = scene.client(optimizers_url=scene.place.hub.address)
-    for call in (client.get_next_trials, client.get_next_trials_v2, client.get_fte):
-        error = scene.refused(lambda call=call: call({}), scene.errors.FatalApiError)  # type: ignore[misc]
-        assert "status: 404" in error.args[0]
 
 
 @case("Parameters that the hub does not know are ignored")

@@ -325,7 +325,10 @@ FAMILIES = (
     ),
     Family(
         name="trial_search",
-        create=lambda place: {"trials_total_count": 5, "search_space": {"SVC": {"C": {}}}},
+        create=lambda place: {
+            "trials_total_count": 5,
+            "search_space": {"SVC": {"C": {"type": "float", "bounds": [0.1, 10]}}},
+        },
     ),
     Family(
         name="warm_start_request",

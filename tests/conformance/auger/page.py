@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from tests.conformance.auger.registry import (
     BEHAVIOURS,
     METHODS,
-    NOT_SERVED,
     ORIGINAL,
     OURS,
     Case,
@@ -23,8 +22,8 @@ docs/conformance.md`. They call every method of `auger-hub-api-client` {version}
 unmodified, and every method of `HubClient`, against `mooring hub` as a process, and look at what
 it answers.
 
-| | methods | passed | failed | not served |
-| --- | --- | --- | --- | --- |
+| | methods | passed | failed |
+| --- | --- | --- | --- |
 {summary}
 """
 
@@ -41,9 +40,8 @@ def render(version: str) -> str:
 def _summary(kind: str) -> str:
     outcomes = [passed for (_, of), passed in METHODS.outcomes.items() if of == kind]
     label = "`auger-hub-api-client`" if kind == ORIGINAL else "`HubClient`"
-    total = len(outcomes) + len(NOT_SERVED)
     failed = outcomes.count(False)
-    return f"| {label} | {total} | {len(outcomes) - failed} | {failed} | {len(NOT_SERVED)} |"
+    return f"| {label} | {len(outcomes)} | {len(outcomes) - failed} | {failed} |"
 
 
 def _methods() -> Iterator[str]:
@@ -55,9 +53,6 @@ def _methods() -> Iterator[str]:
     for name in _in_order(sent):
         case = METHODS.cases[name]
         yield f"| `{name}` | `{sent[name]}` | {_cells(METHODS, case)} | {_cell(case.note)} |"
-    for name in NOT_SERVED:
-        note = "no optimizers service yet: 404, and `MissingParamError` without `optimizers_url`"
-        yield f"| `{name}` | `{sent[name]}` | not served | not served | {note} |"
 
 
 def _in_order(sent: dict[str, str]) -> list[str]:

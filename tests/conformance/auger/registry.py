@@ -42,19 +42,15 @@ INTERNAL = frozenset(
 )
 """What the clients' own methods are built from."""
 
-NOT_SERVED = {
-    "get_next_trials": "POST /next_trials",
-    "get_next_trials_v2": "POST /v2/next_trials",
-    "get_fte": "POST /fte",
-}
-"""Calls of the optimizers service, which the hub does not answer yet."""
-
 BY_HAND = {
     "get_project_file_url": "GET /api/v1/project_file_urls",
     "iterate_all_project_file_urls": "GET /api/v1/project_file_urls",
     "refit_trial": "POST /api/v1/trials",
+    "get_next_trials": "POST /next_trials",
+    "get_next_trials_v2": "POST /v2/next_trials",
+    "get_fte": "POST /fte",
 }
-"""Methods that are other names for an operation of the table."""
+"""Methods that are other names for an operation of the table, or of the optimizers service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +114,4 @@ def requests_by_method() -> dict[str, str]:
         for resource in RESOURCES
         for name, operation in method_names(resource)
     }
-    return {**found, **BY_HAND, **NOT_SERVED}
+    return {**found, **BY_HAND}

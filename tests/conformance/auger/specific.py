@@ -283,11 +283,21 @@ def create_endpoint_roi_validation(place: Place) -> None:
         place.client.create_endpoint_roi_validation(expressions=["1"])
 
 
-@case("update_trial_search", note="a search stays requested until the optimizer answers it")
+@case("update_trial_search", note="answered at once: `done` in the answer itself")
 def update_trial_search(place: Place) -> None:
-    made = place.client.create_trial_search(trials_total_count=5, search_space={"SVC": {}})
+    space = {"SVC": {"C": {"type": "float", "bounds": [0.1, 10], "log": True}}}
+    made = place.client.create_trial_search(trials_total_count=5, search_space=space)["data"]
+    assert (made["status"], len(made["next_trials"]), made["trials_history"]) == ("done", 5, [])
+    history = [{**trial, "uid": "1", "score": 0.5} for trial in made["next_trials"][:2]]
+    place.client.update_trial_search(made["id"], trials_history=history, trials_limit=2)
+    after = place.client.get_trial_search(made["id"])["data"]
+    assert (after["status"], len(after["next_trials"])) == ("done", 2)
+    assert all(0.1 <= trial["algorithm_params"]["C"] <= 10 for trial in after["next_trials"])
+    unknown = {"version": 1, "optimizers_space": {"a.NoSuchOptimizer": {}}}
+    failed = place.client.create_trial_search(trials_total_count=5, search_space=unknown)["data"]
+    assert (failed["status"], failed["next_trials"]) == ("error", [])
     with pytest.raises(place.errors.InvalidParamsError) as caught:
-        place.client.update_trial_search(made["data"]["id"], trials_history=[])
+        place.client.update_trial_search(failed["id"], trials_history=[])
     assert caught.value.args[0] == (
         "id trial search can be continued only when previous iteration is done"
     )

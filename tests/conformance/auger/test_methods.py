@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from mooring.wire.auger.resources import RESOURCES
-from tests.conformance.auger import families, specific
+from tests.conformance.auger import families, optimizers, specific
 from tests.conformance.auger.places import Place
 from tests.conformance.auger.registry import (
     KINDS,
     METHODS,
-    NOT_SERVED,
     ORIGINAL,
     OURS,
     public_methods,
@@ -37,10 +36,18 @@ def test_a_model_predicts(call: str, kind: str, make_place: Callable[[str], Plac
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("refused", optimizers.REFUSED, ids=lambda case: case.name)
+def test_a_search_that_is_refused(
+    refused: optimizers.Refused, kind: str, make_place: Callable[[str], Place]
+) -> None:
+    optimizers.refuses(make_place(kind), refused)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_method_has_a_case(kind: str) -> None:
     offered = public_methods(kind)
     tried = {case.name for case in METHODS.cases.values() if kind in case.kinds}
-    assert offered == tried | NOT_SERVED.keys()
+    assert offered == tried
     assert offered <= requests_by_method().keys()
 
 

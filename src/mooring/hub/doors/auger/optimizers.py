@@ -54,7 +54,8 @@ MAX_FITS = 2_000
 """So many timed trials, the newest, an estimate learns from."""
 MAX_TRIED = 50
 """So many trials, the best, a warm start is offered."""
-_KEPT_S = 10.0
+_KEPT_S = 2.0
+"""How long what the hub's trials tell is kept for the next request."""
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _RAW = Field(PREFIX + "raw_data", AttributeType.STRING)
 _SCORE = Field(PREFIX + "score_value", AttributeType.FLOAT)

@@ -54,29 +54,18 @@ def test_an_agent_reports_samples_logs_and_machines(place: Place) -> None:
     assert place.send("GET", f"/api/v1/clusters/{cluster['id']}").status_code == 404
 
 
-def test_searches_are_requested(place: Place) -> None:
-    made = place.client.create_trial_search(trials_total_count=5, search_space={"x": {}})["data"]
-    assert (made["status"], made["trials_limit"]) == ("requested", 10)
-    assert (made["trials_history"], made["next_trials"]) == ([], None)
-    with pytest.raises(HubApiClient.InvalidParamsError) as caught:
-        place.client.update_trial_search(made["id"], trials_history=[])
-    assert caught.value.args[0] == (
-        "id trial search can be continued only when previous iteration is done"
-    )
+def test_a_search_is_answered_at_once(place: Place) -> None:
+    space = {"SVC": {"C": {"type": "float", "bounds": [0.1, 10]}}}
+    made = place.client.create_trial_search(trials_total_count=5, search_space=space)["data"]
+    assert (made["status"], made["trials_limit"], made["trials_history"]) == ("done", 10, [])
+    assert [list(trial) for trial in made["next_trials"]] == [
+        ["algorithm_name", "algorithm_params"]
+    ] * 5
     assert place.client.get_trial_search(made["id"])["data"] == made
     assert place.client.get_trial_searches()["data"] == [made]
 
 
-def test_looking_for_past_trials_is_requested(place: Place) -> None:
-    place.client.create_dataset_manifest(id="looked-at", name="Iris", statistics={})
-    warm = place.client.create_warm_start_request(
-        dataset_manifest_id="looked-at", score_name="logloss"
-    )["data"]
-    assert (warm["status"], warm["hyperparameters"]) == ("requested", [])
-    assert place.client.get_warm_start_request(warm["id"])["data"] == warm
-    assert place.client.get_status("WarmStartRequest", warm["id"])["data"]["status"] == "requested"
-    similar = place.client.create_similar_trials_request(
-        dataset_manifest_id="looked-at", algorithm_name="SVC", algorithm_params_hash="h"
-    )["data"]
-    assert (similar["status"], similar["trials"]) == ("requested", [])
-    assert place.client.get_similar_trials_request(similar["id"])["data"] == similar
+def test_a_search_without_algorithms_suggests_nothing(place: Place) -> None:
+    space = {"version": 1, "optimizers_space": {}}
+    made = place.client.create_trial_search(trials_total_count=5, search_space=space)["data"]
+    assert (made["status"], made["next_trials"]) == ("done", [])
