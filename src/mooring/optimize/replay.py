@@ -21,6 +21,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.trial import FrozenTrial
 
+from mooring.optimize.adaptation import adapted_point
 from mooring.optimize.encoding import (
     Encoded,
     constant_value,
@@ -30,7 +31,6 @@ from mooring.optimize.encoding import (
     is_constant,
     is_scaled,
     last_step,
-    to_unit,
 )
 from mooring.optimize.methods import has_gp
 from mooring.optimize.observations import Direction, Observation, TrialState
@@ -45,9 +45,6 @@ MODEL_PENDING = 500
 
 GP_TRIALS = 200
 """Beyond it Gaussian processes take seconds for a suggestion."""
-
-CMA_TRIALS = 10
-"""From so many finished trials on, and two numeric parameters, CMA-ES has something to adapt to."""
 
 POPULATION = 50
 """So many trials are one generation of the genetic algorithm."""
@@ -201,8 +198,10 @@ class AlgorithmModel:
         ----------
         seed
             Of this one suggestion.
-        sequence, number
-            Seed and position of the Sobol sequence.
+        sequence
+            Seed of all suggestions of the algorithm.
+        number
+            Which point of the Sobol sequence is the next.
         """
         entry = _Entry({}, TrialState.RUNNING)
         if method in ("qmc", "warm-start"):
@@ -217,7 +216,7 @@ class AlgorithmModel:
         else:
             method = self._possible(method)
             if method == "cma-es":
-                entry.params = self._adapted(seed)
+                entry.params = self._adapted(seed, sequence)
             else:
                 entry.params, entry.at = self._asked(
                     self._sampler(method, seed), self._distributions
@@ -231,11 +230,7 @@ class AlgorithmModel:
         """Return the method itself, or the one that stands in where it cannot be used."""
         if method == "gp" and (not has_gp() or len(self._complete()) > GP_TRIALS):
             return "tpe"
-        if method == "cma-es" and (
-            len(self._directions) > 1
-            or len(self._numeric) < 2
-            or len(self._complete()) < CMA_TRIALS
-        ):
+        if method == "cma-es" and (len(self._directions) > 1 or len(self._numeric) < 2):
             return "tpe"
         return method
 
@@ -262,42 +257,18 @@ class AlgorithmModel:
         at = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, trial.number)
         return dict(trial.params), at
 
-    def _adapted(self, seed: int) -> dict[str, Encoded]:
+    def _adapted(self, seed: int, sequence: int) -> dict[str, Encoded]:
         """Return a point of CMA-ES for the numbers, and independent estimators' for the choices."""
-        import cmaes
-
         sign = 1.0 if self._directions[0] is Direction.MINIMIZE else -1.0
-        solutions = [
-            (
-                np.array(
-                    [to_unit(one, float(params[name])) for name, one in self._numeric.items()]
-                ),
-                sign * value,
-            )
-            for params, value in self._complete()
-        ]
-        mean, sigma, covariance = cmaes.get_warm_start_mgd(solutions)
-        size = len(self._numeric)
-        point = cmaes.CMA(
-            mean=mean,
-            sigma=sigma,
-            cov=covariance,
-            bounds=np.tile([0.0, 1.0], (size, 1)),
-            seed=seed,
-            n_max_resampling=10 * size,
-        ).ask()
-        found = {
-            name: from_unit(parameter, float(position))
-            for (name, parameter), position in zip(self._numeric.items(), point, strict=True)
-        }
-        if len(found) == len(self._searched):
-            return found
-        choices = {
-            name: one for name, one in self._distributions.items() if name not in self._numeric
-        }
-        chosen, at = self._asked(TPESampler(seed=seed, multivariate=False), choices)
-        self._storage.set_trial_state_values(at, optuna.trial.TrialState.FAIL)
-        found |= chosen
+        losses = [(params, sign * value) for params, value in self._complete()]
+        found = adapted_point(self._numeric, losses, seed=seed, sequence=sequence)
+        if len(found) < len(self._searched):
+            choices = {
+                name: one for name, one in self._distributions.items() if name not in self._numeric
+            }
+            chosen, at = self._asked(TPESampler(seed=seed, multivariate=False), choices)
+            self._storage.set_trial_state_values(at, optuna.trial.TrialState.FAIL)
+            found |= chosen
         return {name: found[name] for name in self._searched}
 
     def _complete(self) -> list[tuple[dict[str, Encoded], float]]:

@@ -166,9 +166,9 @@ class _Search:
                     column.partial,
                     lambda at, name=name, column=column: column.observation(name, at),  # type: ignore[misc]
                 )
-        given = [(one.algorithm, one.params) for one in before.pending]
-        done = tried(given, self._columns, space)
-        self._pending = [one for at, one in enumerate(before.pending) if at not in done]
+        known = [one for one in before.pending if _is_of(space, one)]
+        done = tried([(one.algorithm, one.params) for one in known], self._columns, space)
+        self._pending = [one for at, one in enumerate(known) if at not in done]
         for one in self._pending:
             self._suggester.add(
                 f"pending {one.number}",
@@ -237,6 +237,17 @@ class _Search:
         done = tried(candidates, self._columns, self._space)
         done |= tried(candidates, given, self._space)
         return [one for at, one in enumerate(offered) if at not in done]
+
+
+def _is_of(space: SearchSpace, pending: Pending) -> bool:
+    """Return whether a trial that a context tells of is one of this space."""
+    parameters = space.algorithms.get(pending.algorithm)
+    if parameters is None:
+        return False
+    names = searched_names(space, pending.algorithm)
+    return pending.params.keys() == set(names) and all(
+        parameters[name].contains(pending.params[name]) for name in names
+    )
 
 
 def _schedule(parsed: ParsedSpace) -> tuple[list[str], int]:

@@ -38,8 +38,8 @@ class Suggester:
     method
         One of `METHODS`, or the name of an optimizer that stands for one. Where a method cannot be
         used (Gaussian processes without PyTorch or with more than 200 trials; CMA-ES with less
-        than ten trials or two numbers to search, or several objectives), `tpe` stands in, which
-        the suggestion's `method` then tells.
+        than two numbers to search, or several objectives), `tpe` stands in, which the
+        suggestion's `method` then tells.
     seed
         Where two processes suggest for one search, each needs its own, or a `draw` for each
         suggestion: else they suggest the same.

@@ -354,16 +354,28 @@ def test_gaussian_processes_without_pytorch_are_tpe() -> None:
     assert Suggester(PLANE, method="gp", seed=1).suggest("a").method == "tpe"
 
 
-def test_cma_es_begins_with_ten_trials() -> None:
-    methods = [one.method for one in run(Suggester(PLANE, method="cma-es", seed=1), 12)]
-
-    assert methods == ["tpe"] * 10 + ["cma-es"] * 2
-
-
 def test_cma_es_needs_two_numbers() -> None:
     space = SearchSpace.of({"x": Float(-1, 1), "y": [-1, 0, 1]})
 
     assert {one.method for one in run(Suggester(space, method="cma-es", seed=1), 12)} == {"tpe"}
+
+
+def test_cma_es_narrows_as_it_would_in_one_process() -> None:
+    """From what is replayed it goes on, and does not begin anew with each suggestion."""
+    made = run(Suggester(PLANE, method="cma-es", seed=1), 150)
+
+    assert {one.method for one in made} == {"cma-es"}
+    assert min(bowl(suggestion.params) for suggestion in made[130:]) > -1e-3
+
+
+def test_cma_es_learns_from_trials_of_others() -> None:
+    suggester = Suggester(PLANE, method="cma-es", seed=1)
+    for number in range(120):
+        params = {"x": math.sin(number), "y": math.cos(7 * number)}
+        suggester.add(str(number), Observation(params=params, values=(bowl(params),)))
+
+    made = run(suggester, 60)
+    assert max(bowl(suggestion.params) for suggestion in made[40:]) > -0.01
 
 
 def test_cma_es_leaves_choices_to_estimators() -> None:
