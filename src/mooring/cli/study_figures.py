@@ -209,8 +209,9 @@ def _best_so_far(points: Points, direction: Direction) -> Points:
 def importances_of(
     spec: StudySpec, trials: Sequence[TrialRecord]
 ) -> tuple[list[Importance], list[str]]:
-    """Return importances by algorithm and objective, and a line for each that cannot be told."""
+    """Return importances by algorithm and objective, and lines on those that cannot be told."""
     found: list[Importance] = []
+    few: list[str] = []
     words: list[str] = []
     for algorithm, group in _by_algorithm(spec, trials).items():
         names = [axis.name for axis in axes_of(group)]
@@ -218,17 +219,15 @@ def importances_of(
         if not names:
             words.append(f"no parameter{where} varies, so there are no importances")
         elif len(group) < NEEDED_FOR_IMPORTANCE:
-            words.append(
-                f"importances{where} need {NEEDED_FOR_IMPORTANCE} complete trials; "
-                f"there are {len(group)}"
-            )
+            few.append(f"{len(group)}{where}")
         else:
             for objective, direction in spec.objectives.items():
                 shares = _evaluate(group, names, objective, direction)
                 found.append(Importance(algorithm, objective, shares))
-    if not found and not words:
+    if few or not (found or words):
         words.append(
-            f"importances need {NEEDED_FOR_IMPORTANCE} complete trials; there are none yet"
+            f"importances need {NEEDED_FOR_IMPORTANCE} complete trials; there are "
+            + (", ".join(few) or "none yet")
         )
     return found, words
 

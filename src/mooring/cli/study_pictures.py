@@ -54,14 +54,14 @@ _OTHERS = (_GREY, "h")
 
 _DPI = 120
 _WIDTH = 11.0
-_MOST_ALGORITHMS = 4
+_MOST_ALGORITHMS = 3
 """So many get parallel coordinates of their own."""
 _MOST_BARS = 15
 _MOST_OBJECTIVES = 4
 _LABEL = 22
 """Characters of a name before it is shortened."""
-_LINE = 16
-"""Characters of a line of a name below its axis."""
+_LINE_INCHES = 0.09
+"""Width of a character of a name below its axis."""
 
 
 def draw_study(
@@ -178,9 +178,13 @@ def _draw_history(axes: Any, history: History, short: Mapping[str, str]) -> None
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{literal(_cut(history.objective, 40))} ({history.direction})")
     styles = _styles({name: len(points) for name, points in history.complete.items()})
+    label_of_others = False
     for name, points in history.complete.items():
         colour, marker = styles[name]
         label = literal(_cut(short.get(name, name))) if name else "complete"
+        if styles[name] == _OTHERS:
+            label = "_" if label_of_others else "other algorithms"
+            label_of_others = True
         _scatter(axes, points, label=label, color=colour, marker=marker, alpha=0.75)
     if len(history.pruned):
         _scatter(axes, history.pruned, label="pruned", facecolors="none", edgecolors=_GREY)
@@ -276,7 +280,7 @@ def _draw_importances(
         if len(algorithms) > 1 and label.get_text().endswith(":"):
             label.set_fontweight("bold")
     axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
+    axes.set_ylim(max(at - 0.5, 3.5), -0.6)
     axes.set_xlim(0, 1.12)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
     axes.set_xlabel("share, by PED-ANOVA")
@@ -291,6 +295,7 @@ def _draw_importances(
 def _draw_coordinates(axes: Any, shown_: Coordinates, algorithm: str) -> None:
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
+    from matplotlib.markers import TICKRIGHT
 
     minimized = shown_.direction is Direction.MINIMIZE
     # Dark is good: light lines fade into the paper.
@@ -315,14 +320,15 @@ def _draw_coordinates(axes: Any, shown_: Coordinates, algorithm: str) -> None:
             norm=Normalize(0, 1),
             array=tone,
             linewidths=0.8 + 1.4 * worth**3,
-            alpha=0.8,
+            alpha=np.clip(0.9 * worth**2, min(0.8, max(0.15, 25 / len(lines))), 0.9),
         )
     )
     title = "Parallel coordinates"
     title += f" of {literal(_cut(algorithm, 40))}" if algorithm else ""
     axes.set_title(f"{title}: {len(lines):,} complete trials, dark is better")
-    names = [_wrapped(axis.name, " (log)" if axis.log else "") for axis in shown_.axes]
-    axes.set_xticks(across, [*names, _wrapped(shown_.objective)])
+    line = max(6, min(18, int(0.95 * _WIDTH / len(across) / _LINE_INCHES)))
+    names = [_wrapped(axis.name, line, " (log)" if axis.log else "") for axis in shown_.axes]
+    axes.set_xticks(across, [*names, _wrapped(shown_.objective, line)])
     axes.get_xticklabels()[-1].set_fontweight("bold")
     axes.tick_params(axis="x", length=0, pad=6)
     axes.set_yticks([])
@@ -331,11 +337,11 @@ def _draw_coordinates(axes: Any, shown_: Coordinates, algorithm: str) -> None:
     for at, axis in enumerate([*shown_.axes, last]):
         axes.axvline(at, 0.05 / 1.1, 1.05 / 1.1, color="black", linewidth=0.9, zorder=3)
         for where, text in _ticks(axis):
-            axes.plot([at, at + 0.025], [where, where], color="black", linewidth=0.9, zorder=3)
+            axes.plot([at], [where], marker=TICKRIGHT, markersize=4, color="black", zorder=3)
             axes.annotate(
                 literal(text),
                 (at, where),
-                xytext=(6, 0),
+                xytext=(7, 0),
                 textcoords="offset points",
                 va="center",
                 size=7.5,
@@ -350,7 +356,7 @@ def _draw_coordinates(axes: Any, shown_: Coordinates, algorithm: str) -> None:
         extent=(across[-1] - 0.003 * len(across), across[-1] + 0.003 * len(across), 0, 1),
         zorder=3,
     )
-    axes.set_xlim(-0.1, across[-1] + 0.3)
+    axes.set_xlim(-0.02 * len(across), across[-1] + 0.06 * len(across))
     axes.set_ylim(-0.05, 1.05)
 
 
@@ -378,11 +384,21 @@ def _ticks(axis: Axis) -> list[tuple[float, str]]:
         where = float(axis.place(np.array(value)))
         if 0.08 < where < 0.92:
             marks.append((where, float(value)))
-    return [(where, _number_text(value)) for where, value in sorted(marks)]
+    marks.sort()
+    texts = _number_texts([value for _, value in marks])
+    return [(where, text) for (where, _), text in zip(marks, texts, strict=True)]
 
 
-def _number_text(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() and 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
+def _number_texts(values: Sequence[float]) -> list[str]:
+    """Return numbers with as many digits as tell them apart."""
+    if all(value.is_integer() and abs(value) < 1e7 for value in values):
+        return [f"{value:,.0f}" for value in values]
+    texts: list[str] = []
+    for digits in range(4, 17):
+        texts = [f"{value:.{digits}g}" for value in values]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
 
 
 # several objectives
@@ -452,21 +468,25 @@ def _finish(axes: Any, *, grid: str = "y") -> None:
 def _note(axes: Any, text: str) -> None:
     """Say in an empty panel why it is empty."""
     axes.set_axis_off()
-    told = "\n".join(textwrap.wrap(text, 44))
-    axes.text(0.5, 0.5, literal(told), ha="center", va="center", transform=axes.transAxes)
+    told = "\n".join(literal(line) for line in textwrap.wrap(text, 44))
+    axes.text(0.5, 0.5, told, ha="center", va="center", transform=axes.transAxes)
 
 
 def _cut(text: str, most: int = _LABEL) -> str:
+    """Return a text of at most so many characters; both ends tell it from others."""
     text = shown(text)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
 
 
-def _wrapped(name: str, more: str = "") -> str:
-    """Return a name in lines of at most `_LINE` characters, broken where its words end."""
-    words = re.findall(r"[^ _./-]*[ _./-]|[^ _./-]+", _cut(name, 3 * _LINE) + more)
+def _wrapped(name: str, line: int, more: str = "") -> str:
+    """Return a name in lines of at most so many characters, broken where its words end."""
+    words = re.findall(r"[^ _./-]*[ _./-]|[^ _./-]+", _cut(name, 3 * line) + more)
     lines = [""]
-    for part in (word[at : at + _LINE] for word in words for at in range(0, len(word), _LINE)):
-        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > _LINE:
+    for part in (word[at : at + line] for word in words for at in range(0, len(word), line)):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > line:
             lines.append("")
         lines[-1] += part
     return "\n".join(literal(line.strip()) for line in lines)
