@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mooring.cli.cells import shown
 from mooring.errors import MissingExtra
 from mooring.optimize.observations import Direction, TrialState
 from mooring.optimize.results import best_of
@@ -20,6 +21,9 @@ from mooring.optimize.trial_runs import ParamRecord, TrialRecord
 
 NEEDED_FOR_IMPORTANCE = 10
 """Complete trials below which importances would be noise."""
+
+NAME_LENGTH = 22
+"""Characters of a name before it is shortened."""
 
 _LOG_SPAN = 1_000.0
 _FAR = 5.0
@@ -131,6 +135,19 @@ class Tradeoff:
     objectives: Mapping[str, Direction]
     values: np.ndarray
     is_best: np.ndarray
+
+
+def cut(text: str, most: int = NAME_LENGTH) -> str:
+    """Return a text of at most so many characters; both ends tell it from others.
+
+    >>> cut("classifier__max_iter_no_change", 16)
+    'classifi…_change'
+    """
+    text = shown(text)
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
 
 
 def short_names(algorithms: Sequence[str]) -> Mapping[str, str]:
