@@ -200,7 +200,7 @@ def tell(
     values: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[VALUE]...",
+            metavar="VALUE...",
             help="What it reached: a number, or NAME=NUMBER; one for each objective.",
             show_default=False,
         ),
@@ -311,6 +311,8 @@ def _read_json(path: str) -> Mapping[str, Any]:
         raise InvalidInput(f"{where}: {error}") from None
     if not isinstance(found, dict):
         raise InvalidInput(f"{where} holds no object of parameters")
+    if not found:
+        raise InvalidInput(f"{where} names no parameter")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mooring.cli.cells import shown
 from mooring.errors import MissingExtra
 from mooring.optimize.observations import Direction, TrialState
 from mooring.optimize.results import best_of
@@ -20,6 +21,9 @@ from mooring.optimize.trial_runs import ParamRecord, TrialRecord
 
 NEEDED_FOR_IMPORTANCE = 10
 """Complete trials below which importances would be noise."""
+
+NAME_LENGTH = 22
+"""Characters of a name before it is shortened."""
 
 _LOG_SPAN = 1_000.0
 _FAR = 5.0
@@ -133,6 +137,19 @@ class Tradeoff:
     is_best: np.ndarray
 
 
+def cut(text: str, most: int = NAME_LENGTH) -> str:
+    """Return a text of at most so many characters; both ends tell it from others.
+
+    >>> cut("classifier__max_iter_no_change", 16)
+    'classifi…_change'
+    """
+    text = shown(text)
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
 def short_names(algorithms: Sequence[str]) -> Mapping[str, str]:
     """Return the last parts of algorithms' names, or all of them where those are not distinct.
 
@@ -209,8 +226,9 @@ def _best_so_far(points: Points, direction: Direction) -> Points:
 def importances_of(
     spec: StudySpec, trials: Sequence[TrialRecord]
 ) -> tuple[list[Importance], list[str]]:
-    """Return importances by algorithm and objective, and a line for each that cannot be told."""
+    """Return importances by algorithm and objective, and lines on those that cannot be told."""
     found: list[Importance] = []
+    few: list[str] = []
     words: list[str] = []
     for algorithm, group in _by_algorithm(spec, trials).items():
         names = [axis.name for axis in axes_of(group)]
@@ -218,17 +236,15 @@ def importances_of(
         if not names:
             words.append(f"no parameter{where} varies, so there are no importances")
         elif len(group) < NEEDED_FOR_IMPORTANCE:
-            words.append(
-                f"importances{where} need {NEEDED_FOR_IMPORTANCE} complete trials; "
-                f"there are {len(group)}"
-            )
+            few.append(f"{len(group)}{where}")
         else:
             for objective, direction in spec.objectives.items():
                 shares = _evaluate(group, names, objective, direction)
                 found.append(Importance(algorithm, objective, shares))
-    if not found and not words:
+    if few or not (found or words):
         words.append(
-            f"importances need {NEEDED_FOR_IMPORTANCE} complete trials; there are none yet"
+            f"importances need {NEEDED_FOR_IMPORTANCE} complete trials; there are "
+            + (", ".join(few) or "none yet")
         )
     return found, words
 

@@ -6,7 +6,6 @@ an SVG are text, so that they can be searched.
 
 from __future__ import annotations
 
-import re
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from mooring.cli.cells import shown
 from mooring.cli.files import check_free, write_file
 from mooring.cli.pictures import literal
+from mooring.cli.study_coordinates import draw_coordinates
 from mooring.cli.study_figures import (
-    Axis,
     Coordinates,
     History,
     Importance,
@@ -29,6 +27,7 @@ from mooring.cli.study_figures import (
     Tradeoff,
     coordinates_of,
     count_infinite,
+    cut,
     history_of,
     importances_of,
     scale_of,
@@ -54,14 +53,10 @@ _OTHERS = (_GREY, "h")
 
 _DPI = 120
 _WIDTH = 11.0
-_MOST_ALGORITHMS = 4
+_MOST_ALGORITHMS = 3
 """So many get parallel coordinates of their own."""
 _MOST_BARS = 15
 _MOST_OBJECTIVES = 4
-_LABEL = 22
-"""Characters of a name before it is shortened."""
-_LINE = 16
-"""Characters of a line of a name below its axis."""
 
 
 def draw_study(
@@ -126,7 +121,7 @@ class _Drawing:
         heights = [4.2 if self._pairs() < 3 else 5.2] if upper else []
         heights += [3.7 for _ in coordinates] or ([3.7] if "parallel" in panels else [])
         figure.set_size_inches(_WIDTH, sum(heights) + 0.4)
-        figure.suptitle(f"Study {literal(_cut(self._spec.name, 70))}", fontweight="bold", size=13)
+        figure.suptitle(f"Study {literal(cut(self._spec.name, 70))}", fontweight="bold", size=13)
         rows = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         if upper:
             widths = [1.65, 1] if len(upper) == 2 else [1]
@@ -135,7 +130,7 @@ class _Drawing:
                 (self._history if panel == "history" else self._importance)(part)
         lower = rows[1:] if upper else rows
         for part, one in zip(lower, coordinates, strict=False):
-            _draw_coordinates(part.add_subplot(), one, self._short.get(one.algorithm, ""))
+            draw_coordinates(part.add_subplot(), one, self._short.get(one.algorithm, ""), _WIDTH)
         if len(lower) and not coordinates:
             _note(lower[0].add_subplot(), "no parameter varies among complete trials yet")
 
@@ -174,13 +169,17 @@ class _Drawing:
 
 
 def _draw_history(axes: Any, history: History, short: Mapping[str, str]) -> None:
-    axes.set_title(f"History of {literal(_cut(history.objective, 40))}")
+    axes.set_title(f"History of {literal(cut(history.objective, 40))}")
     axes.set_xlabel("trial")
-    axes.set_ylabel(f"{literal(_cut(history.objective, 40))} ({history.direction})")
+    axes.set_ylabel(f"{literal(cut(history.objective, 40))} ({history.direction})")
     styles = _styles({name: len(points) for name, points in history.complete.items()})
+    label_of_others = False
     for name, points in history.complete.items():
         colour, marker = styles[name]
-        label = literal(_cut(short.get(name, name))) if name else "complete"
+        label = literal(cut(short.get(name, name))) if name else "complete"
+        if styles[name] == _OTHERS:
+            label = "_" if label_of_others else "other algorithms"
+            label_of_others = True
         _scatter(axes, points, label=label, color=colour, marker=marker, alpha=0.75)
     if len(history.pruned):
         _scatter(axes, history.pruned, label="pruned", facecolors="none", edgecolors=_GREY)
@@ -247,18 +246,18 @@ def _draw_importances(
         group = [one for one in found if one.algorithm == algorithm]
         if len(algorithms) > 1:
             ticks.append(at)
-            labels.append(f"{literal(_cut(short.get(algorithm, algorithm)))}:")
+            labels.append(f"{literal(cut(short.get(algorithm, algorithm)))}:")
             at += 0.8
         means = {name: np.mean([one.shares[name] for one in group]) for name in group[0].shares}
         names = sorted(means, key=lambda name: -means[name])[:_MOST_BARS]
         for name in names:
             ticks.append(at)
-            labels.append(literal(_cut(name)))
+            labels.append(literal(cut(name)))
             for place, one in enumerate(group):
                 offset = (place - (len(group) - 1) / 2) * thickness
                 colour = _STYLES[place][0] if len(objectives) > 1 else styles[algorithm][0]
                 share = one.shares[name]
-                label = literal(_cut(one.objective)) if len(objectives) > 1 else None
+                label = literal(cut(one.objective)) if len(objectives) > 1 else None
                 first = algorithm == algorithms[0] and name == names[0]
                 axes.barh(
                     at + offset,
@@ -276,113 +275,13 @@ def _draw_importances(
         if len(algorithms) > 1 and label.get_text().endswith(":"):
             label.set_fontweight("bold")
     axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
+    axes.set_ylim(max(at - 0.5, 3.5), -0.6)
     axes.set_xlim(0, 1.12)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
     axes.set_xlabel("share, by PED-ANOVA")
     _finish(axes, grid="x")
     if len(objectives) > 1:
         axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
-
-
-# parallel coordinates
-
-
-def _draw_coordinates(axes: Any, shown_: Coordinates, algorithm: str) -> None:
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import Normalize
-
-    minimized = shown_.direction is Direction.MINIMIZE
-    # Dark is good: light lines fade into the paper.
-    colours = "viridis" if minimized else "viridis_r"
-    scale = scale_of(shown_.values, shown_.direction)
-    last = Axis(name=shown_.objective, low=scale.low, high=scale.high, log=scale.log)
-    places = shown_.places
-    if scale.low < scale.high:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            placed = np.clip(last.place(np.clip(shown_.values, scale.low, scale.high)), 0, 1)
-    else:
-        placed = np.full(len(shown_.values), 0.5)
-    every = np.column_stack([places, placed])
-    across = np.arange(every.shape[1])
-    lines = [np.column_stack([across, row]) for row in every]
-    tone = placed if scale.low < scale.high else np.full(len(placed), 0.0 if minimized else 1.0)
-    worth = 1 - tone if minimized else tone
-    axes.add_collection(
-        LineCollection(
-            lines,
-            cmap=colours,
-            norm=Normalize(0, 1),
-            array=tone,
-            linewidths=0.8 + 1.4 * worth**3,
-            alpha=0.8,
-        )
-    )
-    title = "Parallel coordinates"
-    title += f" of {literal(_cut(algorithm, 40))}" if algorithm else ""
-    axes.set_title(f"{title}: {len(lines):,} complete trials, dark is better")
-    names = [_wrapped(axis.name, " (log)" if axis.log else "") for axis in shown_.axes]
-    axes.set_xticks(across, [*names, _wrapped(shown_.objective)])
-    axes.get_xticklabels()[-1].set_fontweight("bold")
-    axes.tick_params(axis="x", length=0, pad=6)
-    axes.set_yticks([])
-    for side in axes.spines.values():
-        side.set_visible(False)
-    for at, axis in enumerate([*shown_.axes, last]):
-        axes.axvline(at, 0.05 / 1.1, 1.05 / 1.1, color="black", linewidth=0.9, zorder=3)
-        for where, text in _ticks(axis):
-            axes.plot([at, at + 0.025], [where, where], color="black", linewidth=0.9, zorder=3)
-            axes.annotate(
-                literal(text),
-                (at, where),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                size=7.5,
-                zorder=4,
-                bbox={"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
-            )
-    axes.imshow(
-        np.linspace(0, 1, 256)[:, np.newaxis],
-        cmap=colours,
-        aspect="auto",
-        origin="lower",
-        extent=(across[-1] - 0.003 * len(across), across[-1] + 0.003 * len(across), 0, 1),
-        zorder=3,
-    )
-    axes.set_xlim(-0.1, across[-1] + 0.3)
-    axes.set_ylim(-0.05, 1.05)
-
-
-_MOST_CHOICES = 12
-
-
-def _ticks(axis: Axis) -> list[tuple[float, str]]:
-    """Return where an axis has marks, 0 to 1, and their texts."""
-    from matplotlib.ticker import MaxNLocator
-
-    if axis.choices is not None:
-        every = -(-len(axis.choices) // _MOST_CHOICES)
-        last = len(axis.choices) - 1
-        return [(i / last, _cut(axis.choices[i], 14)) for i in range(0, last + 1, every)]
-    if axis.low >= axis.high:
-        return [(0.5, f"{axis.low:.4g}")]
-    inner = (
-        10.0 ** np.arange(np.ceil(np.log10(axis.low)), np.log10(axis.high) + 1e-9)
-        if axis.log
-        else MaxNLocator(4, integer=axis.integer).tick_values(axis.low, axis.high)
-    )
-    inner = inner[:: max(1, -(-len(inner) // 6))]
-    marks = [(0.0, axis.low), (1.0, axis.high)]
-    for value in inner:
-        where = float(axis.place(np.array(value)))
-        if 0.08 < where < 0.92:
-            marks.append((where, float(value)))
-    return [(where, _number_text(value)) for where, value in sorted(marks)]
-
-
-def _number_text(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() and 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 # several objectives
@@ -426,7 +325,7 @@ def _draw_pair(axes: Any, tradeoff: Tradeoff, x: int, y: int, *, joined: bool) -
     axes.scatter(values[best, x], values[best, y], s=34, color=_BLUE, marker="D", label=label)
     for which, index in (("x", x), ("y", y)):
         name, direction = objectives[index]
-        getattr(axes, f"set_{which}label")(f"{literal(_cut(name, 30))} ({direction})")
+        getattr(axes, f"set_{which}label")(f"{literal(cut(name, 30))} ({direction})")
         _set_scale(axes, which, scale_of(values[:, index]))
     _finish(axes, grid="both")
 
@@ -452,21 +351,5 @@ def _finish(axes: Any, *, grid: str = "y") -> None:
 def _note(axes: Any, text: str) -> None:
     """Say in an empty panel why it is empty."""
     axes.set_axis_off()
-    told = "\n".join(textwrap.wrap(text, 44))
-    axes.text(0.5, 0.5, literal(told), ha="center", va="center", transform=axes.transAxes)
-
-
-def _cut(text: str, most: int = _LABEL) -> str:
-    text = shown(text)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _wrapped(name: str, more: str = "") -> str:
-    """Return a name in lines of at most `_LINE` characters, broken where its words end."""
-    words = re.findall(r"[^ _./-]*[ _./-]|[^ _./-]+", _cut(name, 3 * _LINE) + more)
-    lines = [""]
-    for part in (word[at : at + _LINE] for word in words for at in range(0, len(word), _LINE)):
-        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > _LINE:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(literal(line.strip()) for line in lines)
+    told = "\n".join(literal(line) for line in textwrap.wrap(text, 44))
+    axes.text(0.5, 0.5, told, ha="center", va="center", transform=axes.transAxes)

@@ -40,7 +40,7 @@ def resume(
     function: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FUNCTION]",
+            metavar="FUNCTION",
             help="The function to search, as FILE.py:NAME or MODULE:NAME. It gets a trial and "
             "returns what was reached. Its file is imported, which runs what stands there.",
             show_default=False,
@@ -123,14 +123,16 @@ def _recover(study: Study, output: Output, *, detached: bool) -> Sequence[TrialR
         if trial.died and not before.get(trial.number, trial.state).is_finished
     ]
     for trial in entered:
-        output.say(f"trial {trial.retry_of} died; it is given out again as trial {trial.number}")
+        output.say(
+            f"trial {trial.retry_of} has failed; it is given out again as trial {trial.number}"
+        )
     lost = [str(number) for number in died if number not in repeated]
     if lost:
         output.say(
-            f"died, and not given out again after {study.spec.retries} retries: {', '.join(lost)}"
+            f"failed, and not given out again after {study.spec.retries} retries: {', '.join(lost)}"
         )
     if not entered and not lost:
-        output.say(f"no trial of study {study.name!r} has died")
+        output.say(f"no trial of study {study.name!r} is without a process")
     return entered
 
 
@@ -138,7 +140,7 @@ def _tell_ended(ended: Sequence[TrialRecord], output: Output) -> None:
     from mooring.cli.study_tables import count_states
 
     counted = [f"{count:,} {state}" for state, count in count_states(ended).items() if count]
-    output.say(f"{len(ended):,} trials ended: {', '.join(counted)}" if ended else "no trial ended")
+    output.say(f"trials that ended: {', '.join(counted) or 'none'}")
 
 
 def load_function(named: str) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from mooring.cli.study_figures import (
     Importance,
     coordinates_of,
     count_infinite,
+    cut,
     history_of,
     importances_of,
     short_names,
@@ -152,7 +153,7 @@ def _importances(found: Sequence[Importance], short: Mapping[str, str], width: i
         room = _room(one.shares)
         longest = max(10, width - room - 8)
         lines = [
-            f"{_cut(name, room):>{room}}  {'█' * round(share * longest)} {share:.0%}"
+            f"{cut(name, room):>{room}}  {'█' * round(share * longest)} {share:.0%}"
             for name, share in one.shares.items()
         ]
         pictures.append("\n".join([title, "", *lines]))
@@ -168,10 +169,10 @@ def _strips(one: Coordinates, short: Mapping[str, str], width: int) -> str:
     title += f", {shown(short.get(one.algorithm, one.algorithm))}" if one.algorithm else ""
     lines = [title, "", f"O the best of {len(one.values):,}, o the best {best:,}, · the others"]
     for axis, column in zip(one.axes, one.places.T, strict=True):
-        name = f"{_cut(axis.name, room):>{room}}"
+        name = f"{cut(axis.name, room):>{room}}"
         if axis.choices is not None:
             told = _choices(axis.choices, column, best)
-            lines.append(f"{name}  {_cut(told, width - room - 3)}")
+            lines.append(f"{name}  {cut(told, width - room - 3)}")
             continue
         cells = [" "] * longest
         # the best trial is the last one, and covers the others
@@ -193,14 +194,9 @@ def _choices(choices: Sequence[str], places: np.ndarray, best: int) -> str:
     parts = []
     for index, choice in enumerate(choices):
         count, of_best = int(np.sum(chosen == index)), int(np.sum(chosen[-best:] == index))
-        parts.append(f"{_cut(choice, _NAME)} {count}" + (f" ({of_best} o)" if of_best else ""))
+        parts.append(f"{cut(choice, _NAME)} {count}" + (f" ({of_best} o)" if of_best else ""))
     return ", ".join(parts)
 
 
 def _room(names: Iterable[str]) -> int:
     return min(_NAME, max(len(shown(name)) for name in names))
-
-
-def _cut(text: str, most: int) -> str:
-    text = shown(text)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
