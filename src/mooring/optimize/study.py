@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mooring.errors import AlreadyExists, InvalidInput, InvalidSpace, StudyError
-from mooring.model import Value
+from mooring.model import AttributeType, Value
 from mooring.optimize.asked_study import AskedStudy, read_space, read_state, read_values
 from mooring.optimize.evaluating import Objective
 from mooring.optimize.ledger import GRACE_S, Ledger, TrialLog, this_worker
@@ -26,7 +26,7 @@ from mooring.optimize.spaces import SearchSpace
 from mooring.optimize.study_runs import StudyRecord, StudySpec
 from mooring.optimize.trial import Trial
 from mooring.optimize.trial_runs import STATE, TrialRecord, as_param, param_attributes
-from mooring.query import Expression
+from mooring.query import And, Compare, Expression, Field, Not, Operator, parse
 from mooring.store.contract import RunWriter, Store
 
 if TYPE_CHECKING:
@@ -541,12 +541,15 @@ class Study:
     def _find_earlier(self, question: Mapping[str, Any]) -> list[Observation]:
         from mooring.optimize.warm_start import earlier_observations
 
+        # Its own trials are known already.
+        own = Compare(Field("trial/study", AttributeType.STRING), Operator.EQ, self.name)
+        text = question["filter"]
         found = earlier_observations(
             self.store,
             self._need_space(),
             metric=question["metric"],
             projects=question["projects"],
-            filter=question["filter"],
+            filter=Not(own) if text is None else And((Not(own), parse(text))),
             direction=self.directions[0],
             limit=question["limit"],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mooring.wire.auger.optimizers import OPTIMIZER_CALLS, OptimizerCall
 from mooring.wire.auger.resources import RESOURCES
 from mooring.wire.auger.table import Field, IdKind, JsonType, Operation, Parameter, Resource
 
@@ -26,12 +27,15 @@ def describe(address: str, *, version: str = "1") -> dict[str, Any]:
         for operation in resource.operations:
             entry = paths.setdefault(operation.path, {})
             entry[operation.method.lower()] = _operation(resource, operation)
+    for call in OPTIMIZER_CALLS:
+        paths[call.path] = {"post": _optimizer_call(call)}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Mooring hub: resource API",
             "version": version,
-            "description": "Projects, experiments, trials, models and what watches over them.",
+            "description": "Projects, experiments, trials, models and what watches over them; "
+            "the next trials of searches.",
         },
         "servers": [{"url": address}],
         "security": [{"token": []}],
@@ -141,6 +145,24 @@ def _operation(resource: Resource, operation: Operation) -> dict[str, Any]:
     else:
         described["requestBody"] = _body(operation)
     return described
+
+
+def _optimizer_call(call: OptimizerCall) -> dict[str, Any]:
+    """Return the description of a call of the optimizers service, without 403 and 404."""
+    operation = Operation(
+        name=call.name, method="POST", path=call.path, parameters=call.parameters, answer="other"
+    )
+    service = Resource(
+        name="optimizers",
+        plural="optimizers",
+        what=call.what,
+        id=IdKind.STRING,
+        operations=(operation,),
+    )
+    described = _operation(service, operation)
+    schema = described["responses"]["200"]["content"]["application/json"]["schema"]
+    schema["properties"]["data"] = dict(call.answer)
+    return {**described, "summary": call.what, "operationId": call.name}
 
 
 def _queried(operation: Operation) -> list[Parameter]:

@@ -10,6 +10,7 @@ import pytest
 import schemathesis
 
 from mooring.wire.auger.openapi import describe
+from mooring.wire.auger.optimizers import OPTIMIZER_CALLS
 from mooring.wire.auger.resources import RESOURCES
 
 DOCUMENT = describe("http://127.0.0.1:8080", version="7")
@@ -35,7 +36,8 @@ def test_it_is_read_by_schemathesis_and_has_every_operation() -> None:
     schema.validate()
     read = {(found.ok().method.upper(), found.ok().path) for found in schema.get_all_operations()}
     assert read == {
-        (each.method, each.path) for resource in RESOURCES for each in resource.operations
+        *((each.method, each.path) for resource in RESOURCES for each in resource.operations),
+        *(("POST", call.path) for call in OPTIMIZER_CALLS),
     }
 
 
