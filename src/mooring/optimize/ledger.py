@@ -17,7 +17,6 @@ import os
 import re
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -55,15 +54,16 @@ from mooring.store.contract import (
     SeriesQuery,
     Store,
 )
+from mooring.store.sqlite.holders import is_alive, process_start
 from mooring.store.transfer import TransfersRuns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 STEP = 1_000_000
-GRACE_S = 1.0
-"""How long a trial has to be without a process before it counts as dead: the time between a
-trial's coming in and its writer's opening is far shorter."""
+REMOTE_GRACE_S = 60.0
+"""A trial of a process on another machine counts as dead when its run is not active so long after
+it was begun: between the two its writer is opened. Clocks may differ by that much."""
 
 _WRITERS = {
     what: uuid.uuid5(uuid.UUID("9b1f6e1c-1d5e-5b7a-8a55-0f6f8a3b9d21"), what).hex
@@ -175,7 +175,6 @@ class TrialLog:
         self._gone: set[int] = set()
         self._next = 0
         self._open: dict[int, TrialRecord] = {}
-        self._idle: dict[int, float] = {}
         self._numbers: dict[int, int] = {}
         self._lock = threading.RLock()
         self._first = True
@@ -315,7 +314,6 @@ class TrialLog:
     def _forget(self, number: int) -> None:
         self._trials.pop(number, None)
         self._open.pop(number, None)
-        self._idle.pop(number, None)
         self.changed.append(number)
 
     def _read_points(self, keys: list[int], series: str) -> dict[int, dict[int, float]]:
@@ -342,39 +340,33 @@ class TrialLog:
             self._last = max(self._last, number)
         if trial.state.is_finished:
             self._open.pop(number, None)
-            self._idle.pop(number, None)
         else:
             self._open[number] = trial
-            if trial.active or trial.worker is None:
-                self._idle.pop(number, None)
-            else:
-                self._idle.setdefault(number, time.monotonic())
         if before is None or before.state is not trial.state:
             self.changed.append(number)
 
     def died(self) -> list[TrialRecord]:
-        """Return running trials whose process has ended: inactive for `GRACE_S` at least."""
-        with self._lock:
-            now = time.monotonic()
-            return [trial for trial, since in self._suspects() if now - since >= GRACE_S]
+        """Return running trials whose process has ended.
 
-    @property
-    def has_suspects(self) -> bool:
-        """Whether a running trial has no process, for however short a time."""
-        with self._lock:
-            return bool(self._suspects())
-
-    def _suspects(self) -> list[tuple[TrialRecord, float]]:
-        """Return running trials that no process has, and since when.
-
-        Those of this process are not read again, so that they look as they did when they came in.
+        Their runs are not active, and the process is gone from this machine; of those on other
+        machines, whose processes nobody here can see, such as were begun a minute ago.
         """
-        idle = ((self._open[number], since) for number, since in self._idle.items())
-        return [
-            (trial, since)
-            for trial, since in idle
-            if trial.state is TrialState.RUNNING and trial.key not in self._writers
-        ]
+        with self._lock:
+            return [
+                trial
+                for trial in self._open.values()
+                if trial.state is TrialState.RUNNING
+                and not trial.active
+                and trial.worker is not None
+                and trial.key not in self._writers
+                and _is_gone(trial)
+            ]
+
+    def waiting(self) -> list[TrialRecord]:
+        """Return the trials that wait to be given out, in the order of their numbers."""
+        with self._lock:
+            found = [t for t in self._open.values() if t.state is TrialState.WAITING]
+            return sorted(found, key=lambda trial: trial.number)
 
     # writing
 
@@ -537,8 +529,20 @@ class TrialLog:
 
 
 def this_worker() -> str:
-    """Return what a trial says of the process that has it: host and number."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Return what a trial says of the process that has it: host, number, and when it began."""
+    pid = os.getpid()
+    return f"{socket.gethostname()} {pid} {process_start(pid)}"
+
+
+def _is_gone(trial: TrialRecord) -> bool:
+    """Return whether the process is gone that has a trial whose run is not active."""
+    host, _, process = (trial.worker or "").partition(" ")
+    pid, _, started = process.partition(" ")
+    if host == socket.gethostname() and pid.isdecimal():
+        return not is_alive(int(pid), started)
+    if trial.started is None:
+        return True
+    return (datetime.now(UTC) - trial.started).total_seconds() > REMOTE_GRACE_S
 
 
 def _points_table(path: str, points: Mapping[int, float]) -> pa.Table:

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 
 from mooring.errors import TrialFinished
 from mooring.model import Value
-from mooring.optimize.ledger import GRACE_S, TrialLog
+from mooring.optimize.ledger import TrialLog
 from mooring.optimize.observations import TrialState
 from mooring.optimize.trial_runs import STATE, TrialRecord, param_attributes
+
+GRACE_S = 5.0
+"""So long whoever told a trial as failed is left the time to enter it again."""
 
 
 class Recovery:

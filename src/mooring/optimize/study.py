@@ -6,7 +6,6 @@ import json
 import math
 import secrets
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -16,7 +15,7 @@ from mooring.errors import AlreadyExists, InvalidInput, InvalidSpace, StudyError
 from mooring.model import AttributeType, Value
 from mooring.optimize.asked_study import AskedStudy, read_space, read_state, read_values
 from mooring.optimize.evaluating import Objective
-from mooring.optimize.ledger import GRACE_S, Ledger, TrialLog, this_worker
+from mooring.optimize.ledger import Ledger, TrialLog, this_worker
 from mooring.optimize.observations import Direction, Observation, Suggestion, TrialState
 from mooring.optimize.opening import StoreArgument, StudyPlace
 from mooring.optimize.pruning import make_pruner
@@ -296,8 +295,8 @@ class Study:
             For values that are no numbers, or not as many as there are objectives.
         """
         number = trial.number if isinstance(trial, Trial) else trial
-        with self._lock:
-            record = self._log.get(number)
+        known = self._log.find(number)
+        record = self._log.get(number) if known is None else self._log.current(known)
         wanted = read_state(state)
         told = read_values(values, list(self.spec.objectives))
         if wanted is TrialState.PRUNED and told is None and len(self.directions) == 1:
@@ -344,11 +343,9 @@ class Study:
 
     def _take_waiting(self, detached: bool) -> TrialRecord | None:
         worker: dict[str, Value] = {} if detached else {"trial/worker": this_worker()}
-        for record in self._log.known():
-            if record.state is TrialState.WAITING:
-                held = {**self._completed(record), **worker}
-                if self._log.claim(record, held):
-                    return self._log.get(record.number)
+        for record in self._log.waiting():
+            if self._log.claim(record, {**self._completed(record), **worker}):
+                return self._log.get(record.number)
         return None
 
     def _completed(self, record: TrialRecord) -> dict[str, Value]:
@@ -410,9 +407,8 @@ class Study:
         """Tell the suggester what became of trials since."""
         if self._suggester is None:
             self._suggester = self._make_suggester()
-        trials = {trial.number: trial for trial in self._log.known()}
         for number in self._log.changed[self._fed :]:
-            trial = trials.get(number)
+            trial = self._log.find(number)
             if trial is None:
                 self._suggester.forget(str(number))
             elif trial.state.is_finished:
@@ -451,14 +447,10 @@ class Study:
     def recover(self, *, detached: bool = False) -> list[TrialRecord]:
         """Tell running trials whose process ended as failed, and enter them anew; return these.
 
-        `detached`: also those that were given out to nobody's process. It takes a second when
-        there are such trials, since a trial that was entered just now looks alike.
+        `detached`: also those that were given out to nobody's process, and that nobody told.
         """
         with self._lock:
             self._log.sync()
-            if self._log.has_suspects:
-                time.sleep(GRACE_S)
-                self._log.sync()
             if detached:
                 self._recovery.give_up(self._log.known())
             return self._recovery.run(at_once=True)
