@@ -26,7 +26,7 @@ from mooring.optimize.spaces import SearchSpace
 from mooring.optimize.study_runs import StudyRecord, StudySpec
 from mooring.optimize.trial import Trial
 from mooring.optimize.trial_runs import STATE, TrialRecord, as_param, param_attributes
-from mooring.query import Expression
+from mooring.query import Expression, parse
 from mooring.store.contract import RunWriter, Store
 
 if TYPE_CHECKING:
@@ -546,7 +546,7 @@ class Study:
             self._need_space(),
             metric=question["metric"],
             projects=question["projects"],
-            filter=question["filter"],
+            filter=None if question["filter"] is None else parse(question["filter"]),
             direction=self.directions[0],
             limit=question["limit"],
         )
