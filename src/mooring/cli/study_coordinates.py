@@ -34,7 +34,7 @@ def draw_coordinates(axes: Any, shown: Coordinates, algorithm: str, width: float
         aspect="auto",
         origin="lower",
         extent=(count - 1 - 0.003 * count, count - 1 + 0.003 * count, 0, 1),
-        zorder=3,
+        zorder=3.5,
     )
     title = "Parallel coordinates"
     title += f" of {literal(cut(algorithm, 40))}" if algorithm else ""
