@@ -21,72 +21,81 @@ _MARK_INCHES = 0.07
 
 def draw_coordinates(axes: Any, shown: Coordinates, algorithm: str, width: float) -> None:
     """Fill a panel of a width in inches; `algorithm` stands in its title."""
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import Normalize
-    from matplotlib.markers import TICKRIGHT
-
+    scale = scale_of(shown.values, shown.direction)
+    last = Axis(name=shown.objective, low=scale.low, high=scale.high, log=scale.log)
+    count = len(shown.axes) + 1
     minimized = shown.direction is Direction.MINIMIZE
     # Dark is good: light lines fade into the paper.
     colours = "viridis" if minimized else "viridis_r"
-    scale = scale_of(shown.values, shown.direction)
-    last = Axis(name=shown.objective, low=scale.low, high=scale.high, log=scale.log)
-    places = shown.places
-    if scale.low < scale.high:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            placed = np.clip(last.place(np.clip(shown.values, scale.low, scale.high)), 0, 1)
-    else:
-        placed = np.full(len(shown.values), 0.5)
-    every = np.column_stack([places, placed])
-    across = np.arange(every.shape[1])
-    lines = [np.column_stack([across, row]) for row in every]
-    tone = placed if scale.low < scale.high else np.full(len(placed), 0.0 if minimized else 1.0)
-    worth = 1 - tone if minimized else tone
-    axes.add_collection(
-        LineCollection(
-            lines,
-            cmap=colours,
-            norm=Normalize(0, 1),
-            array=tone,
-            linewidths=0.8 + 1.4 * worth**3,
-            alpha=np.clip(0.9 * worth**2, min(0.8, max(0.15, 25 / len(lines))), 0.9),
-        )
-    )
-    title = "Parallel coordinates"
-    title += f" of {literal(cut(algorithm, 40))}" if algorithm else ""
-    axes.set_title(f"{title}: {len(lines):,} complete trials, dark is better")
-    line = max(6, min(18, int(0.95 * width / len(across) / _LINE_INCHES)))
-    names = [_wrapped(axis.name, line, " (log)" if axis.log else "") for axis in shown.axes]
-    axes.set_xticks(across, [*names, _wrapped(shown.objective, line)])
-    axes.get_xticklabels()[-1].set_fontweight("bold")
-    axes.tick_params(axis="x", length=0, pad=6)
-    axes.set_yticks([])
-    for side in axes.spines.values():
-        side.set_visible(False)
-    room = max(6, min(14, int(0.85 * width / len(across) / _MARK_INCHES)))
-    for at, axis in enumerate([*shown.axes, last]):
-        axes.axvline(at, 0.05 / 1.1, 1.05 / 1.1, color="black", linewidth=0.9, zorder=3)
-        for where, text in _ticks(axis, room):
-            axes.plot([at], [where], marker=TICKRIGHT, markersize=4, color="black", zorder=3)
-            axes.annotate(
-                literal(text),
-                (at, where),
-                xytext=(7, 0),
-                textcoords="offset points",
-                va="center",
-                size=7.5,
-                zorder=4,
-                bbox={"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
-            )
+    _draw_lines(axes, shown, last, colours)
     axes.imshow(
         np.linspace(0, 1, 256)[:, np.newaxis],
         cmap=colours,
         aspect="auto",
         origin="lower",
-        extent=(across[-1] - 0.003 * len(across), across[-1] + 0.003 * len(across), 0, 1),
-        zorder=3,
+        extent=(count - 1 - 0.003 * count, count - 1 + 0.003 * count, 0, 1),
+        zorder=3.5,
     )
-    axes.set_xlim(-0.02 * len(across), across[-1] + 0.06 * len(across))
+    title = "Parallel coordinates"
+    title += f" of {literal(cut(algorithm, 40))}" if algorithm else ""
+    axes.set_title(f"{title}: {len(shown.values):,} complete trials, dark is better")
+    line = max(6, min(18, int(0.95 * width / count / _LINE_INCHES)))
+    names = [_wrapped(axis.name, line, " (log)" if axis.log else "") for axis in shown.axes]
+    axes.set_xticks(range(count), [*names, _wrapped(shown.objective, line)])
+    axes.get_xticklabels()[-1].set_fontweight("bold")
+    axes.tick_params(axis="x", length=0, pad=6)
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
+    room = max(6, min(14, int(0.85 * width / count / _MARK_INCHES)))
+    for at, axis in enumerate([*shown.axes, last]):
+        _draw_axis(axes, at, axis, room)
+    axes.set_xlim(-0.02 * count, count - 1 + 0.06 * count)
     axes.set_ylim(-0.05, 1.05)
+
+
+def _draw_lines(axes: Any, shown: Coordinates, last: Axis, colours: str) -> None:
+    """Draw a line for each trial; the better, the thicker and the less transparent."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import Normalize
+
+    best = 0.0 if shown.direction is Direction.MINIMIZE else 1.0
+    if last.low < last.high:
+        placed = np.clip(last.place(np.clip(shown.values, last.low, last.high)), 0, 1)
+        tone = placed
+    else:
+        placed, tone = np.full((2, len(shown.values)), [[0.5], [best]])
+    every = np.column_stack([shown.places, placed])
+    worth = 1 - np.abs(tone - best)
+    axes.add_collection(
+        LineCollection(
+            [np.column_stack([np.arange(len(row)), row]) for row in every],
+            cmap=colours,
+            norm=Normalize(0, 1),
+            array=tone,
+            linewidths=0.8 + 1.4 * worth**3,
+            alpha=np.clip(0.9 * worth**2, min(0.8, max(0.15, 25 / len(every))), 0.9),
+        )
+    )
+
+
+def _draw_axis(axes: Any, at: int, axis: Axis, room: int) -> None:
+    """Draw an axis with its marks, whose texts have at most `room` characters."""
+    from matplotlib.markers import TICKRIGHT
+
+    axes.plot([at, at], [0, 1], color="black", linewidth=0.9, zorder=3)
+    for where, text in _ticks(axis, room):
+        axes.plot([at], [where], marker=TICKRIGHT, markersize=4, color="black", zorder=3)
+        axes.annotate(
+            literal(text),
+            (at, where),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            size=7.5,
+            zorder=4,
+            bbox={"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
+        )
 
 
 def _ticks(axis: Axis, room: int) -> list[tuple[float, str]]:

@@ -94,6 +94,8 @@ def resume(
     with changing_study(name, store, project) as study:
         entered = _recover(study, output, detached=detached)
         if objective is None:
+            if not entered:
+                output.say(f"no trial of study {study.name!r} is to be given out again")
             write_trials(output, study.spec, entered)
             return
         ended: list[TrialRecord] = []
@@ -131,8 +133,6 @@ def _recover(study: Study, output: Output, *, detached: bool) -> Sequence[TrialR
         output.say(
             f"failed, and not given out again after {study.spec.retries} retries: {', '.join(lost)}"
         )
-    if not entered and not lost:
-        output.say(f"no trial of study {study.name!r} is without a process")
     return entered
 
 

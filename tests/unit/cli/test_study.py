@@ -292,7 +292,7 @@ def test_list_counts_and_tells_the_best(mooring: Any, svc: str) -> None:
 def test_trials_that_were_asked_by_hand_are_given_up_when_told_so(mooring: Any, svc: str) -> None:
     (asked,) = as_json(mooring, "ask", svc)
     study = study_of(mooring)
-    assert "no trial of study 'svc' is without a process" in study("resume", svc).stderr
+    assert "no trial of study 'svc' is to be given out again" in study("resume", svc).stderr
     done = study("resume", svc, "--detached", "--json")
     (entered,) = json.loads(done.stdout)
     assert (entered["number"], entered["retry_of"], entered["state"]) == (1, 0, "waiting")
