@@ -36,10 +36,10 @@ class Suggester:
     directions
         One for each objective.
     method
-        One of `METHODS`, or the name of an optimizer that stands for one. Where a method cannot be
-        used (Gaussian processes without PyTorch or with more than 200 trials; CMA-ES with less
-        than two numbers to search, or several objectives), `tpe` stands in, which the
-        suggestion's `method` then tells.
+        One of `METHODS`, or the name of an optimizer that stands for one. `tpe` stands in where
+        it cannot be used, which the suggestion's `method` then tells: Gaussian processes without
+        PyTorch or with more than 200 trials; CMA-ES with several objectives, or with less than
+        two numbers to search or more than 100.
     seed
         Where two processes suggest for one search, each needs its own, or a `draw` for each
         suggestion: else they suggest the same.
@@ -130,7 +130,7 @@ class Suggester:
     ) -> None:
         """Tell of many finished trials of one algorithm at once, for a search of one objective.
 
-        What a model does not need is not read: of more than `MODEL_TRIALS` only the most telling
+        What a model does not need is not read: of many trials only the most telling
         ones, and none before the algorithm is suggested.
 
         Parameters
@@ -284,7 +284,7 @@ class _Arm:
         def read(model: AlgorithmModel) -> None:
             from mooring.optimize.replay import most_telling
 
-            for at in seen[most_telling(table[seen])]:
+            for at in seen[most_telling(table[seen], limit=model.limit)]:
                 model.add(f"learned {first + at}", observe(int(at)))
 
         if len(seen):
