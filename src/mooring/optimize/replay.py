@@ -132,9 +132,12 @@ class AlgorithmModel:
 
     def forget(self, uid: str) -> None:
         """Do as if a trial had never been told of."""
-        if uid in self._entries:
-            self._replace(uid, _Entry(None, TrialState.FAILED))
-            del self._entries[uid]
+        known = self._entries.get(uid)
+        if known is None:
+            return
+        self._replace(uid, _Entry(None, TrialState.FAILED))
+        del self._entries[uid]
+        if known.teaches and not known.is_partial:
             self._has_full = any(
                 entry.teaches and not entry.is_partial for entry in self._entries.values()
             )

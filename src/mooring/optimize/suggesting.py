@@ -186,15 +186,18 @@ class Suggester:
                 total=self._total,
             )
             name, arm = arms[chosen]
+            # The numbers of a search's trials are the points of its sequence, unless algorithms
+            # share them: every second point of a sequence fills one half of the space only.
+            number = draw if draw is not None and len(arms) == 1 else arm.next_point
             params, used = arm.model.suggest(
                 uid,
                 method,
                 seed=self._derived_seed(self._asked if draw is None else draw),
                 sequence=self._derived_seed(chosen, 1),
-                number=max(arm.tally.trials, arm.points),
+                number=number,
             )
             if used == "qmc":
-                arm.points = max(arm.tally.trials, arm.points) + 1
+                arm.points = number + 1
             self._asked += 1
             self._count(uid, _Known(arm))
             return Suggestion(algorithm=name, params=params, method=used)
@@ -289,6 +292,11 @@ class _Arm:
 
         if len(seen):
             self._unread.append(read)
+
+    @property
+    def next_point(self) -> int:
+        """The first point of the sequence that no trial can have taken."""
+        return max(self.tally.trials, self.points)
 
     @property
     def model(self) -> AlgorithmModel:
