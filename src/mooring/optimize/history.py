@@ -65,17 +65,22 @@ def read_history(history: Sequence[object], space: SearchSpace) -> dict[str, Col
     for item in history:
         if not isinstance(item, dict):
             continue
-        name = item.get("algorithm_name")
+        get = item.get
+        name = get("algorithm_name")
         if not isinstance(name, str) or name not in columns:
             continue
-        column, params = columns[name], item.get("algorithm_params")
-        score, ratio = item.get("score"), item.get("ratio")
-        if item.get("error") or not isinstance(params, dict) or not searched[name] <= params.keys():
+        column, params, score, ratio = (
+            columns[name],
+            get("algorithm_params"),
+            get("score"),
+            get("ratio"),
+        )
+        if get("error") or not isinstance(params, dict) or not searched[name] <= params.keys():
             # One partial set of parameters would shrink what all trials have in common.
             score = math.nan
         column.items.append(item)
         column.scores.append(score if type(score) is float else _score(score))
-        column.partial.append(ratio is not None and _is_below_one(ratio))
+        column.partial.append(ratio < 1.0 if type(ratio) is float else _is_below_one(ratio))
     return columns
 
 

@@ -20,7 +20,7 @@ from mooring.optimize.observations import Observation, Suggestion, TrialState
 from mooring.optimize.spaces import SearchSpace
 from mooring.optimize.suggesting import Suggester
 
-MAX_BATCH = 1_000
+MAX_BATCH = 256
 """So many trials one answer holds at most; whoever asks for more is given these."""
 
 _MOST = 2**53

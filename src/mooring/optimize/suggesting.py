@@ -36,10 +36,10 @@ class Suggester:
     directions
         One for each objective.
     method
-        One of `METHODS`, or the name of an optimizer that stands for one. Where a method cannot be
-        used (Gaussian processes without PyTorch or with more than 200 trials; CMA-ES with less
-        than two numbers to search, or several objectives), `tpe` stands in, which the
-        suggestion's `method` then tells.
+        One of `METHODS`, or the name of an optimizer that stands for one. `tpe` stands in where
+        it cannot be used, which the suggestion's `method` then tells: Gaussian processes without
+        PyTorch or with more than 200 trials; CMA-ES with several objectives, or with less than
+        two numbers to search or more than 100.
     seed
         Where two processes suggest for one search, each needs its own, or a `draw` for each
         suggestion: else they suggest the same.
@@ -130,7 +130,7 @@ class Suggester:
     ) -> None:
         """Tell of many finished trials of one algorithm at once, for a search of one objective.
 
-        What a model does not need is not read: of more than `MODEL_TRIALS` only the most telling
+        What a model does not need is not read: of many trials only the most telling
         ones, and none before the algorithm is suggested.
 
         Parameters
@@ -186,15 +186,18 @@ class Suggester:
                 total=self._total,
             )
             name, arm = arms[chosen]
+            # The numbers of a search's trials are the points of its sequence, unless algorithms
+            # share them: every second point of a sequence fills one half of the space only.
+            number = draw if draw is not None and len(arms) == 1 else arm.next_point
             params, used = arm.model.suggest(
                 uid,
                 method,
                 seed=self._derived_seed(self._asked if draw is None else draw),
                 sequence=self._derived_seed(chosen, 1),
-                number=max(arm.tally.trials, arm.points),
+                number=number,
             )
             if used == "qmc":
-                arm.points = max(arm.tally.trials, arm.points) + 1
+                arm.points = number + 1
             self._asked += 1
             self._count(uid, _Known(arm))
             return Suggestion(algorithm=name, params=params, method=used)
@@ -284,11 +287,16 @@ class _Arm:
         def read(model: AlgorithmModel) -> None:
             from mooring.optimize.replay import most_telling
 
-            for at in seen[most_telling(table[seen])]:
+            for at in seen[most_telling(table[seen], limit=model.limit)]:
                 model.add(f"learned {first + at}", observe(int(at)))
 
         if len(seen):
             self._unread.append(read)
+
+    @property
+    def next_point(self) -> int:
+        """The first point of the sequence that no trial can have taken."""
+        return max(self.tally.trials, self.points)
 
     @property
     def model(self) -> AlgorithmModel:

@@ -473,6 +473,14 @@ def test_a_proposal_is_moved_into_the_space() -> None:
     assert suggester.propose("b", "forest", {}) is None
 
 
+def test_processes_that_draw_by_trial_take_different_points() -> None:
+    first, second = (Suggester(PLANE, method="qmc", seed=1) for _ in range(2))
+    both = [first.suggest("0", draw=0), second.suggest("1", draw=1), first.suggest("2", draw=2)]
+    alone = Suggester(PLANE, method="qmc", seed=1)
+
+    assert both == [alone.suggest(str(number)) for number in range(3)]
+
+
 def test_threads_may_share_one() -> None:
     suggester = Suggester(PLANE, seed=1)
 
