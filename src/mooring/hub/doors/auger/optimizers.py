@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import jwt
 import orjson
+from jwt.algorithms import HMACAlgorithm
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +32,7 @@ from mooring.hub.bodies import read_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.auger.failures import failure_of
 from mooring.hub.doors.auger.fields import PREFIX
-from mooring.hub.doors.auger.refusals import Refused, invalid, no_route
+from mooring.hub.doors.auger.refusals import Refused, invalid, no_route, no_token
 from mooring.hub.guarded import GuardedStore
 from mooring.hub.optimizing import Given, Reply
 from mooring.model import AttributeType
@@ -110,32 +111,35 @@ class OptimizersDoor:
     # in a thread
 
     def _act(self, request: Request, call: OptimizerCall, body: bytes) -> Reply:
-        token = find_token(body)
+        bearer = _bearer(request)
+        # A look at the text does not tell a token from a parameter of that name: where the header
+        # holds one too, the body has to be read.
+        token = None if bearer else find_token(body)
         if token is None:
             token = token_of(parse_request(body))
-        bearer = _bearer(request) if token is None else None
         principal = self._authenticate(token or bearer)
         if principal is not None:
             request.scope["mooring.user"] = principal.name
         given = Given() if principal is None else self._given(call, principal)
         reply = self._hub.optimizers.ask(call.name, body, given)
         # A look at the text may have found a nested one; the body's own is what counts.
-        if bearer is None and reply.token is not None and reply.token != token:
-            raise Unauthenticated("User should be logged in", status=401)
+        if token is not None and reply.token is not None and reply.token != token:
+            raise no_token()
         return reply
 
     def _authenticate(self, token: str | None) -> Principal | None:
         """Return who asks; None for a signed token, which sees no project."""
         if not token:
-            raise Unauthenticated("User should be logged in", status=401)
+            raise no_token()
         secret = self._hub.settings.optimizers_secret
         if secret is not None and token.count(".") == 2:
-            try:
-                jwt.decode(token, secret, algorithms=["HS256"])
-            except jwt.InvalidTokenError:
-                raise Unauthenticated("User should be logged in", status=401) from None
+            if not is_signed(token, secret):
+                raise no_token()
             return None
-        return self._hub.accounts.authenticate(secret_of(token))
+        try:
+            return self._hub.accounts.authenticate(secret_of(token))
+        except Unauthenticated:
+            raise no_token() from None
 
     def _given(self, call: OptimizerCall, principal: Principal) -> Given:
         """Return what the hub's own trials tell, as far as the user sees them."""
@@ -158,6 +162,33 @@ class OptimizersDoor:
                 self._known.clear()
             self._known[key] = (now, given)
         return given
+
+
+class _Mark(HMACAlgorithm):
+    """HMAC with SHA-256 by a secret of any length: it is the one that other services sign by."""
+
+    def check_key_length(self, key: bytes) -> str | None:
+        return None
+
+
+_SIGNED = jwt.PyJWS(algorithms=[])
+_SIGNED.register_algorithm("HS256", _Mark(HMACAlgorithm.SHA256))
+
+
+def is_signed(token: str, secret: str) -> bool:
+    """Return whether a JWT was signed by a secret, by HS256 alone, and has not expired.
+
+    Of its claims only `exp` and `nbf` count: what others say is no business of this hub's.
+    """
+    try:
+        claims = orjson.loads(_SIGNED.decode(token, secret, algorithms=["HS256"]))
+    except (jwt.InvalidTokenError, orjson.JSONDecodeError, UnicodeEncodeError):
+        return False
+    if not isinstance(claims, dict):
+        return False
+    now = time.time()
+    until, since = claims.get("exp", now + 1), claims.get("nbf", now)
+    return all(isinstance(each, (int, float)) for each in (until, since)) and since <= now < until
 
 
 class _Endpoint:
