@@ -152,9 +152,7 @@ REFUSED_TOKENS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", REFUSED_TOKENS)
 @pytest.mark.parametrize("path", CALLS)
-def test_a_wrong_token_is_told_before_anything_else(
-    service: Service, path: str, name: str
-) -> None:
+def test_a_wrong_token_is_told_before_anything_else(service: Service, path: str, name: str) -> None:
     for body in (CALLS[path], {"nonsense": 1}):
         answer = service.post(path, {**body, "project_api_token": REFUSED_TOKENS[name]})
         assert answer.status_code == 401
@@ -203,7 +201,9 @@ def test_a_token_may_come_in_the_header_as_well(service: Service) -> None:
     header = {"authorization": f"Bearer {service.token}"}
     for path, body in CALLS.items():
         assert service.send(path, json.dumps(body).encode(), **header).status_code == 200
-    assert service.send("/fte", json.dumps(FIT).encode(), authorization="Bearer x").status_code == 401
+    assert (
+        service.send("/fte", json.dumps(FIT).encode(), authorization="Bearer x").status_code == 401
+    )
 
 
 def test_a_parameter_that_is_called_token_is_no_token(service: Service) -> None:
@@ -255,9 +255,7 @@ def test_what_is_no_json_is_told_as_elsewhere(service: Service, path: str, name:
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_gzip_is_taken_and_bombs_are_not(
-    path: str, make_service: Callable[..., Service]
-) -> None:
+def test_gzip_is_taken_and_bombs_are_not(path: str, make_service: Callable[..., Service]) -> None:
     service = make_service(max_search_bytes=1 << 20)
     body = json.dumps({**CALLS[path], "project_api_token": service.token}).encode()
     gz = {"content-encoding": "gzip"}
@@ -447,9 +445,7 @@ def test_whatever_a_history_holds_the_next_trials_are_in_the_space(
         {**GOOD, "algorithm_params": {"x": n / 20, "k": "p"}, "score": n / 20} for n in range(20)
     ]
     for history in ([item] for item in ODD_HISTORY):
-        answer = service.post(
-            "/next_trials", TRIALS, optimizer_name=method, trials_history=history
-        )
+        answer = service.post("/next_trials", TRIALS, optimizer_name=method, trials_history=history)
         check_params(trials_of(answer))
     answer = service.post(
         "/next_trials", TRIALS, optimizer_name=method, trials_history=ODD_HISTORY + good
@@ -493,9 +489,7 @@ def test_every_item_of_a_history_counts_for_the_budget(service: Service) -> None
     ],
 )
 @pytest.mark.parametrize("path", ["/next_trials", "/v2/next_trials"])
-def test_a_context_from_elsewhere_begins_anew(
-    service: Service, path: str, context: object
-) -> None:
+def test_a_context_from_elsewhere_begins_anew(service: Service, path: str, context: object) -> None:
     trials = trials_of(service.post(path, CALLS[path], optimizer_context=context))
     assert len(trials) == 2
     check_params(trials)
@@ -569,6 +563,26 @@ def test_estimates_learn_from_what_the_user_sees_alone(service: Service) -> None
     assert told["insider"]["estimated_time"] > 10 * told["owner"]["estimated_time"]
 
 
+def test_estimates_learn_from_runs_of_other_doors(service: Service) -> None:
+    store = service.hub.hub.store
+    run = store.create_run(RunSpec(project="logger/p", run_id="r")).key
+    values = {
+        "algorithm_name": "sklearn.ensemble.RandomForestClassifier",
+        "params/n_estimators": 100,
+        "dataset_nrows": 1000,
+        "dataset_ncols": 10,
+        "fit_seconds": 90.0,
+    }
+    store.append_batch(run, "a" * 32, 1, [Assign(values)])
+    token = secret_of(service.hub.token("logger"))
+    name = "sklearn.ensemble.RandomForestClassifier"
+    asked = {**FIT, "alg_name": name, "alg_params": {"n_estimators": 100}, "nrows": 1000}
+    told = service.post("/fte", {**asked, "project_api_token": token}).json()["data"]
+    other = service.post("/fte", asked).json()["data"]
+    assert (told["records"], other["records"]) == (1, 0)
+    assert told["estimated_time"] > 5 * other["estimated_time"]
+
+
 # processes
 
 
@@ -618,9 +632,13 @@ def test_a_search_that_is_answered_by_nobody_yet_holds_up_nobody(
 ) -> None:
     service = make_service(optimizer_processes=1)
     pid = _stopped(service)
-    asking = [Asking(service) for _ in range(20)]
-    # One of them has the process, the others wait for it.
-    _wait_for(lambda: service.hub.hub.optimizers._asked == 20)
+    # One of them has the process, the others wait for it: as many as the pool takes.
+    most = service.hub.hub.optimizers.most
+    asking = [Asking(service) for _ in range(most)]
+    _wait_for(lambda: service.hub.hub.optimizers._asked == most)
+    answer = service.client.post("/fte", json={**FIT, "project_api_token": service.token})
+    assert answer.status_code == 503
+    assert "come again later" in answer.json()["meta"]["errors"][0]["message"]
     header = {"authorization": f"Bearer {service.token}"}
     for _ in range(50):
         assert service.client.get("/health").status_code == 200
