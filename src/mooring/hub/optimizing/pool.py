@@ -65,7 +65,8 @@ class OptimizerPool:
 
     def __init__(self, *, size: int = 2, seconds: float = 60.0, waiting: int = 32) -> None:
         self._seconds = seconds
-        self._most = size + waiting
+        self.most = size + waiting
+        """Requests that may be here at a time."""
         self._free = threading.Semaphore(size)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -84,7 +85,7 @@ class OptimizerPool:
             When too many wait already, or the hub is being stopped.
         """
         with self._lock:
-            if self._closed or self._asked >= self._most:
+            if self._closed or self._asked >= self.most:
                 raise HubBusy("too many searches wait already; come again later", status=503)
             self._asked += 1
         try:

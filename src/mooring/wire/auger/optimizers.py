@@ -24,6 +24,7 @@ TOKEN_KEYS = ("project_api_token", "cluster_api_token", "token", "system_token")
 """Where the body tells the token; the first one that is there counts."""
 
 _TOKEN = re.compile(rb'"(?:%s)"\s*:' % "|".join(TOKEN_KEYS).encode())
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SIMPLE = re.compile(rb'\s*"([A-Za-z0-9._=+/-]+)"')
 
 
@@ -119,7 +120,8 @@ def parse_request(body: bytes) -> dict[str, Any]:
     Raises
     ------
     MalformedBody
-        For what is no JSON object. A number beyond every double is infinite.
+        For what is no JSON object, and for texts that UTF-8 cannot hold. A number beyond every
+        double is infinite.
     """
     if not body.strip():
         return {}
@@ -128,6 +130,8 @@ def parse_request(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         try:
             found = json.loads(body)  # it may hold NaN, which the fast parser refuses
+            if _SURROGATE.search(body):
+                json.dumps(found, ensure_ascii=False).encode()  # a lone one raises a ValueError
         except (ValueError, RecursionError) as error:
             raise MalformedBody(f"the body is no JSON: {error}") from None
     if not isinstance(found, dict):
@@ -167,7 +171,7 @@ def check_call(call: OptimizerCall, sent: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ParametersInvalid
-        With one error, for the first parameter that is missing or of another type.
+        With one error, for the first parameter that is missing, of another type or out of bounds.
     """
     given: dict[str, Any] = {}
     for parameter in call.parameters:
@@ -178,6 +182,9 @@ def check_call(call: OptimizerCall, sent: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if parameter.types != ("any",) and not _FITS[parameter.types[0]](value):
             raise refusal(parameter.name, f"should be {_ARTICLES[parameter.types[0]]}")
+        least = _LEAST.get(parameter.name)
+        if least is not None and not least <= value <= _MOST:
+            raise refusal(parameter.name, f"should be from {least} to 2^53")
         given[parameter.name] = value
     return given
 
@@ -194,7 +201,13 @@ def _is_number(value: object) -> bool:
 
 
 def _is_integer(value: object) -> bool:
-    return _is_number(value) and float(value).is_integer()  # type: ignore[arg-type]
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_LEAST = {"trials_total_count": 0, "trials_limit": 0, "ncols": 1, "nrows": 1}
+_MOST = 2**53
 
 
 _FITS = {

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import jwt
 import orjson
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
+from jwt.algorithms import HMACAlgorithm
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -22,21 +23,16 @@ from mooring.client.token import secret_of
 from mooring.errors import (
     InvalidInput,
     MooringError,
-    NotFound,
     RequestTooLarge,
     Unauthenticated,
 )
 from mooring.hub.accounts import Principal
 from mooring.hub.bodies import read_body
 from mooring.hub.context import Hub
+from mooring.hub.doors.auger.earlier_trials import best_trials, timed_trials
 from mooring.hub.doors.auger.failures import failure_of
-from mooring.hub.doors.auger.fields import PREFIX
-from mooring.hub.doors.auger.refusals import Refused, invalid, no_route
-from mooring.hub.guarded import GuardedStore
+from mooring.hub.doors.auger.refusals import Refused, invalid, no_route, no_token
 from mooring.hub.optimizing import Given, Reply
-from mooring.model import AttributeType
-from mooring.query import Exists, Field, Sort
-from mooring.store.contract import PathSelector, RunQuery
 from mooring.wire.auger import messages
 from mooring.wire.auger.optimizers import (
     FTE,
@@ -50,15 +46,9 @@ from mooring.wire.auger.optimizers import (
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-MAX_FITS = 2_000
-"""So many timed trials, the newest, an estimate learns from."""
-MAX_TRIED = 50
-"""So many trials, the best, a warm start is offered."""
 _KEPT_S = 2.0
 """How long what the hub's trials tell is kept for the next request."""
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-_RAW = Field(PREFIX + "raw_data", AttributeType.STRING)
-_SCORE = Field(PREFIX + "score_value", AttributeType.FLOAT)
 
 
 class OptimizersDoor:
@@ -66,6 +56,8 @@ class OptimizersDoor:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        # A few more than the pool takes, so that it is the pool that says that it is full.
+        self._threads = CapacityLimiter(hub.optimizers.most + 4)
         self._lock = threading.Lock()
         self._known: dict[tuple[str, tuple[str, ...]], tuple[float, Given]] = {}
 
@@ -79,7 +71,8 @@ class OptimizersDoor:
             if request.method != "POST":
                 raise no_route()
             body = await self._read(request)
-            reply = await run_in_threadpool(self._act, request, call, body)
+            # Threads of its own: those who wait for a search take none from other requests.
+            reply = await to_thread.run_sync(self._act, request, call, body, limiter=self._threads)
         except messages.MalformedBody:
             reply = Reply(400, messages.MALFORMED)
         except MooringError as error:
@@ -110,32 +103,35 @@ class OptimizersDoor:
     # in a thread
 
     def _act(self, request: Request, call: OptimizerCall, body: bytes) -> Reply:
-        token = find_token(body)
+        bearer = _bearer(request)
+        # A look at the text does not tell a token from a parameter of that name: where the header
+        # holds one too, the body has to be read.
+        token = None if bearer else find_token(body)
         if token is None:
             token = token_of(parse_request(body))
-        bearer = _bearer(request) if token is None else None
         principal = self._authenticate(token or bearer)
         if principal is not None:
             request.scope["mooring.user"] = principal.name
         given = Given() if principal is None else self._given(call, principal)
         reply = self._hub.optimizers.ask(call.name, body, given)
         # A look at the text may have found a nested one; the body's own is what counts.
-        if bearer is None and reply.token is not None and reply.token != token:
-            raise Unauthenticated("User should be logged in", status=401)
+        if token is not None and reply.token is not None and reply.token != token:
+            raise no_token()
         return reply
 
     def _authenticate(self, token: str | None) -> Principal | None:
         """Return who asks; None for a signed token, which sees no project."""
         if not token:
-            raise Unauthenticated("User should be logged in", status=401)
+            raise no_token()
         secret = self._hub.settings.optimizers_secret
         if secret is not None and token.count(".") == 2:
-            try:
-                jwt.decode(token, secret, algorithms=["HS256"])
-            except jwt.InvalidTokenError:
-                raise Unauthenticated("User should be logged in", status=401) from None
+            if not is_signed(token, secret):
+                raise no_token()
             return None
-        return self._hub.accounts.authenticate(secret_of(token))
+        try:
+            return self._hub.accounts.authenticate(secret_of(token))
+        except Unauthenticated:
+            raise no_token() from None
 
     def _given(self, call: OptimizerCall, principal: Principal) -> Given:
         """Return what the hub's own trials tell, as far as the user sees them."""
@@ -160,6 +156,33 @@ class OptimizersDoor:
         return given
 
 
+class _Mark(HMACAlgorithm):
+    """HMAC with SHA-256 by a secret of any length: it is the one that other services sign by."""
+
+    def check_key_length(self, key: bytes) -> str | None:
+        return None
+
+
+_SIGNED = jwt.PyJWS(algorithms=[])
+_SIGNED.register_algorithm("HS256", _Mark(HMACAlgorithm.SHA256))
+
+
+def is_signed(token: str, secret: str) -> bool:
+    """Return whether a JWT was signed by a secret, by HS256 alone, and has not expired.
+
+    Of its claims only `exp` and `nbf` count: what others say is no business of this hub's.
+    """
+    try:
+        claims = orjson.loads(_SIGNED.decode(token, secret, algorithms=["HS256"]))
+    except (jwt.InvalidTokenError, orjson.JSONDecodeError, UnicodeEncodeError):
+        return False
+    if not isinstance(claims, dict):
+        return False
+    now = time.time()
+    until, since = claims.get("exp", now + 1), claims.get("nbf", now)
+    return all(isinstance(each, (int, float)) for each in (until, since)) and since <= now < until
+
+
 class _Endpoint:
     """A path, as an ASGI application, so that Starlette leaves all methods to it."""
 
@@ -170,49 +193,6 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._door.answer(Request(scope, receive, send), self._call)
         await response(scope, receive, send)
-
-
-def timed_trials(store: GuardedStore, projects: tuple[str, ...]) -> list[dict[str, object]]:
-    """Return the raw data of trials, the newest first; those of runs that have it."""
-    query = RunQuery(projects=projects, filter=Exists(_RAW), limit=MAX_FITS)
-    return [trial for trial in _raw_data(store, query) if trial is not None]
-
-
-def best_trials(store: GuardedStore, projects: tuple[str, ...]) -> list[dict[str, object]]:
-    """Return algorithm and parameters of the trials with the highest scores."""
-    query = RunQuery(
-        projects=projects,
-        filter=Exists(_SCORE),
-        sort=Sort(_SCORE, ascending=False),
-        limit=MAX_TRIED,
-    )
-    found: list[dict[str, object]] = []
-    for trial in _raw_data(store, query):
-        name = None if trial is None else trial.get("algorithm_name")
-        params = None if trial is None else trial.get("algorithm_params")
-        if isinstance(name, str) and isinstance(params, dict):
-            found.append({"algorithm_name": name, "algorithm_params": params})
-    return found
-
-
-def _raw_data(store: GuardedStore, query: RunQuery) -> list[dict[str, object] | None]:
-    if not query.projects:
-        return []
-    try:
-        runs = store.query_runs(query).runs
-    except NotFound:
-        return []
-    found: list[dict[str, object] | None] = [None for _ in runs]
-    for column in store.read_attributes(
-        [run.key for run in runs], PathSelector(paths=(_RAW.path,))
-    ):
-        for row, text in zip(column.rows, column.values, strict=True):
-            try:
-                held = orjson.loads(text)
-            except (orjson.JSONDecodeError, TypeError):
-                continue
-            found[int(row)] = held if isinstance(held, dict) else None
-    return found
 
 
 def _bearer(request: Request) -> str | None:

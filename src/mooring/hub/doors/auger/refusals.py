@@ -43,6 +43,18 @@ def missing(resource: str) -> Refused:
     )
 
 
+def no_token() -> Refused:
+    """Return the refusal of the optimizers service for whoever has no token that it takes."""
+    return Refused(
+        401,
+        {
+            "error_type": "unauthenticated",
+            "error_param": "token",
+            "message": "authentication required",
+        },
+    )
+
+
 def no_route() -> Refused:
     """Return the refusal of a path, or of a method that it does not have."""
     return Refused(404, {"message": "Not Found", "error_type": "not_found"})

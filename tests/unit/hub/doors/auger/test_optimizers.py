@@ -83,7 +83,7 @@ def error_of(answer: requests.Response) -> tuple[int, str | None, str]:
 
 def test_without_a_token(place: Place) -> None:
     answer = post(place, "/next_trials", {"optimizer_name": "tpe", "search_space": SPACE})
-    assert error_of(answer) == (401, None, "User should be logged in")
+    assert error_of(answer) == (401, "token", "authentication required")
 
 
 @pytest.mark.parametrize("token", ["nonsense", "", None, 5, ["x"], "a.b.c"])
