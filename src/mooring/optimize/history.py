@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mooring.errors import InvalidSpace
 from mooring.optimize.encoding import is_constant
 from mooring.optimize.observations import Observation, TrialState
-from mooring.optimize.spaces import Float, SearchSpace
+from mooring.optimize.spaces import MAX_INT, Float, SearchSpace, choice_text
 
 
 @dataclass(slots=True)
@@ -126,14 +127,18 @@ def searched_names(space: SearchSpace, algorithm: str) -> list[str]:
 
 def _digits(params: Mapping[str, Any], names: Sequence[str]) -> tuple[object, ...]:
     """Return values so that those which a client may have rounded are equal."""
-    return tuple(
-        f"{value:.6g}"
-        if type(value) is float or type(value) is int
-        else value
-        if isinstance(value, (str, bool))
-        else repr(value)
-        for value in map(params.get, names)
-    )
+    return tuple([_rounded(value) for value in map(params.get, names)])
+
+
+def _rounded(value: object) -> object:
+    if type(value) is float or (type(value) is int and abs(value) <= MAX_INT):
+        return f"{value:.6g}"
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    try:
+        return choice_text(value)
+    except InvalidSpace:
+        return None
 
 
 def _score(score: object) -> float:

@@ -40,7 +40,7 @@ _CLASSES = {
 _LABELS = frozenset({"EnsembleOptimizer"})
 """Names that mark trials which no search suggested."""
 
-_TREES = frozenset({"ET", "RF", "GBRT"})
+_TREES = ("ET", "RF", "GBRT")
 """Surrogates of scikit-optimize that are ensembles of trees, which `tpe` stands in for."""
 
 

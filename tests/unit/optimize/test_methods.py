@@ -46,6 +46,7 @@ def test_methods_have_their_own_names(method: str) -> None:
 def test_trees_in_place_of_a_gaussian_process_are_tpe() -> None:
     assert method_of("x.SkOptBaseOptimizer", {"base_estimator": "ET"}) == "tpe"
     assert method_of("x.SkOptBaseOptimizer", {"base_estimator": "GP"}) == "gp"
+    assert method_of("x.SkOptBaseOptimizer", {"base_estimator": ["ET"]}) == "gp"
 
 
 @pytest.mark.parametrize(

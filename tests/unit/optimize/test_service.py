@@ -264,6 +264,23 @@ def test_trials_that_came_back_are_pending_no_longer() -> None:
     assert [one["number"] for one in after["pending"]] == [2, 3]
 
 
+@pytest.mark.parametrize("odd", [10**400, math.nan, [[1]], {"a": None}, True, "2", None])
+def test_odd_values_come_back_as_no_trial_that_was_given_out(odd: object) -> None:
+    trials, context = ask()
+    params = trials[0]["algorithm_params"]
+    history = [{"algorithm_name": SVC, "algorithm_params": {**params, "C": odd}, "score": 1.0}] * 2
+
+    _, after = next_trials(
+        {
+            "optimizer_name": "tpe",
+            "search_space": SPACE,
+            "trials_history": history,
+            "optimizer_context": context,
+        }
+    )
+    assert [one["number"] for one in after["pending"]] == [0, 1]
+
+
 def rounded(params: dict[str, Any]) -> dict[str, Any]:
     return {
         name: float(f"{value:.8g}") if isinstance(value, float) else value

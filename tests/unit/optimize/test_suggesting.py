@@ -360,6 +360,12 @@ def test_cma_es_needs_two_numbers() -> None:
     assert {one.method for one in run(Suggester(space, method="cma-es", seed=1), 12)} == {"tpe"}
 
 
+def test_cma_es_of_very_many_numbers_is_tpe() -> None:
+    space = SearchSpace.of({f"x{number}": Float(0, 1) for number in range(101)})
+
+    assert Suggester(space, method="cma-es", seed=1).suggest("a").method == "tpe"
+
+
 def test_cma_es_narrows_as_it_would_in_one_process() -> None:
     """From what is replayed it goes on, and does not begin anew with each suggestion."""
     made = run(Suggester(PLANE, method="cma-es", seed=1), 150)
