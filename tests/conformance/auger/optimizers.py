@@ -238,8 +238,8 @@ REFUSED = (
         "no rows",
         "get_fte",
         {"alg_params": {}, "alg_name": SVC, "ncols": 5, "nrows": 0},
-        "alg_name",
-        "rows",
+        "nrows",
+        "1 or more",
     ),
     Refused(
         "rows that are text",
