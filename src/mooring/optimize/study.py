@@ -407,7 +407,7 @@ class Study:
         """Tell the suggester what became of trials since."""
         if self._suggester is None:
             self._suggester = self._make_suggester()
-        for number in self._log.changed[self._fed :]:
+        for number in dict.fromkeys(self._log.changed[self._fed :]):
             trial = self._log.find(number)
             if trial is None:
                 self._suggester.forget(str(number))
