@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import hmac
@@ -698,6 +699,58 @@ def test_no_process_outlives_its_hub(tmp_path: Path, how: str) -> None:
     (child,) = [pid for pid in _children(hub.process.pid) if "optimizing" in _command(pid)]
     getattr(hub, how)()
     _wait_for(lambda: not Path(f"/proc/{child}").exists() or "optimizing" not in _command(child))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_a_search_in_its_middle_does_not_outlive_its_hub(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path / "runs.db")
+    accounts = accounts_of(HubSettings(store=str(hub.store)))
+    accounts.create_user("u")
+    token = accounts.create_token("u").secret
+    accounts.close()
+    names = [f"x{number}" for number in range(200)]
+    history = [
+        {
+            "algorithm_name": "a.B",
+            "algorithm_params": {
+                name: (number * 37 + at) % 101 / 101 for at, name in enumerate(names)
+            },
+            "score": number % 7,
+        }
+        for number in range(500)
+    ]
+    # It would go on for minutes.
+    body = {
+        "optimizer_name": "tpe",
+        "optimizer_params": {"batch_size": 1000},
+        "search_space": {"a.B": dict.fromkeys(names, FLOAT)},
+        "trials_history": history,
+        "project_api_token": token,
+    }
+
+    def ask() -> None:
+        with contextlib.suppress(httpx.TransportError):
+            httpx.post(f"{hub.address}/next_trials", json=body, timeout=120)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    found: list[int] = []
+
+    def is_searching() -> bool:
+        children = _children(hub.process.pid)
+        found[:] = [pid for pid in children if "optimizing" in _command(pid)]
+        return any(_processor_seconds(pid) > 4 for pid in found)
+
+    _wait_for(is_searching)
+    hub.process.kill()
+    _wait_for(lambda: not any("optimizing" in _command(pid) for pid in found))
+    hub.kill()
+    asking.join()
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _children(parent: int) -> list[int]:
