@@ -29,6 +29,7 @@ FUZZ = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+PARAMETERS = {call.path: {each.name for each in call.parameters} for call in OPTIMIZER_CALLS}
 SCHEMAS = {call.path: jsonschema_rs.validator_for(dict(call.answer)) for call in OPTIMIZER_CALLS}
 
 NAMES = st.sampled_from(["a.B", "c.D", "x", "y", "", "token", "__class__", "\0", "ü", "a" * 300])
@@ -128,6 +129,7 @@ CONTEXTS = _object(
     },
 )
 MORE = {"trials_history": st.lists(TRIALS, max_size=6), "optimizer_context": CONTEXTS}
+SIZES = st.integers(0, 9).flatmap(lambda n: st.integers(1, 10**7) if n else NUMBERS)
 BODIES = {
     "/next_trials": _object(
         {"optimizer_name": OPTIMIZERS, "search_space": FLAT | FULL},
@@ -149,8 +151,8 @@ BODIES = {
             "alg_params": st.dictionaries(
                 st.sampled_from(["n_estimators", "max_depth", "max_features", "x"]), SCALARS
             ),
-            "nrows": NUMBERS,
-            "ncols": NUMBERS,
+            "nrows": SIZES,
+            "ncols": SIZES,
         },
         {},
     ),
@@ -199,5 +201,5 @@ def _check(path: str, answer: httpx.Response) -> None:
     assert answer.status_code == 400, answer.text
     (error,) = body["meta"]["errors"]
     assert error["error_type"] == "invalid_param"
-    assert error["error_param"]
+    assert error["error_param"] in PARAMETERS[path]
     assert error["message"]

@@ -378,6 +378,21 @@ def test_a_space_that_cannot_be_searched_is_told(
     assert "fault" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "settings", [{"a.NoSuchOptimizer": {}}, {"WarmStartOptimizer": {"num_trials": -1}}]
+)
+def test_settings_of_a_full_space_are_part_of_it(service: Service, settings: object) -> None:
+    groups = {"classification": {"learning_algorithms": SPACE}}
+    space = {
+        "version": 1,
+        "optimizers_space": settings,
+        "user_config_dict": {"model_type": "classification", "model_group": groups},
+    }
+    param, message = error_of(service.post("/v2/next_trials", MANY, search_space=space))
+    assert param == "search_space"
+    assert "NoSuchOptimizer" in message or "num_trials" in message
+
+
 @pytest.mark.parametrize("path", ["/next_trials", "/v2/next_trials"])
 @pytest.mark.parametrize(
     ("spec", "low", "high"),
