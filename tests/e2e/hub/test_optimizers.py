@@ -599,6 +599,59 @@ def test_estimates_learn_from_runs_of_other_doors(service: Service) -> None:
     assert told["estimated_time"] > 5 * other["estimated_time"]
 
 
+# searches that are kept
+
+
+def search_of(service: Service, **changes: Any) -> dict[str, Any]:
+    """Return a search that was made."""
+    answer = service.post("/api/v1/trial_searches", MANY, **changes)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["data"]
+    return found
+
+
+def test_a_search_goes_on_until_its_budget_is_used(service: Service) -> None:
+    made = search_of(service, trials_total_count=5)
+    history: list[Any] = []
+    for expected in (2, 2, 1, 0):
+        assert (made["status"], made["error_message"]) == ("done", None)
+        assert len(made["next_trials"]) == expected
+        check_params(made["next_trials"])
+        history += [{**trial, "score": 0.5, "ratio": 1.0} for trial in made["next_trials"]]
+        told = {"trials_history": history, "project_api_token": service.token}
+        answer = service.client.patch(f"/api/v1/trial_searches/{made['id']}", json=told)
+        made = answer.json()["data"]
+    assert len({json.dumps(trial["algorithm_params"]) for trial in history}) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trials_total_count": -1}, "trials_total_count: should be from 0"),
+        ({"trials_limit": -1}, "trials_limit: should be from 0"),
+        (
+            {
+                "search_space": {
+                    "version": 1,
+                    "optimizers_space": {"no.SuchOptimizer": {}},
+                    "user_config_dict": {
+                        "model_type": "regression",
+                        "model_group": {"regression": {"learning_algorithms": SPACE}},
+                    },
+                }
+            },
+            "search_space: no optimizer is called 'no.SuchOptimizer'",
+        ),
+    ],
+)
+def test_a_search_that_cannot_be_made_tells_why(
+    service: Service, changes: dict[str, Any], said: str
+) -> None:
+    made = search_of(service, **changes)
+    assert (made["status"], made["next_trials"]) == ("error", [])
+    assert made["error_message"].startswith(said)
+
+
 # processes
 
 
@@ -620,11 +673,13 @@ def _stopped(service: Service) -> int:
 class Asking(threading.Thread):
     """A request in a thread."""
 
-    def __init__(self, service: Service, path: str = "/next_trials") -> None:
+    def __init__(
+        self, service: Service, path: str = "/next_trials", body: dict[str, Any] = TRIALS
+    ) -> None:
         super().__init__(daemon=True)
         self.answer: httpx.Response | None = None
         self._url = service.hub.address + path
-        self._body = {**CALLS[path], "project_api_token": service.token}
+        self._body = {**body, "project_api_token": service.token}
         self.start()
 
     def run(self) -> None:
@@ -688,6 +743,35 @@ def test_a_request_that_takes_too_long_is_told_so(make_service: Callable[..., Se
     assert "longer than 3 s" in message
     assert pid not in service.pids()
     check_params(trials_of(service.post("/next_trials", TRIALS)))
+
+
+def test_a_search_that_finds_no_process_stays_requested(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service(optimizer_processes=1)
+    pid = _stopped(service)
+    asking = [Asking(service) for _ in range(service.hub.hub.optimizers.most)]
+    _wait_for(lambda: service.hub.hub.optimizers._asked == len(asking))
+    made = service.post("/api/v1/trial_searches", MANY).json()["data"]
+    assert (made["status"], made["next_trials"]) == ("requested", None)
+    os.kill(pid, signal.SIGCONT)
+    for each in asking:
+        each.join()
+    header = {"authorization": f"Bearer {service.token}"}
+    found = service.client.get(f"/api/v1/trial_searches/{made['id']}", headers=header)
+    assert found.json()["data"]["status"] == "done"
+    check_params(found.json()["data"]["next_trials"])
+
+
+def test_a_search_whose_process_was_killed_is_answered(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service(optimizer_processes=1)
+    pid = _stopped(service)
+    asking = Asking(service, "/api/v1/trial_searches", MANY)
+    _wait_for(lambda: service.hub.hub.optimizers._asked == 1)
+    os.kill(pid, signal.SIGKILL)
+    assert asking.result().json()["data"]["status"] == "done"
 
 
 def test_a_hub_that_stops_ends_its_processes(make_service: Callable[..., Service]) -> None:
