@@ -627,8 +627,8 @@ def test_a_search_goes_on_until_its_budget_is_used(service: Service) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"trials_total_count": -1}, "trials_total_count: should be from 0"),
-        ({"trials_limit": -1}, "trials_limit: should be from 0"),
+        ({"trials_total_count": -1}, "trials_total_count: should be 0 or more"),
+        ({"trials_limit": -1}, "trials_limit: should be 0 or more"),
         (
             {
                 "search_space": {
