@@ -26,7 +26,7 @@ class HubClient(ResourceFamilies):
     hub_project_api_token : a token that stands for a project, which need not be named then
     hub_cluster_api_token, hub_system_token : of a cluster, of a service. One token is sent: the
         first there is of project's, cluster's, user's, system's
-    optimizers_url : address of the service for `get_next_trials` and its like
+    optimizers_url : address of the service for `get_next_trials` and its like. Default: the hub
     retries_count : how often a request is repeated after an answer that may be another one later
         (503 and its like)
     connection_retries_count : the same after no answer at all. Default: `retries_count`

@@ -138,8 +138,9 @@ class ResourceCalls:
             proxies=proxies or {},
         )
         self._hub = HubTransport(address, None, self._settings)
+        # A hub is its own optimizers service, unless another one is named.
         self._optimizers = (
-            HubTransport(optimizers_url, None, self._settings) if optimizers_url else None
+            HubTransport(optimizers_url, None, self._settings) if optimizers_url else self._hub
         )
         self._knows_keys: bool | None = None
 
@@ -149,8 +150,7 @@ class ResourceCalls:
     def close(self) -> None:
         """Close the connections. Idempotent; a later request opens new ones."""
         self._hub.close()
-        if self._optimizers is not None:
-            self._optimizers.close()
+        self._optimizers.close()
 
     # what families.py calls
 
@@ -188,8 +188,6 @@ class ResourceCalls:
                 return
 
     def _optimize(self, path: str, payload: Mapping[str, Any]) -> Answer:
-        if self._optimizers is None:
-            raise MissingParamError(f"pass optimizers_url in {type(self).__name__} constructor", {})
         return dict(
             self._send(self._optimizers, "post", path, payload, repeat=True, compressed=True)
         )

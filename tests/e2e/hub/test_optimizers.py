@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import hmac
@@ -377,6 +378,21 @@ def test_a_space_that_cannot_be_searched_is_told(
     assert "fault" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "settings", [{"a.NoSuchOptimizer": {}}, {"WarmStartOptimizer": {"num_trials": -1}}]
+)
+def test_settings_of_a_full_space_are_part_of_it(service: Service, settings: object) -> None:
+    groups = {"classification": {"learning_algorithms": SPACE}}
+    space = {
+        "version": 1,
+        "optimizers_space": settings,
+        "user_config_dict": {"model_type": "classification", "model_group": groups},
+    }
+    param, message = error_of(service.post("/v2/next_trials", MANY, search_space=space))
+    assert param == "search_space"
+    assert "NoSuchOptimizer" in message or "num_trials" in message
+
+
 @pytest.mark.parametrize("path", ["/next_trials", "/v2/next_trials"])
 @pytest.mark.parametrize(
     ("spec", "low", "high"),
@@ -583,6 +599,59 @@ def test_estimates_learn_from_runs_of_other_doors(service: Service) -> None:
     assert told["estimated_time"] > 5 * other["estimated_time"]
 
 
+# searches that are kept
+
+
+def search_of(service: Service, **changes: Any) -> dict[str, Any]:
+    """Return a search that was made."""
+    answer = service.post("/api/v1/trial_searches", MANY, **changes)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["data"]
+    return found
+
+
+def test_a_search_goes_on_until_its_budget_is_used(service: Service) -> None:
+    made = search_of(service, trials_total_count=5)
+    history: list[Any] = []
+    for expected in (2, 2, 1, 0):
+        assert (made["status"], made["error_message"]) == ("done", None)
+        assert len(made["next_trials"]) == expected
+        check_params(made["next_trials"])
+        history += [{**trial, "score": 0.5, "ratio": 1.0} for trial in made["next_trials"]]
+        told = {"trials_history": history, "project_api_token": service.token}
+        answer = service.client.patch(f"/api/v1/trial_searches/{made['id']}", json=told)
+        made = answer.json()["data"]
+    assert len({json.dumps(trial["algorithm_params"]) for trial in history}) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trials_total_count": -1}, "trials_total_count: should be 0 or more"),
+        ({"trials_limit": -1}, "trials_limit: should be 0 or more"),
+        (
+            {
+                "search_space": {
+                    "version": 1,
+                    "optimizers_space": {"no.SuchOptimizer": {}},
+                    "user_config_dict": {
+                        "model_type": "regression",
+                        "model_group": {"regression": {"learning_algorithms": SPACE}},
+                    },
+                }
+            },
+            "search_space: no optimizer is called 'no.SuchOptimizer'",
+        ),
+    ],
+)
+def test_a_search_that_cannot_be_made_tells_why(
+    service: Service, changes: dict[str, Any], said: str
+) -> None:
+    made = search_of(service, **changes)
+    assert (made["status"], made["next_trials"]) == ("error", [])
+    assert made["error_message"].startswith(said)
+
+
 # processes
 
 
@@ -604,11 +673,13 @@ def _stopped(service: Service) -> int:
 class Asking(threading.Thread):
     """A request in a thread."""
 
-    def __init__(self, service: Service, path: str = "/next_trials") -> None:
+    def __init__(
+        self, service: Service, path: str = "/next_trials", body: dict[str, Any] = TRIALS
+    ) -> None:
         super().__init__(daemon=True)
         self.answer: httpx.Response | None = None
         self._url = service.hub.address + path
-        self._body = {**CALLS[path], "project_api_token": service.token}
+        self._body = {**body, "project_api_token": service.token}
         self.start()
 
     def run(self) -> None:
@@ -674,6 +745,35 @@ def test_a_request_that_takes_too_long_is_told_so(make_service: Callable[..., Se
     check_params(trials_of(service.post("/next_trials", TRIALS)))
 
 
+def test_a_search_that_finds_no_process_stays_requested(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service(optimizer_processes=1)
+    pid = _stopped(service)
+    asking = [Asking(service) for _ in range(service.hub.hub.optimizers.most)]
+    _wait_for(lambda: service.hub.hub.optimizers._asked == len(asking))
+    made = service.post("/api/v1/trial_searches", MANY).json()["data"]
+    assert (made["status"], made["next_trials"]) == ("requested", None)
+    os.kill(pid, signal.SIGCONT)
+    for each in asking:
+        each.join()
+    header = {"authorization": f"Bearer {service.token}"}
+    found = service.client.get(f"/api/v1/trial_searches/{made['id']}", headers=header)
+    assert found.json()["data"]["status"] == "done"
+    check_params(found.json()["data"]["next_trials"])
+
+
+def test_a_search_whose_process_was_killed_is_answered(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service(optimizer_processes=1)
+    pid = _stopped(service)
+    asking = Asking(service, "/api/v1/trial_searches", MANY)
+    _wait_for(lambda: service.hub.hub.optimizers._asked == 1)
+    os.kill(pid, signal.SIGKILL)
+    assert asking.result().json()["data"]["status"] == "done"
+
+
 def test_a_hub_that_stops_ends_its_processes(make_service: Callable[..., Service]) -> None:
     service = make_service()
     pid = _stopped(service)
@@ -698,6 +798,58 @@ def test_no_process_outlives_its_hub(tmp_path: Path, how: str) -> None:
     (child,) = [pid for pid in _children(hub.process.pid) if "optimizing" in _command(pid)]
     getattr(hub, how)()
     _wait_for(lambda: not Path(f"/proc/{child}").exists() or "optimizing" not in _command(child))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_a_search_in_its_middle_does_not_outlive_its_hub(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path / "runs.db")
+    accounts = accounts_of(HubSettings(store=str(hub.store)))
+    accounts.create_user("u")
+    token = accounts.create_token("u").secret
+    accounts.close()
+    names = [f"x{number}" for number in range(200)]
+    history = [
+        {
+            "algorithm_name": "a.B",
+            "algorithm_params": {
+                name: (number * 37 + at) % 101 / 101 for at, name in enumerate(names)
+            },
+            "score": number % 7,
+        }
+        for number in range(500)
+    ]
+    # It would go on for minutes.
+    body = {
+        "optimizer_name": "tpe",
+        "optimizer_params": {"batch_size": 1000},
+        "search_space": {"a.B": dict.fromkeys(names, FLOAT)},
+        "trials_history": history,
+        "project_api_token": token,
+    }
+
+    def ask() -> None:
+        with contextlib.suppress(httpx.TransportError):
+            httpx.post(f"{hub.address}/next_trials", json=body, timeout=120)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    found: list[int] = []
+
+    def is_searching() -> bool:
+        children = _children(hub.process.pid)
+        found[:] = [pid for pid in children if "optimizing" in _command(pid)]
+        return any(_processor_seconds(pid) > 4 for pid in found)
+
+    _wait_for(is_searching)
+    hub.process.kill()
+    _wait_for(lambda: not any("optimizing" in _command(pid) for pid in found))
+    hub.kill()
+    asking.join()
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _children(parent: int) -> list[int]:

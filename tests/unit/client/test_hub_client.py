@@ -407,6 +407,17 @@ def test_optimizer_calls_are_gzip_each_time(server: Server, connect: Connect) ->
     assert [each.path for each in server.seen[-2:]] == ["/v2/next_trials", "/fte"]
 
 
+@pytest.mark.parametrize("url", [None, ""])
+def test_a_hub_is_its_own_optimizers_service(
+    server: Server, connect: Connect, url: str | None
+) -> None:
+    server.replies = [DONE]
+    client = connect(optimizers_url=url)
+    client.get_fte({"alg_name": "x"})
+    client.get_next_trials(optimizer_name="tpe")
+    assert [each.path for each in server.seen] == ["/fte", "/next_trials"]
+
+
 # what is sent
 
 

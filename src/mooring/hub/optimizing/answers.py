@@ -77,7 +77,9 @@ def compute(call: OptimizerCall, sent: Mapping[str, Any], given: Given) -> Any:
     try:
         return _COMPUTE[call.name](sent, given)
     except UnknownOptimizer as error:
-        raise refusal("optimizer_name", str(error)) from error
+        # The other call chooses by itself, among those that its space names.
+        name = "optimizer_name" if call is NEXT_TRIALS else "search_space"
+        raise refusal(name, str(error)) from error
     except InvalidSpace as error:
         raise refusal("search_space", str(error)) from error
     except InvalidInput as error:
@@ -128,7 +130,7 @@ _COMPUTE: Mapping[str, Callable[[Mapping[str, Any], Given], Any]] = {
 }
 _PARAMETER = {
     NEXT_TRIALS.name: "optimizer_params",
-    NEXT_TRIALS_V2.name: "trials_total_count",
+    NEXT_TRIALS_V2.name: "search_space",
     FTE.name: "alg_name",
 }
 """What is named where an error does not tell which parameter it is about."""

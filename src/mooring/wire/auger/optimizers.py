@@ -183,8 +183,10 @@ def check_call(call: OptimizerCall, sent: Mapping[str, Any]) -> dict[str, Any]:
         if parameter.types != ("any",) and not _FITS[parameter.types[0]](value):
             raise refusal(parameter.name, f"should be {_ARTICLES[parameter.types[0]]}")
         least = _LEAST.get(parameter.name)
-        if least is not None and not least <= value <= _MOST:
-            raise refusal(parameter.name, f"should be from {least} to 2^53")
+        if least is not None and not value >= least:  # NaN is not, either
+            raise refusal(parameter.name, f"should be {least} or more")
+        if least is not None and value > _MOST:
+            raise refusal(parameter.name, "should be 2^53 or less")
         given[parameter.name] = value
     return given
 
@@ -208,8 +210,6 @@ def _is_integer(value: object) -> bool:
 
 _LEAST = {"trials_total_count": 0, "trials_limit": 0, "ncols": 1, "nrows": 1}
 _MOST = 2**53
-
-
 _FITS = {
     "string": lambda value: isinstance(value, str),
     "object": lambda value: isinstance(value, dict),

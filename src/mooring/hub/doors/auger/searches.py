@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from mooring.errors import InvalidSpace
+from mooring.errors import HubBusy, InvalidSpace
 from mooring.hub.doors.auger.calls import Behaviour, Call, JsonObject
 from mooring.hub.doors.auger.fields import PREFIX, as_json
 from mooring.hub.doors.auger.records import Record, Scope
@@ -55,10 +55,16 @@ def find_next_trials(call: Call, record: Record) -> JsonObject:
         condition = _on_similar_data(call, features)
         tried = [] if condition is None else _hyperparameters(call, (condition,), MAX_TRIED)
     body = messages.encode(asked)
-    reply = call.hub.optimizers.ask(NEXT_TRIALS_V2.name, body, Given(tried=tried))
+    try:
+        reply = call.hub.optimizers.ask(NEXT_TRIALS_V2.name, body, Given(tried=tried))
+    except HubBusy:
+        return {}  # it stays requested; whoever looks at it again has it searched again
+    told = orjson.loads(reply.body)
     if reply.status != 200:
-        return {"status": "error", "next_trials": []}
-    found = orjson.loads(reply.body)["data"]
+        (error,) = told["meta"]["errors"]
+        message = f"{error['error_param']}: {error['message']}"
+        return {"status": "error", "next_trials": [], "error_message": message}
+    found = told["data"]
     return {
         "status": "done",
         "next_trials": found["trials"],

@@ -78,6 +78,7 @@ TRIAL_SEARCH = Resource(
         dataset_metafeatures object
         trials_history array
         next_trials array?
+        error_message string?
         """
     ),
     states=(
