@@ -22,6 +22,7 @@ from mooring.hub.context import Hub
 from mooring.hub.doors.auger import routes as auger_routes
 from mooring.hub.doors.native import routes as native_routes
 from mooring.hub.doors.native.answers import error_answer, json_answer, told_errors
+from mooring.hub.doors.neptune3 import routes as neptune3_routes
 from mooring.hub.identity import authenticate
 from mooring.hub.observing import Meters, Observed
 
@@ -79,6 +80,7 @@ def create_app(hub: Hub, *, lines: TextIO | None = None) -> Starlette:
             Route("/metrics", told_errors(hub, metrics), methods=["GET"]),
             *native_routes(hub),
             *auger_routes(hub),
+            *neptune3_routes(hub),
         ],
         middleware=[Middleware(Observed, meters=meters, lines=lines)],
         exception_handlers={HTTPException: not_found, MooringError: told, Exception: failed},

@@ -34,24 +34,22 @@ _MAX_NAME = 200
 _KINDS = ("personal", "service", "session")
 _REFUSED = "the token is wrong, expired or revoked"
 
-_WHO = (
-    select(
-        tokens.c.id,
-        tokens.c.user_id,
-        tokens.c.kind,
-        tokens.c.project,
-        tokens.c.cluster,
-        tokens.c.expires,
-        tokens.c.revoked,
-        tokens.c.last_used,
-        users.c.name.label("owner"),
-        users.c.admin,
-        users.c.service,
-        users.c.disabled,
-    )
-    .join(users)
-    .where(tokens.c.hash == bindparam("hash"))
-)
+_WHO_HAS = select(
+    tokens.c.id,
+    tokens.c.user_id,
+    tokens.c.kind,
+    tokens.c.project,
+    tokens.c.cluster,
+    tokens.c.expires,
+    tokens.c.revoked,
+    tokens.c.last_used,
+    users.c.name.label("owner"),
+    users.c.admin,
+    users.c.service,
+    users.c.disabled,
+).join(users)
+_WHO = _WHO_HAS.where(tokens.c.hash == bindparam("hash"))
+_WHOSE = _WHO_HAS.where(tokens.c.id == bindparam("id"))
 
 
 class TokenNotFound(NotFound):
@@ -210,10 +208,25 @@ class Tokens(Users):
         Unauthenticated
             In the same words whether it is wrong, expired, revoked, or of a disabled user.
         """
-        now = now_micros()
         wanted = hash_secret(secret_of(secret))
         with self._database.read() as connection:
             row = connection.execute(_WHO, {"hash": wanted}).first()
+        return self._principal(row)
+
+    def authenticate_id(self, id: int) -> Principal:
+        """Return whose token has this id, which the hub itself told earlier.
+
+        Raises
+        ------
+        Unauthenticated
+            As `authenticate` does.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_WHOSE, {"id": id}).first()
+        return self._principal(row)
+
+    def _principal(self, row: Row[Any] | None) -> Principal:
+        now = now_micros()
         if (
             row is None
             or row.revoked is not None

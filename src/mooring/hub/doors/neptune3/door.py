@@ -1,0 +1,172 @@
+"""What every part of this door is given: who asks, the store as they see it, answers and errors."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from mooring.errors import (
+    AccessDenied,
+    HubBusy,
+    InvalidInput,
+    MooringError,
+    NotFound,
+    ProjectNotFound,
+    RequestTooLarge,
+    Transient,
+    Unauthenticated,
+)
+from mooring.hub.accounts import Principal
+from mooring.hub.bodies import read_body
+from mooring.hub.context import Hub
+from mooring.hub.doors.neptune3 import identifiers
+from mooring.hub.doors.neptune3.access import AccessTokens
+from mooring.hub.guarded import GuardedStore
+from mooring.model import RunInfo
+
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+PROTOBUF = "application/x-protobuf"
+MAX_BODY = 32 << 20
+"""Clients send up to 16 MiB to ingest, and 15 MB of series requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler answers."""
+
+    body: bytes
+    status: int = 200
+    media_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def json_answer(value: object, status: int = 200) -> Answer:
+    """Return JSON."""
+    return Answer(orjson.dumps(value), status)
+
+
+def proto_answer(message: Any) -> Answer:
+    """Return a protobuf message."""
+    return Answer(message.SerializeToString(), media_type=PROTOBUF)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request: who asks, with which body."""
+
+    door: Door
+    principal: Principal
+    store: GuardedStore
+    query: dict[str, str]
+    body: bytes
+    request: Request
+
+    def json(self) -> Any:
+        """Return the body as JSON; `InvalidInput` where it is none."""
+        try:
+            return orjson.loads(self.body or b"{}")
+        except orjson.JSONDecodeError as error:
+            raise InvalidInput(f"the body is no JSON: {error}") from None
+
+    def project(self, identifier: object) -> str:
+        """Return the full name of a project that the user sees, by its name or its id.
+
+        Raises `ProjectNotFound`, which is answered as readers expect it.
+        """
+        return self.door.find_project(self.store, identifier)
+
+    def run(self, identifier: object) -> RunInfo:
+        """Return a run, by `ws/name/KEY-n`, `CUSTOM/ws/name/<run id>` or its uuid; `RunNotFound`."""
+        return identifiers.find_run(self.store, identifier)
+
+
+Handler = Callable[[Asked], Answer]
+
+
+class Door:
+    """Neptune 3's protocol on one hub. Handlers run in threads; any of them may raise our errors."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.access = AccessTokens.of(hub.accounts.signing_key(), hub.settings.address)
+
+    def route(self, path: str, handler: Handler, *, method: str = "POST") -> BaseRoute:
+        """Return a route whose handler is called for users with an access token."""
+        return Route(path, self._endpoint(handler), methods=[method])
+
+    def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            try:
+                body = await read_body(
+                    request, limit=MAX_BODY, timeout_s=self.hub.settings.body_timeout_s
+                )
+                found = await run_in_threadpool(self._act, request, body, handler)
+            except MooringError as error:
+                found = self.refusal(error)
+            return Response(
+                found.body,
+                status_code=found.status,
+                media_type=found.media_type,
+                headers={**HEADERS, **found.headers},
+            )
+
+        return answer
+
+    def _act(self, request: Request, body: bytes, handler: Handler) -> Answer:
+        principal = self.authenticate(request)
+        request.scope["mooring.user"] = principal.name
+        store = self.hub.store_for(principal)
+        return handler(Asked(self, principal, store, dict(request.query_params), body, request))
+
+    def authenticate(self, request: Request) -> Principal:
+        """Return whose access token a request bears; `Unauthenticated` for none."""
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            raise Unauthenticated("this request needs an access token", status=401)
+        return self.hub.accounts.authenticate_id(self.access.read(text.strip()))
+
+    def refusal(self, error: MooringError) -> Answer:
+        """Return the answer to an error, with the type that clients look for."""
+        for kind, status, name in _REFUSALS:
+            if isinstance(error, kind):
+                told = {
+                    "code": status,
+                    "errorType": name,
+                    "message": self.hub.told(str(error)),
+                    "title": name.replace("_", " ").capitalize(),
+                }
+                return json_answer(told, status)
+        record = {"fault": "neptune3", "traceback": "".join(traceback.format_exception(error))}
+        sys.stderr.write(orjson.dumps(record).decode() + "\n")
+        raise error
+
+    # names
+
+    def find_project(self, store: GuardedStore, identifier: object) -> str:
+        """Return the full name of a project; see `Asked.project`."""
+        if not isinstance(identifier, str) or not identifier:
+            raise ProjectNotFound(str(identifier)[:80])
+        if "/" not in identifier:
+            identifier = identifiers.find_project(store.list_projects(), identifier)
+        return store.need_project(identifier)
+
+
+_REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
+    (Unauthenticated, 401, "UNAUTHORIZED"),
+    (ProjectNotFound, 403, "ACCESS_DENIED"),
+    (AccessDenied, 403, "ACCESS_DENIED"),
+    (NotFound, 404, "NOT_FOUND"),
+    (RequestTooLarge, 413, "REQUEST_TOO_LARGE"),
+    (HubBusy, 503, "UNAVAILABLE"),
+    (InvalidInput, 400, "BAD_REQUEST"),
+    (Transient, 503, "UNAVAILABLE"),
+)
