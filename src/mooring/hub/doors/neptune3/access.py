@@ -1,7 +1,7 @@
 """Access tokens: what a client gets for its API token, and sends with each request.
 
-They are JWTs, as clients read their `exp`, `azp` and `iss`; signed by the hub's own key (HS256). They
-name the API token by its id, so that revoking that one ends them at once.
+They are JWTs, as clients read their `exp`, `azp` and `iss`, signed by the hub's own key (HS256).
+They name the API token by its id, so that revoking that one ends them at once.
 """
 
 from __future__ import annotations

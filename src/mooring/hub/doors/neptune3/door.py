@@ -85,7 +85,7 @@ class Asked:
         return self.door.find_project(self.store, identifier)
 
     def run(self, identifier: object) -> RunInfo:
-        """Return a run, by `ws/name/KEY-n`, `CUSTOM/ws/name/<run id>` or its uuid; `RunNotFound`."""
+        """Return a run; see `identifiers.find_run`."""
         return identifiers.find_run(self.store, identifier)
 
 
@@ -93,7 +93,7 @@ Handler = Callable[[Asked], Answer]
 
 
 class Door:
-    """Neptune 3's protocol on one hub. Handlers run in threads; any of them may raise our errors."""
+    """Neptune 3's protocol on one hub. Handlers run in threads, and may raise our errors."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -160,7 +160,7 @@ class Door:
         return store.need_project(identifier)
 
 
-_REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
+_REFUSALS: tuple[tuple[type, int, str], ...] = (
     (Unauthenticated, 401, "UNAUTHORIZED"),
     (ProjectNotFound, 403, "ACCESS_DENIED"),
     (AccessDenied, 403, "ACCESS_DENIED"),

@@ -16,6 +16,7 @@ from mooring.hub.doors.neptune3.access import CLIENT_ID, REALM
 from mooring.hub.doors.neptune3.door import HEADERS, Answer, Door, json_answer
 
 TOKEN_HEADER = "x-neptune-api-token"
+DISCOVERY = f"{REALM}/.well-known/openid-configuration"
 _MAX_FORM = 64 << 10
 
 
@@ -24,7 +25,7 @@ def routes(door: Door) -> list[BaseRoute]:
     identity = Identity(door)
     return [
         Route("/api/backend/v1/clients/config", identity.config, methods=["GET"]),
-        Route(f"{REALM}/.well-known/openid-configuration", identity.discovery, methods=["GET"]),
+        Route(DISCOVERY, identity.discovery, methods=["GET"]),
         Route("/api/backend/v1/authorization/oauth-token", identity.exchange, methods=["GET"]),
         Route(f"{REALM}/protocol/openid-connect/token", identity.refresh, methods=["POST"]),
     ]
@@ -51,7 +52,7 @@ class Identity:
                     },
                     "security": {
                         "clientId": CLIENT_ID,
-                        "openIdDiscovery": f"{self._address}{REALM}/.well-known/openid-configuration",
+                        "openIdDiscovery": f"{self._address}{DISCOVERY}",
                     },
                 }
             )
@@ -79,11 +80,12 @@ class Identity:
         if not text:
             raise Unauthenticated("the header X-Neptune-Api-Token is missing", status=401)
         principal = self._door.hub.accounts.authenticate(secret_of(text))
-        access = self._door.access
+        access, token = self._door.access, principal.token
+        assert token is not None  # it came by one
         return json_answer(
             {
-                "accessToken": access.make(principal.token, principal.name),
-                "refreshToken": access.make(principal.token, principal.name, kind="refresh"),
+                "accessToken": access.make(token, principal.name),
+                "refreshToken": access.make(token, principal.name, kind="refresh"),
                 "username": principal.name,
             }
         )
