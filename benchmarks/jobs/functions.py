@@ -7,6 +7,7 @@ A space is parameters by algorithm: `(name, "float" or "int", low, high, log)`, 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def hartmann6(*x: float) -> float:
 
 def rosenbrock(*x: float) -> float:
     """Return Rosenbrock's function (1960)."""
-    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in zip(x, x[1:], strict=False))
+    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in itertools.pairwise(x))
 
 
 def rastrigin(*x: float) -> float:
