@@ -97,7 +97,8 @@ def test_a_training_run(hub: HubThread, tmp_path: Path) -> None:
         tmp_path,
         """
 run = open_run("one", experiment_name="baseline")
-run.log_configs({"lr": 0.1, "layers": 3, "amp": True, "name": "cnn", "when": datetime(2026, 1, 2, tzinfo=timezone.utc)})
+run.log_configs({"lr": 0.1, "layers": 3, "amp": True, "name": "cnn"})
+run.log_configs({"when": datetime(2026, 1, 2, tzinfo=timezone.utc)})
 run.log_configs({"stages": {"a", "b"}})
 run.add_tags(["first", "second"])
 run.remove_tags(["second"])
