@@ -184,7 +184,7 @@ def _timed(call: Callable[[], object], repeats: int) -> list[float]:
 
 def create(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Make an empty study."""
-    _open(task["who"], Path(task["folder"]))
+    open_study(task["who"], Path(task["folder"]))
     return {}
 
 
@@ -193,24 +193,29 @@ def race(task: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Parameters are drawn at random by all, so that the store is measured and no sampler.
     """
-    ask_and_tell = _open(task["who"], Path(task["folder"]))
+    ask_and_tell = open_study(task["who"], Path(task["folder"]))
     ask_and_tell(0.0)  # what is imported at the first one
     wait_for_go()
     end = time.monotonic() + task["seconds"]
-    asked, told, errors = [], [], 0
+    calls: list[tuple[int, float, float]] = []
+    errors: list[str] = []
     for _ in range(task["share"]):
         if time.monotonic() > end:
             break
         try:
-            ask, tell = ask_and_tell(task["pause_s"])
+            calls.append(ask_and_tell(task["pause_s"]))
         except Exception as error:
-            errors += 1
-            if errors > 50:
-                raise RuntimeError("too many errors") from error
-            continue
-        asked.append(ask)
-        told.append(tell)
-    return {"asked_s": asked, "told_s": told, "errors": errors}
+            errors.append(_told_of(error))
+            if len(errors) > 50:
+                raise RuntimeError(f"too many errors: {errors[-1]}") from error
+    return {"calls": calls, "errors": errors}
+
+
+def _told_of(error: BaseException) -> str:
+    """Return what an error and those that it came of say: a lock is often the innermost one."""
+    told = f"{type(error).__name__}: {error}"[:300]
+    cause = error.__cause__ or error.__context__
+    return told if cause is None else f"{told} <- {_told_of(cause)}"
 
 
 def count(task: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -229,8 +234,8 @@ def count(task: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"trials": len(numbers), "distinct": len(set(numbers))}
 
 
-def _open(who: str, folder: Path) -> Callable[[float], tuple[float, float]]:
-    """Return what asks for a trial, waits, and tells its value: the seconds of both."""
+def open_study(who: str, folder: Path) -> Callable[[float], tuple[int, float, float]]:
+    """Return what asks for a trial, waits, and tells its value: its number, the seconds of both."""
     folder.mkdir(parents=True, exist_ok=True)
     if who == "mooring":
         from mooring.optimize import Float, Int, Study
@@ -279,7 +284,7 @@ def _storage(who: str, folder: Path) -> Any:
 
 def _ask_and_tell(
     ask: Callable[[], Any], tell: Callable[[Any], object], pause: float
-) -> tuple[float, float]:
+) -> tuple[int, float, float]:
     start = time.perf_counter()
     trial = ask()
     asked = time.perf_counter() - start
@@ -287,7 +292,7 @@ def _ask_and_tell(
         time.sleep(pause)
     start = time.perf_counter()
     tell(trial)
-    return asked, time.perf_counter() - start
+    return trial.number, asked, time.perf_counter() - start
 
 
 if __name__ == "__main__":

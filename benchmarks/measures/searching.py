@@ -21,7 +21,9 @@ OURS, OPTUNA, AT_RANDOM = "Mooring", "Optuna (TPE)", "random search"
 HISTORIES = {500: Bar("median", 100.0), 10_000: None, 100_000: Bar("median", 200.0)}
 PROCESSES = 16
 TRIALS = 10_000
+LAST = 2_000
 LIMIT_S = 90.0
+"""For a race without a pause; one with a pause has the time of its pauses besides."""
 RACE_BAR = Bar("p99", 10.0)
 RESAMPLES = 4_000
 
@@ -191,9 +193,10 @@ def measure_store(bench: Bench) -> list[Figure]:
     """Let 16 processes ask and tell until there are 10,000 trials, with and without a pause."""
     if MOORING not in bench.subjects:
         return []
-    trials, limit = (80, 20.0) if bench.quick else (TRIALS, LIMIT_S)
+    trials, least = (80, 20.0) if bench.quick else (TRIALS, LIMIT_S)
     figures: list[Figure] = []
     for pause in (0.0, 0.2):
+        limit = least + pause * trials / PROCESSES
         for racer in RACERS:
             figures += _race(bench, racer, trials, limit, pause)
     return figures
@@ -225,17 +228,20 @@ def _race(bench: Bench, racer: _Racer, trials: int, limit: float, pause: float) 
             failed(measure, racer.title, is_mooring=is_mooring, problem=str(failure))
             for measure in measures.values()
         ]
-    errors = sum(answer["errors"] for answer in answers)
-    note = f"{counted['trials']:,} trials in the end, {errors} errors"
-    told = sum(len(answer["told_s"]) for answer in answers) + PROCESSES  # one each to warm up
-    if counted["trials"] != told:
-        note += f", {told:,} were told"
-    if counted["distinct"] != counted["trials"]:
-        note += f", only {counted['distinct']:,} numbers"
+    calls = sorted(tuple(call) for answer in answers for call in answer["calls"])
+    errors = [error for answer in answers for error in answer["errors"]]
+    if not calls:
+        problem = f"no trial within {limit:g} s" + (f"; {errors[0]}" if errors else "")
+        return [
+            failed(measure, racer.title, is_mooring=is_mooring, problem=problem[:300])
+            for measure in measures.values()
+        ]
+    told = len(calls) + PROCESSES  # one of each to warm up
+    outcome = race_outcome(counted["trials"], counted["distinct"], told, errors)
     figures = []
-    for what, measure in measures.items():
-        key = {"ask": "asked_s", "tell": "told_s"}[what]
-        taken = [1e3 * one for answer in answers for one in answer[key]]
+    for place, measure in enumerate(measures.values(), start=1):
+        taken = [1e3 * call[place] for call in calls]
+        late = taken[-LAST:]
         figures.append(
             Figure(
                 measure=measure,
@@ -245,7 +251,24 @@ def _race(bench: Bench, racer: _Racer, trials: int, limit: float, pause: float) 
                 p99=percentile(taken, 99),
                 n=f"{len(taken):,} calls",
                 rounds=1,
-                note=note,
+                note=f"of the last {len(late):,} median {statistics.median(late):.2f}, "
+                f"p99 {percentile(late, 99):.2f}; {outcome}",
             )
         )
     return figures
+
+
+def race_outcome(trials: int, distinct: int, told: int, errors: Sequence[str]) -> str:
+    """Return what was there after a race, and what went wrong.
+
+    >>> race_outcome(10, 9, 8, ["OSError: locked", "KeyError: 1"])
+    '10 trials in the end, 8 were told, only 9 numbers; 2 errors, 1 of them locks: OSError: locked'
+    """
+    note = f"{trials:,} trials in the end"
+    if told != trials:
+        note += f", {told:,} were told"
+    if distinct != trials:
+        note += f", only {distinct:,} numbers"
+    locks = sum("lock" in error.lower() for error in errors)
+    note += f"; {len(errors)} errors"
+    return f"{note}, {locks} of them locks: {errors[0][:120]}" if errors else note

@@ -20,8 +20,11 @@ from benchmarks.figures import (
     over_rounds,
     percentile,
 )
+from benchmarks.jobs import searching
+from benchmarks.jobs.functions import FUNCTIONS
 from benchmarks.measures.columns import whole_rows
 from benchmarks.measures.fit_time import divide, error_factor
+from benchmarks.measures.searching import race_outcome, verdict
 from benchmarks.peers.mooring_tracker import MooringTracker
 from benchmarks.peers.tables import COLUMNS, QUESTIONS, TAIL, columns_rows, run_name
 from benchmarks.report import Report
@@ -173,3 +176,62 @@ def test_a_guess_is_wrong_by_a_factor_in_either_direction(
     guessed: float, taken: float, factor: float
 ) -> None:
     assert error_factor(guessed, taken) == factor
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        ("Branin", (3.141592653589793, 2.275)),
+        ("Hartmann 6", (0.20169, 0.150011, 0.476874, 0.275332, 0.311652, 0.6573)),
+        ("Rosenbrock 5", (1.0,) * 5),
+        ("Rastrigin 5", (2.1 * 0.37,) * 5),
+        ("Ackley 10", (8 * 0.37,) * 10),
+    ],
+)
+def test_a_function_has_its_minimum_where_it_was_published_or_moved_to(
+    name: str, at: tuple[float, ...]
+) -> None:
+    function = FUNCTIONS[name]
+    names = [parameter[0] for parameter in function.space[""]]
+    reached = function.evaluate("", dict(zip(names, at, strict=True)))
+    assert reached == pytest.approx(function.least, abs=1e-6)
+
+
+@pytest.mark.parametrize("who", ["mooring", "optuna", "random"])
+@pytest.mark.parametrize("name", ["mixed", "two algorithms"])
+def test_every_way_searches_a_function_within_its_space(who: str, name: str) -> None:
+    task = {"who": who, "function": name, "seeds": [1, 2], "trials": 3}
+    best = searching.search(task)["best"]
+    assert len(set(best)) == 2
+    assert all(value >= FUNCTIONS[name].least for value in best)
+
+
+@pytest.mark.parametrize(
+    ("ours", "word"),
+    [
+        ((1, 2, 3), "better than"),
+        ((100, 200, 300), "worse than"),
+        ((20, 1, 300), "no difference shown to"),
+    ],
+)
+def test_a_search_is_judged_by_the_interval_of_paired_differences(
+    ours: tuple[float, ...], word: str
+) -> None:
+    assert verdict(ours, [10, 20, 30]).startswith(f"{word} Optuna")
+
+
+def test_a_race_counts_trials_in_the_store_and_tells_locks_from_other_errors() -> None:
+    assert race_outcome(10_000, 10_000, 10_000, []) == "10,000 trials in the end; 0 errors"
+    told = race_outcome(5, 4, 3, ["A: bad <- B: database is locked", "C: gone"])
+    assert told.startswith(
+        "5 trials in the end, 3 were told, only 4 numbers; 2 errors, 1 of them locks: A: bad"
+    )
+
+
+@pytest.mark.parametrize("who", ["mooring", "optuna_on_mooring", "rdb", "journal"])
+def test_each_storage_keeps_what_was_asked_and_told(who: str, tmp_path: Path) -> None:
+    task = {"who": who, "folder": str(tmp_path)}
+    searching.create(task)
+    ask_and_tell = searching.open_study(who, tmp_path)
+    assert [ask_and_tell(0.0)[0] for _ in range(3)] == [0, 1, 2]
+    assert searching.count(task) == {"trials": 3, "distinct": 3}
