@@ -39,6 +39,49 @@ RunOperation: 1 project string; 2 run_id string; 3 create_missing_project bool?;
     6 create Run @operation; 7 update UpdateRunSnapshot @operation;
     8 update_batch UpdateRunSnapshots @operation
 """
+_ATTRIBUTES = """
+ProtoIntAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value int64
+ProtoFloatAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value double
+ProtoStringAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value string
+ProtoBoolAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value bool
+ProtoDatetimeAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value int64
+ProtoStringSetAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value string*
+ProtoFloatSeriesConfigDTO: 1 min double?; 2 max double?; 3 unit string?
+ProtoFloatSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last double?; 5 min double?; 6 max double?; 7 average double?;
+    8 variance double?; 9 config ProtoFloatSeriesConfigDTO; 10 has_preview bool
+ProtoFileRef: 1 path string; 2 sizeBytes int64; 3 mimeType string
+ProtoHistogram: 1 type string; 2 edges double*; 3 values double*
+ProtoFileRefAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 path string; 4 sizeBytes int64; 5 mimeType string
+ProtoStringSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last string?
+ProtoFileRefSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last ProtoFileRef
+ProtoHistogramSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last ProtoHistogram
+ProtoAttributeDTO: 1 name string; 2 type string; 3 int_properties ProtoIntAttributeDTO;
+    4 float_properties ProtoFloatAttributeDTO; 5 string_properties ProtoStringAttributeDTO;
+    6 bool_properties ProtoBoolAttributeDTO; 7 datetime_properties ProtoDatetimeAttributeDTO;
+    8 string_set_properties ProtoStringSetAttributeDTO;
+    9 float_series_properties ProtoFloatSeriesAttributeDTO;
+    10 file_ref_properties ProtoFileRefAttributeDTO;
+    11 string_series_properties ProtoStringSeriesAttributeDTO;
+    12 file_ref_series_properties ProtoFileRefSeriesAttributeDTO;
+    13 histogram_series_properties ProtoHistogramSeriesAttributeDTO
+ProtoAttributesDTO: 1 experiment_id string; 2 type string; 3 project_id string;
+    4 organization_id string; 5 project_name string; 6 organization_name string;
+    7 attributes ProtoAttributeDTO*
+ProtoLeaderboardEntriesSearchResultDTO: 1 matching_item_count int64; 2 total_group_count int64?;
+    3 entries ProtoAttributesDTO*
+ProtoAttributeDefinitionDTO: 1 name string; 2 type string
+ProtoAttributesSearchResultDTO: 1 entries ProtoAttributeDefinitionDTO*
+ProtoQueryAttributesExperimentResultDTO: 1 experimentId string; 2 experimentShortId string;
+    3 attributes ProtoAttributeDTO*
+ProtoNextPageDTO: 1 nextPageToken string?; 2 limit uint32?
+ProtoQueryAttributesResultDTO: 1 entries ProtoQueryAttributesExperimentResultDTO*;
+    2 nextPage ProtoNextPageDTO
+"""
 """`Message: number name type`, with `?` for optional, `*` for repeated, `@group` for a oneof.
 
 The enum of set operations travels as an int32 does: 0 nothing, 1 add, 2 remove.
@@ -55,6 +98,7 @@ _SCALARS = {
     "bool": 8,
     "string": 9,
     "bytes": 12,
+    "uint32": 13,
 }
 _MESSAGE, _OPTIONAL, _REPEATED = 11, 1, 3
 
@@ -87,7 +131,7 @@ def _pool() -> Any:
     file = descriptor_pb2.FileDescriptorProto(
         name="mooring/neptune3/ingest.proto", package=_PACKAGE, syntax="proto3"
     )
-    for name, fields in _split(_INGEST):
+    for name, fields in _split(_INGEST + _ATTRIBUTES):
         _declare(file.message_type.add(name=name), fields)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
