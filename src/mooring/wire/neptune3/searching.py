@@ -33,6 +33,8 @@ class Search:
     heads_only : one run for each experiment
     filter : None where all runs match
     sort : None leaves the order to the server
+    knows_trash : whether the reader filters by `sys/trashed` itself when it wants to, as the old
+        client does. The others do not know that there is a trash.
     """
 
     projection: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ class Search:
     sort: Sort | None = None
     limit: int = DEFAULT_LIMIT
     offset: int = 0
+    knows_trash: bool = False
 
 
 def decode_search(body: object) -> Search:
@@ -59,14 +62,21 @@ def decode_search(body: object) -> Search:
     page = read_object(given.get("pagination"), "pagination")
     query = read_object(given.get("query"), "query")
     text = read_text(query.get("query"), "query.query") or ""
+    order = read_object(given.get("sorting"), "sorting")
     return Search(
         projection=_projection(given.get("attributeFilters")),
         heads_only=read_flag(given.get("experimentLeader"), "experimentLeader"),
         filter=parse(text) if text.strip() else None,
-        sort=_sort(read_object(given.get("sorting"), "sorting")),
+        sort=_sort(order),
         limit=read_count(page.get("limit"), "pagination.limit", default=DEFAULT_LIMIT),
         offset=read_count(page.get("offset"), "pagination.offset", default=0, most=1 << 53),
+        knows_trash=_is_of_old_client(order),
     )
+
+
+def _is_of_old_client(order: Mapping[str, Any]) -> bool:
+    """Return whether the old client asks: it alone names an aggregation always, "none"."""
+    return order.get("aggregationMode") == "none"
 
 
 def _projection(value: object) -> tuple[str, ...]:
@@ -87,6 +97,8 @@ def _sort(given: Mapping[str, Any]) -> Sort | None:
     type = None if word is None else TYPES.get(word)
     if word is not None and type is None:
         raise InvalidInput(f"{word[:80]!r} is no attribute type")
+    if type is AttributeType.STRING and _is_of_old_client(given):
+        type = None  # what it says where it does not know the type
     mode = _aggregate(given.get("aggregationMode")) or _aggregate(by.get("aggregationMode"))
     return Sort(Field(name, type, _fitting(type, mode)), ascending=_DIRECTIONS[direction])
 

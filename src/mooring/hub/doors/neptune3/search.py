@@ -71,10 +71,11 @@ def _find(
 
 def _query(wanted: Search, project: str | None) -> RunQuery:
     conditions: list[Expression] = [_HEADS] if wanted.heads_only else []
-    trashed: bool | None = False
+    # What is in the trash is shown to those who can speak of it.
+    trashed = None if wanted.knows_trash else False
     if wanted.filter is not None:
-        # What is in the trash is shown to those who speak of it.
-        trashed = None if TRASHED in paths_of(wanted.filter) else False
+        if TRASHED in paths_of(wanted.filter):
+            trashed = None
         conditions.append(in_terms_of_the_store(wanted.filter))
     return RunQuery(
         project=project,
