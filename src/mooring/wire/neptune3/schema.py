@@ -82,6 +82,40 @@ ProtoNextPageDTO: 1 nextPageToken string?; 2 limit uint32?
 ProtoQueryAttributesResultDTO: 1 entries ProtoQueryAttributesExperimentResultDTO*;
     2 nextPage ProtoNextPageDTO
 """
+_SERIES = """
+ProtoFloatPointValueDTO: 1 timestamp_millis int64; 2 step double; 3 value double;
+    4 is_preview bool; 5 completion_ratio float
+ProtoFloatSeriesValuesDTO: 1 total_item_count int64; 2 values ProtoFloatPointValueDTO*
+ProtoFloatSeriesValuesSingleSeriesResponseDTO: 1 requestId string;
+    2 series ProtoFloatSeriesValuesDTO
+ProtoFloatSeriesValuesResponseDTO: 1 series ProtoFloatSeriesValuesSingleSeriesResponseDTO*
+ProtoPointObjectDTO: 1 stringValue string @value; 2 histogram ProtoHistogram @value;
+    3 fileRef ProtoFileRef @value
+ProtoPointValueDTO: 1 timestamp_millis int64; 2 step double; 4 is_preview bool;
+    5 completion_ratio float; 6 object ProtoPointObjectDTO
+ProtoSeriesPointsDTO: 1 values ProtoPointValueDTO*
+ProtoSearchAfterDTO: 1 finished bool; 2 token string
+ProtoSeriesValuesSingleSeriesResponseDTO: 1 requestId string; 2 searchAfter ProtoSearchAfterDTO;
+    4 seriesValues ProtoSeriesPointsDTO
+ProtoSeriesValuesResponseDTO: 1 series ProtoSeriesValuesSingleSeriesResponseDTO*
+ProtoCustomExpression: 1 requestId string; 2 runId string; 3 customYFormula string;
+    4 includePreview bool?; 5 lineage int32; 6 entityType int32
+ProtoStepRange: 1 from double?; 2 to double?
+ProtoPointFilters: 1 stepRange ProtoStepRange
+ProtoNoSettings:
+ProtoXAxisCustom: 1 expression string
+ProtoXAxis: 1 steps ProtoNoSettings @value; 2 epochMillis ProtoNoSettings @value;
+    3 relativeTime ProtoNoSettings @value; 4 custom ProtoXAxisCustom @value
+ProtoView: 1 from double?; 2 to double?; 3 pointFilters ProtoPointFilters; 4 maxBuckets int32;
+    5 xScale int32; 6 yScale int32; 7 xAxis ProtoXAxis
+ProtoGetTimeseriesBucketsRequest: 1 expressions ProtoCustomExpression*; 2 view ProtoView
+TimeseriesBucketPoint: 1 x double; 2 y double
+TimeseriesBucket: 1 index int64; 2 fromX double; 3 toX double; 4 first TimeseriesBucketPoint;
+    5 last TimeseriesBucketPoint; 6 localMin double?; 7 localMax double?; 8 finitePointCount int64;
+    9 nanCount int64; 10 positiveInfCount int64; 11 negativeInfCount int64; 12 localSum double?
+ProtoTimeseriesBucketsEntry: 1 requestId string; 2 bucket TimeseriesBucket*
+ProtoTimeseriesBucketsDTO: 1 entries ProtoTimeseriesBucketsEntry*
+"""
 """`Message: number name type`, with `?` for optional, `*` for repeated, `@group` for a oneof.
 
 The enum of set operations travels as an int32 does: 0 nothing, 1 add, 2 remove.
@@ -131,7 +165,7 @@ def _pool() -> Any:
     file = descriptor_pb2.FileDescriptorProto(
         name="mooring/neptune3/ingest.proto", package=_PACKAGE, syntax="proto3"
     )
-    for name, fields in _split(_INGEST + _ATTRIBUTES):
+    for name, fields in _split(_INGEST + _ATTRIBUTES + _SERIES):
         _declare(file.message_type.add(name=name), fields)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from starlette.routing import BaseRoute
 
 from mooring.hub.context import Hub
-from mooring.hub.doors.neptune3 import attributes, identity, projects, search
+from mooring.hub.doors.neptune3 import (
+    attributes,
+    buckets,
+    identity,
+    projects,
+    search,
+    series,
+)
 from mooring.hub.doors.neptune3.door import Door
 
 
@@ -17,4 +24,6 @@ def routes(hub: Hub) -> list[BaseRoute]:
         *projects.routes(door),
         *search.routes(door),
         *attributes.routes(door),
+        *series.routes(door),
+        *buckets.routes(door),
     ]
