@@ -87,6 +87,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubThread]:
     writer.close()
     store.create_run(RunSpec(project="team/wide", run_id="empty"))
     store.create_run(RunSpec(project="other/secret", run_id="hidden"))
+    half = store.create_run(RunSpec(project="team/half", run_id="half"))
+    writer = store.open_writer(half.key)
+    writer.log({"both": 1.0}, step=1)
+    writer.log({"both": 9.0, "preview": 9.0}, step=2, preview_completion=0.5)
+    writer.close()
     yield started
     started.stop()
 
@@ -238,6 +243,19 @@ def test_exact_names_and_types_of_values(admin: Reader) -> None:
     page = admin.values(experimentIdsFilter=[], attributeNamesFilter=["lr"])
     assert not page.entries
     assert not page.nextPage.nextPageToken
+
+
+def test_previews_count_for_names_and_not_for_values(admin: Reader) -> None:
+    body = {
+        "projectIdentifiers": ["team/half"],
+        "attributeFilter": [{"attributeType": "floatSeries"}],
+    }
+    names = [entry["name"] for entry in admin.ask(DEFINITIONS, body).json()["entries"]]
+    assert names == ["both", "preview"]
+    page = admin.values("team/half", attributeNamesFilter=names)
+    (attribute,) = page.entries[0].attributes
+    series = attribute.float_series_properties
+    assert (attribute.name, series.last, series.last_step, series.max) == ("both", 1.0, 1.0, 1.0)
 
 
 def test_one_run_by_the_old_endpoints(admin: Reader) -> None:
