@@ -13,6 +13,7 @@ from tests.conformance.neptune3.sample import PROJECT, log_sample
 from tests.e2e.exchange.peer import find_peer
 from tests.serving import HubThread
 
+collect_ignore = ["clients"]  # they run in the environments of the packages
 CLIENTS = Path(__file__).parent / "clients"
 
 

@@ -41,7 +41,7 @@ def log_sample(hub: Hub) -> None:
     with Run(PROJECT, store=store, run_id="b", name="beta", tags=["worst"]) as run:
         run["params/lr"] = 1e-05
         run["params/layers"] = 8
-        run["params/optimizer"] = "sgd (with \"momentum\" \\ 0.9)"
+        run["params/optimizer"] = 'sgd (with "momentum" \\ 0.9)'
         run["params/mixed"] = "text"
         for step, loss in enumerate([float("nan"), 2.0, 4.0, float("inf")]):
             run.log({"metrics/loss": loss}, step=step)

@@ -4,16 +4,15 @@ import json
 import math
 import os
 import warnings
-from datetime import datetime, timezone
-
-import pandas as pd
-
-warnings.simplefilter("ignore")
+from datetime import UTC, datetime
 
 import neptune_fetcher.alpha as npt
-from neptune_fetcher import ReadOnlyProject
+import pandas as pd
+from neptune_fetcher import ReadOnlyProject, ReadOnlyRun
 from neptune_fetcher.alpha import runs
 from neptune_fetcher.alpha.filters import Attribute, AttributeFilter, Filter
+
+warnings.simplefilter("ignore")
 
 ODD = os.environ["ODD"]
 SYS = ("sys/id", "sys/custom_run_id", "sys/name")
@@ -27,7 +26,7 @@ def plain(value):
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat()
+        return value.astimezone(UTC).isoformat()
     return value.item() if hasattr(value, "item") else value
 
 
@@ -79,14 +78,10 @@ def fetch_missing():
 
 
 def unknown_run():
-    from neptune_fetcher import ReadOnlyRun
-
     ReadOnlyRun(project, with_id="NET-999")
 
 
 def read_only_runs():
-    from neptune_fetcher import ReadOnlyRun
-
     return [
         ReadOnlyRun(project, with_id="NET-1")["sys/custom_run_id"].fetch(),
         ReadOnlyRun(project, custom_id="plain")["sys/id"].fetch(),
@@ -124,7 +119,9 @@ questions = {
     "df by a query": lambda: ids(
         query="(last(`metrics/loss`:floatSeries) < 1) AND (`params/lr`:float < 0.1)"
     ),
-    "df by a bare query": lambda: ids(query="params/lr:float = 0.5 OR sys/tags:stringSet CONTAINS worst"),
+    "df by a bare query": lambda: ids(
+        query="params/lr:float = 0.5 OR sys/tags:stringSet CONTAINS worst"
+    ),
     "df by a relative time": lambda: ids(query="`sys/creation_time`:datetime > -2h"),
     "df by an aggregate": lambda: ids(query="max(`metrics/loss`:floatSeries) >= 4"),
     "df up by a float": lambda: ids(sort_by="params/lr", ascending=True),
@@ -185,6 +182,6 @@ answers = {}
 for question, ask in questions.items():
     try:
         answers[question] = ask()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what is raised is an answer too
         answers[question] = {"raised": type(error).__name__, "text": str(error)}
 print(json.dumps(answers, default=plain))

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import warnings
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import neptune_query as npt
 from neptune_query import runs
@@ -23,7 +23,7 @@ def plain(value):
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat()
+        return value.astimezone(UTC).isoformat()
     if type(value).__name__ == "File":
         return ["file", value.path, value.size_bytes, value.mime_type]
     if type(value).__name__ == "Histogram":
@@ -34,7 +34,9 @@ def plain(value):
 def table(frame):
     return {
         "/".join(index) if isinstance(index, tuple) else index: {
-            column: plain(value) for column, value in row.items() if plain(value) not in ("nan", None)
+            column: plain(value)
+            for column, value in row.items()
+            if plain(value) not in ("nan", None)
         }
         for index, row in frame.to_dict("index").items()
     }
@@ -115,13 +117,13 @@ questions = {
     "ne": lambda: where(Filter.ne(LR, 0.5)),
     "gt": lambda: where(Filter.gt(LR, 0.05)),
     "le": lambda: where(Filter.le(LR, 0.01)),
-    "eq text": lambda: where(Filter.eq("params/optimizer", "sgd (with \"momentum\" \\ 0.9)")),
+    "eq text": lambda: where(Filter.eq("params/optimizer", 'sgd (with "momentum" \\ 0.9)')),
     "eq odd": lambda: where(Filter.eq(ODD, "odd")),
     "eq bool": lambda: where(Filter.eq(Attribute("params/verified", type="bool"), True)),
     "eq datetime": lambda: where(
-        Filter.eq("params/when", datetime(2024, 5, 17, 12, 30, 15, 250_000, tzinfo=timezone.utc))
+        Filter.eq("params/when", datetime(2024, 5, 17, 12, 30, 15, 250_000, tzinfo=UTC))
     ),
-    "lt datetime": lambda: where(Filter.lt("params/when", datetime(2024, 5, 18))),
+    "lt datetime": lambda: where(Filter.lt("params/when", datetime(2024, 5, 18, tzinfo=UTC))),
     "series": lambda: where(Filter.lt(LOSS, 1.0)),
     "series infinite": lambda: where(Filter.gt(LOSS, 1e300)),
     "text series": lambda: where(Filter.eq(Attribute("notes/text", type="string_series"), "at 3")),
@@ -146,9 +148,7 @@ questions = {
         ).index
     ),
     "global runs": lambda: table(
-        fetch_runs_table_global(
-            runs=Filter.eq(LR, 0.1), attributes="params/lr", sort_by=LR
-        )
+        fetch_runs_table_global(runs=Filter.eq(LR, 0.1), attributes="params/lr", sort_by=LR)
     ),
     "a tracker's table": lambda: table(
         runs.fetch_runs_table(project="team/table", attributes="accuracy|note|model")
@@ -162,6 +162,6 @@ answers = {}
 for question, ask in questions.items():
     try:
         answers[question] = ask()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what is raised is an answer too
         answers[question] = {"raised": type(error).__name__, "text": str(error)}
 print(json.dumps(answers, default=plain))

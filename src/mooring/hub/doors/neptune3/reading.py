@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mooring.errors import InvalidName, NotFound
 from mooring.hub.doors.neptune3.identifiers import CUSTOM, find_run, key_of
-from mooring.hub.doors.neptune3.system import ALIASES, IDENTITY, Alias, identity_of
+from mooring.hub.doors.neptune3.system import ALIASES, IDENTITY, Alias
 from mooring.hub.guarded import GuardedStore
 from mooring.model import AttributeType, RunInfo, RunKind
 from mooring.query import Aggregate, Compare, Field, Operator, Or
@@ -81,14 +83,14 @@ def _by_id(store: GuardedStore, named: dict[tuple[str, str], list[str]]) -> Iter
         field = Field(_IDS[kind], AttributeType.STRING)
         same = Or(tuple(Compare(field, Operator.EQ, id) for id in ids))
         try:
-            query = RunQuery(projects=(project,), filter=same, trashed=None, kinds=tuple(RunKind))
+            query = RunQuery(projects=(project,), filter=same, trashed=None)
             yield from store.query_runs(query).runs
         except InvalidName:
             continue
 
 
 def _sorted(runs: Iterable[RunInfo]) -> list[RunInfo]:
-    distinct = {run.key: run for run in runs}
+    distinct = {run.key: run for run in runs if run.kind is RunKind.RUN}
     return [distinct[key] for key in sorted(distinct)]
 
 
@@ -163,21 +165,14 @@ def fill_entries(
     columns = read_columns(store, keys, choice)
     summaries = read_summaries(store, keys, columns)
     for column in columns:
-        values = column.values
-        plain = values if isinstance(values, list) else _plain(values)
         path, type = column.path, column.type
-        known = summaries.get((path, type))
-        if known is None:
-            for row, value in zip(_plain(column.rows), plain, strict=True):
-                fill_attribute(message_of(row), path, type, value)
-        else:
-            for row, value in zip(_plain(column.rows), plain, strict=True):
-                fill_attribute(message_of(row), path, type, value, known.get(row, NO_SUMMARY))
-    for name in IDENTITY:
+        told = summaries.get((path, type), {})
+        for row, value in zip(_plain(column.rows), _plain(column.values), strict=True):
+            fill_attribute(message_of(row), path, type, value, told.get(row, NO_SUMMARY))
+    for name, text_of in IDENTITY.items():
         if choice.accepts(name, AttributeType.STRING):
             for row, run in enumerate(runs):
-                value = identity_of(run, name)
-                fill_attribute(message_of(row), name, AttributeType.STRING, value)
+                fill_attribute(message_of(row), name, AttributeType.STRING, text_of(run))
 
 
 def read_columns(store: GuardedStore, keys: Sequence[int], choice: Choice) -> list[AttributeColumn]:
@@ -239,5 +234,7 @@ def _summaries(parts: Sequence[AttributeColumn]) -> dict[int, Summary]:
 
 
 def _plain(values: Any) -> list[Any]:
-    """Return Python's own objects of a list or an array."""
-    return values if isinstance(values, list) else list(getattr(values, "tolist", lambda: values)())
+    """Return the values of a column as Python's own objects."""
+    if isinstance(values, list):
+        return values
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)

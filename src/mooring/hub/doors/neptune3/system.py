@@ -6,7 +6,7 @@ counts attributes, points and bytes (`sys/size`, `sys/diagnostics/attributes/...
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mooring.errors import QueryError
@@ -44,16 +44,11 @@ ALIASES = (
 )
 _SOURCES = {alias.name: alias.source for alias in ALIASES}
 
-IDENTITY = {
+IDENTITY: Mapping[str, Callable[[RunInfo], str]] = {
     "sys/diagnostics/project_uuid": lambda run: project_uuid(run.project),
     "sys/diagnostics/run_uuid": lambda run: run_uuid(run.key),
 }
 """Texts that every run has, by name."""
-
-
-def identity_of(run: RunInfo, name: str) -> str:
-    """Return the text of an attribute of `IDENTITY`."""
-    return IDENTITY[name](run)
 
 
 def in_terms_of_the_store(expression: Expression) -> Expression:
