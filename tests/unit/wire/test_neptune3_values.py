@@ -8,22 +8,28 @@ from typing import Any
 
 import pytest
 
-from mooring.model import AttributeType, FileRef, Histogram
+from mooring.model import AttributeType, FileRef, Histogram, SeriesStats
 
 pytest.importorskip("google.protobuf", reason="protobuf is not installed")
 
 from mooring.wire.neptune3.schema import message
 from mooring.wire.neptune3.types import TYPE_NAMES
-from mooring.wire.neptune3.values import NO_SUMMARY, Summary, fill_attribute
+from mooring.wire.neptune3.values import fill_attribute
 
 FILE = FileRef("ab" * 32, 5, "text/plain", "notes.txt")
 HISTOGRAM = Histogram((0.0, 1.0, 2.0), (3.0, 4.0), "DENSITY")
 
 
-def _read(type: AttributeType, value: object, summary: Summary = NO_SUMMARY) -> Any:
+def _stats(last: object, **more: Any) -> SeriesStats:
+    return SeriesStats(
+        count=2, first_step=0, last_step=2_500_000, first=None, last=last, last_time=0, **more
+    )
+
+
+def _read(type: AttributeType, value: object) -> Any:
     """Return the properties of an attribute that has been to the wire and back."""
     made = message("ProtoAttributeDTO")()
-    fill_attribute(made, "a/b", type, value, summary)
+    fill_attribute(made, "a/b", type, value)
     read = message("ProtoAttributeDTO").FromString(made.SerializeToString())
     ((_, name), (_, told), (field, properties)) = read.ListFields()
     assert (name, told) == ("a/b", TYPE_NAMES[type])
@@ -66,28 +72,31 @@ def test_files() -> None:
             5,
             "text/plain",
         )
-    last = _read(AttributeType.FILE_SERIES, FILE, Summary(2.5))
+    last = _read(AttributeType.FILE_SERIES, _stats(FILE))
     assert (last.last_step, last.last.sizeBytes) == (2.5, 5)
 
 
 def test_float_series() -> None:
-    read = _read(AttributeType.FLOAT_SERIES, 1.0, Summary(3.0, 0.5, 2.0, 1.25, 0.0))
-    assert (read.last, read.last_step, read.min, read.max) == (1.0, 3.0, 0.5, 2.0)
-    assert (read.average, read.variance) == (1.25, 0.0)
+    read = _read(
+        AttributeType.FLOAT_SERIES,
+        _stats(1.0, minimum=0.0, maximum=2.0, sum=2.0, sum_squares=4.0),
+    )
+    assert (read.last, read.last_step, read.min, read.max) == (1.0, 2.5, 0.0, 2.0)
+    assert (read.average, read.variance) == (1.0, 1.0)
+    assert read.HasField("min")
     assert read.HasField("config")
 
 
 def test_float_series_without_finite_values_leaves_them_out() -> None:
-    read = _read(AttributeType.FLOAT_SERIES, math.nan, Summary(0.0))
+    read = _read(AttributeType.FLOAT_SERIES, _stats(math.nan, nan_count=2))
     assert math.isnan(read.last)
     assert read.HasField("last_step")
     assert not any(read.HasField(field) for field in ("min", "max", "average", "variance"))
 
 
 def test_text_and_histogram_series() -> None:
-    texts = _read(AttributeType.STRING_SERIES, "end", Summary(7.0))
-    assert (texts.last, texts.last_step) == ("end", 7.0)
-    counts = _read(AttributeType.HISTOGRAM_SERIES, HISTOGRAM, Summary(1.0))
+    texts = _read(AttributeType.STRING_SERIES, _stats("end"))
+    assert (texts.last, texts.last_step) == ("end", 2.5)
+    counts = _read(AttributeType.HISTOGRAM_SERIES, _stats(HISTOGRAM))
     assert (counts.last.type, list(counts.last.edges)) == ("DENSITY", [0.0, 1.0, 2.0])
     assert list(counts.last.values) == [3.0, 4.0]
-    assert not _read(AttributeType.STRING_SERIES, "end").HasField("last_step")

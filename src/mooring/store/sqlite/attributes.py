@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -153,83 +153,27 @@ class AttributeReader:
         if not keys:
             return []
         positions = Positions(keys)
-        found: dict[Field, list[AttributeColumn]] = {}
-        for (type, condition, wanted), paths in _alike(fields).items():
-            for start in range(0, len(paths), _IN):
-                batch = paths[start : start + _IN]
-                for path, rows in self._aggregate_rows(
-                    connection, positions, batch, condition, wanted
-                ):
-                    for column, aggregate in enumerate(wanted, start=2):
-                        field = Field(path, type, aggregate)
-                        found[field] = _aggregate_columns(field, positions, rows, column)
+        inside, bound = positions.condition()
         columns = []
+        ids = self._catalog.find_ids([field.path for field in fields])
         for field in fields:
-            columns += found.get(field) or [
+            types = field_condition(field)
+            rows = connection.execute(
+                f"SELECT run, type, {AGGREGATES[field.aggregate]} FROM attributes "
+                f"WHERE path = ? AND {inside} AND count IS NOT 0{types}",
+                (ids.get(field.path, -1), *bound),
+            ).fetchall()
+            plain = field.aggregate in (None, Aggregate.LAST, Aggregate.FIRST)
+            found: list[AttributeColumn] = []
+            if rows:
+                runs, codes, values = zip(*rows, strict=True)
+                if not plain:
+                    codes = (_FLOAT_CODE,) * len(codes)
+                found = list(_columns(field.path, positions, runs, codes, values))
+            columns += found or [
                 AttributeColumn(field.path, field.type or AttributeType.FLOAT, [], [])
             ]
         return columns
-
-    def _aggregate_rows(
-        self,
-        connection: sqlite3.Connection,
-        positions: Positions,
-        paths: Sequence[str],
-        condition: str,
-        wanted: Sequence[Aggregate | None],
-    ) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-        """Yield for each path that has any: rows of run, type and what is wanted."""
-        ids = self._catalog.find_ids(paths)
-        inside, bound = positions.condition()
-        rows = connection.execute(
-            f"SELECT run, type, {', '.join(AGGREGATES[each] for each in wanted)}, path "
-            f"FROM attributes WHERE path IN ({','.join('?' * len(ids))}) AND {inside} "
-            f"AND count IS NOT 0{condition}",
-            (*ids.values(), *bound),
-        ).fetchall()
-        if len(ids) == 1:
-            if rows:
-                yield next(iter(ids)), rows
-            return
-        by_path: dict[int, list[tuple[Any, ...]]] = {}
-        for row in rows:
-            by_path.setdefault(row[-1], []).append(row)
-        for path, id in ids.items():
-            if id in by_path:
-                yield path, by_path[id]
-
-
-_Alike: TypeAlias = tuple[AttributeType | None, str, tuple[Aggregate | None, ...]]
-
-
-def _alike(fields: Sequence[Field]) -> dict[_Alike, list[str]]:
-    """Return the paths of which the same is wanted, by what that is: one query answers them."""
-    wanted: dict[tuple[str, AttributeType | None, str], dict[Aggregate | None, None]] = {}
-    for field in fields:
-        key = (field.path, field.type, field_condition(field))
-        wanted.setdefault(key, {})[field.aggregate] = None
-    alike: dict[_Alike, list[str]] = {}
-    for (path, type, condition), aggregates in wanted.items():
-        alike.setdefault((type, condition, tuple(aggregates)), []).append(path)
-    return alike
-
-
-def _aggregate_columns(
-    field: Field, positions: Positions, rows: Sequence[tuple[Any, ...]], column: int
-) -> list[AttributeColumn]:
-    plain = field.aggregate in (None, Aggregate.LAST, Aggregate.FIRST)
-    if len(rows) == 1:
-        (row,) = rows
-        at = positions.of(row[0])
-        type = TYPES[row[1]] if plain else AttributeType.FLOAT
-        return (
-            []
-            if at < 0
-            else [AttributeColumn(field.path, type, [at], [load_value(type, row[column])])]
-        )
-    codes = [row[1] if plain else _FLOAT_CODE for row in rows]
-    runs, values = [row[0] for row in rows], [row[column] for row in rows]
-    return list(_columns(field.path, positions, runs, codes, values))
 
 
 class Positions:

@@ -6,31 +6,19 @@ A message is made where it will lie, because to copy one into another takes as l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from mooring.model import AttributeType, FileRef, Histogram, micros_from_datetime
+from mooring.model import (
+    STEP_SCALE,
+    AttributeType,
+    FileRef,
+    Histogram,
+    SeriesStats,
+    micros_from_datetime,
+)
 from mooring.wire.neptune3.types import TYPE_NAMES
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What is told of a series beside its last value. NaN and None mean that there is none.
-
-    `last_step` is a step as users write it, not in millionths.
-    """
-
-    last_step: float | None = None
-    minimum: float = math.nan
-    maximum: float = math.nan
-    average: float = math.nan
-    variance: float = math.nan
-
-
-NO_SUMMARY = Summary()
 
 
 def file_path(file: FileRef) -> str:
@@ -42,10 +30,11 @@ def file_path(file: FileRef) -> str:
     return f"{file.digest}/{file.name}" if file.name else file.digest
 
 
-def fill_attribute(
-    message: Any, path: str, type: AttributeType, value: Any, summary: Summary = NO_SUMMARY
-) -> None:
-    """Write an attribute into an empty `ProtoAttributeDTO`. `type` is one of `TYPE_NAMES`."""
+def fill_attribute(message: Any, path: str, type: AttributeType, value: Any) -> None:
+    """Write an attribute into an empty `ProtoAttributeDTO`.
+
+    `type` is one of `TYPE_NAMES`; the value of a series is what is kept of it, a `SeriesStats`.
+    """
     name = TYPE_NAMES[type]
     field, fill = _FILL[type]
     message.name = path
@@ -53,7 +42,7 @@ def fill_attribute(
     properties = getattr(message, field)
     properties.attribute_name = path
     properties.attribute_type = name
-    fill(properties, value, summary)
+    fill(properties, value)
 
 
 def fill_file(message: Any, file: FileRef) -> None:
@@ -70,57 +59,51 @@ def fill_histogram(message: Any, histogram: Histogram) -> None:
     message.values.extend(histogram.values)
 
 
-def _fill_value(properties: Any, value: Any, _: Summary) -> None:
+def _fill_value(properties: Any, value: Any) -> None:
     properties.value = value
 
 
-def _fill_datetime(properties: Any, value: datetime, _: Summary) -> None:
+def _fill_datetime(properties: Any, value: datetime) -> None:
     properties.value = micros_from_datetime(value) // 1_000
 
 
-def _fill_set(properties: Any, value: frozenset[str], _: Summary) -> None:
+def _fill_set(properties: Any, value: frozenset[str]) -> None:
     # Readers show them joined, in the order given.
     properties.value.extend(sorted(value))
 
 
-def _fill_file(properties: Any, value: FileRef, _: Summary) -> None:
+def _fill_file(properties: Any, value: FileRef) -> None:
     fill_file(properties, value)
 
 
-def _fill_float_series(properties: Any, value: float, summary: Summary) -> None:
+def _fill_float_series(properties: Any, stats: SeriesStats) -> None:
     properties.config.SetInParent()
-    properties.last = value
-    if summary.last_step is not None:
-        properties.last_step = summary.last_step
+    properties.last_step = stats.last_step / STEP_SCALE
+    properties.last = stats.last
     # Of a series without finite values these are left out.
-    if summary.minimum == summary.minimum:
-        properties.min = summary.minimum
-        properties.max = summary.maximum
-    if summary.average == summary.average:
-        properties.average = summary.average
-    if summary.variance == summary.variance:
-        properties.variance = summary.variance
+    if stats.minimum is not None:
+        properties.min = stats.minimum
+        properties.max = stats.maximum
+        properties.average = stats.average
+        properties.variance = stats.variance
 
 
-def _fill_string_series(properties: Any, value: str, summary: Summary) -> None:
-    properties.last = value
-    if summary.last_step is not None:
-        properties.last_step = summary.last_step
+def _fill_string_series(properties: Any, stats: SeriesStats) -> None:
+    properties.last_step = stats.last_step / STEP_SCALE
+    properties.last = stats.last
 
 
-def _fill_file_series(properties: Any, value: FileRef, summary: Summary) -> None:
-    fill_file(properties.last, value)
-    if summary.last_step is not None:
-        properties.last_step = summary.last_step
+def _fill_file_series(properties: Any, stats: SeriesStats) -> None:
+    properties.last_step = stats.last_step / STEP_SCALE
+    fill_file(properties.last, cast("FileRef", stats.last))
 
 
-def _fill_histogram_series(properties: Any, value: Histogram, summary: Summary) -> None:
-    fill_histogram(properties.last, value)
-    if summary.last_step is not None:
-        properties.last_step = summary.last_step
+def _fill_histogram_series(properties: Any, stats: SeriesStats) -> None:
+    properties.last_step = stats.last_step / STEP_SCALE
+    fill_histogram(properties.last, cast("Histogram", stats.last))
 
 
-_Fill = Callable[[Any, Any, Summary], None]
+_Fill = Callable[[Any, Any], None]
 
 _FILL: dict[AttributeType, tuple[str, _Fill]] = {
     AttributeType.INT: ("int_properties", _fill_value),

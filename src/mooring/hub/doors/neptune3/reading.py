@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,24 +13,17 @@ from mooring.hub.doors.neptune3.identifiers import CUSTOM, find_run, key_of
 from mooring.hub.doors.neptune3.system import ALIASES, IDENTITY, Alias
 from mooring.hub.guarded import GuardedStore
 from mooring.model import AttributeType, RunInfo, RunKind
-from mooring.query import Aggregate, Compare, Field, Operator, Or
+from mooring.query import Compare, Field, Operator, Or
 from mooring.store.contract import AttributeColumn, PathSelector, RunQuery
 from mooring.wire.neptune3.names import NameFilter
 from mooring.wire.neptune3.types import TYPE_NAMES, types_of
-from mooring.wire.neptune3.values import NO_SUMMARY, Summary, fill_attribute
+from mooring.wire.neptune3.values import fill_attribute
 
 TOLD = frozenset(TYPE_NAMES)
+_SERIES = frozenset(type for type in TOLD if type.is_series)
 EVERY_NAME = NameFilter()
 _FEW = 20
 _IDS = {"sys_id": "sys/id", "run_id": "sys/custom_run_id"}
-_SERIES_FIELDS = (
-    Aggregate.LAST_STEP,
-    Aggregate.MIN,
-    Aggregate.MAX,
-    Aggregate.AVERAGE,
-    Aggregate.VARIANCE,
-)
-"""What is told of a float series, in the order of `Summary`; of the others the first alone."""
 
 
 def find_runs(store: GuardedStore, identifiers: Sequence[str]) -> list[RunInfo]:
@@ -161,14 +154,10 @@ def fill_entries(
 
     `message_of` is given a position in `runs`, and returns an empty `ProtoAttributeDTO` each time.
     """
-    keys = [run.key for run in runs]
-    columns = read_columns(store, keys, choice)
-    summaries = read_summaries(store, keys, columns)
-    for column in columns:
+    for column in read_columns(store, [run.key for run in runs], choice):
         path, type = column.path, column.type
-        told = summaries.get((path, type), {})
         for row, value in zip(_plain(column.rows), _plain(column.values), strict=True):
-            fill_attribute(message_of(row), path, type, value, told.get(row, NO_SUMMARY))
+            fill_attribute(message_of(row), path, type, value)
     for name, text_of in IDENTITY.items():
         if choice.accepts(name, AttributeType.STRING):
             for row, run in enumerate(runs):
@@ -176,14 +165,19 @@ def fill_entries(
 
 
 def read_columns(store: GuardedStore, keys: Sequence[int], choice: Choice) -> list[AttributeColumn]:
-    """Return the chosen attributes of runs, those by another name included."""
+    """Return the chosen attributes of runs; the values of series are what is kept of them."""
     chosen = choice.sieve()
-    columns = [
-        column
-        for select in choice.selectors()
-        for column in store.read_attributes(keys, select)
-        if chosen(column.path)
-    ]
+    columns: list[AttributeColumn] = []
+    for select in choice.selectors():
+        wanted = TOLD if select.types is None else select.types
+        if single := wanted - _SERIES:
+            columns += store.read_attributes(keys, replace(select, types=single))
+        if series := wanted & _SERIES:
+            columns += (
+                AttributeColumn(column.path, column.type, column.rows, column.stats)
+                for column in store.read_stats(keys, replace(select, types=series))
+            )
+    columns = [column for column in columns if chosen(column.path)]
     for alias in ALIASES:
         if choice.accepts(alias.name, alias.type):
             columns += _read_alias(store, keys, alias)
@@ -203,34 +197,6 @@ def _read_alias(
         yield AttributeColumn(
             alias.name, alias.type, [row for row, _ in kept], [value for _, value in kept]
         )
-
-
-def read_summaries(
-    store: GuardedStore, keys: Sequence[int], columns: Iterable[AttributeColumn]
-) -> dict[tuple[str, AttributeType], dict[int, Summary]]:
-    """Return for each series what is told of it, by the position of its run."""
-    fields: list[Field] = []
-    for column in columns:
-        if column.type.is_series:
-            wanted = (
-                _SERIES_FIELDS
-                if column.type is AttributeType.FLOAT_SERIES
-                else (Aggregate.LAST_STEP,)
-            )
-            fields += [Field(column.path, column.type, aggregate) for aggregate in wanted]
-    if not fields:
-        return {}
-    found: dict[tuple[str, AttributeType], list[AttributeColumn]] = {}
-    for field, column in zip(fields, store.read_aggregates(keys, fields), strict=True):
-        assert field.type is not None
-        found.setdefault((field.path, field.type), []).append(column)
-    return {series: _summaries(parts) for series, parts in found.items()}
-
-
-def _summaries(parts: Sequence[AttributeColumn]) -> dict[int, Summary]:
-    values = [_plain(part.values) for part in parts]
-    rows = _plain(parts[0].rows)
-    return {row: Summary(*each) for row, each in zip(rows, zip(*values, strict=True), strict=True)}
 
 
 def _plain(values: Any) -> list[Any]:

@@ -332,6 +332,36 @@ def test_filters_by_what_only_readers_call_so(admin: Reader) -> None:
     assert "use sys/id" in answer.json()["message"]
 
 
+EVERYBODY = [f"r{number}" for number in range(RUNS)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '(((`sys/custom_run_id`:string MATCHES ".+"))) AND (`sys/archived`:bool != "True")',
+            EVERYBODY,
+        ),
+        ("", EVERYBODY),
+        ('((((`lr`:float == "0.3"))))', ["r3"]),
+        ('(`lr`:float == "3e-01") OR (`own/7`:int == "7")', ["r3", "r7"]),
+        ('NOT (`lr`:float > "0.1")', ["r0", "r1"]),
+        ('(`lr`:float == "nan")', []),
+        ('(`lr`:float > "-inf") AND (NOT (`lr`:float >= "0.15"))', ["r0", "r1"]),
+        ('(`sys/creation_time`:datetime > "2024-01-01T00:00:00.000001+02:00")', EVERYBODY),
+        ("`sys/creation_time`:datetime > -5d AND lr < 0.05", ["r0"]),
+        ('(`sys/trashed`:bool = false) AND ((`sys/id`:string = "NET-5"))', ["r4"]),
+        ('`sys/custom_run_id`:string MATCHES "^r[[:digit:]]$" AND own/9 EXISTS', ["r9"]),
+        ('(`sys/name`:string NOT MATCHES "zz") AND (`lr`:float <= "0.0")', ["r0"]),
+        ("`sys/tags`:stringSet NOT CONTAINS x AND NOT lr:float > 0", ["r0"]),
+        ('(`sys/state`:experimentState = "running")', []),
+    ],
+)
+def test_filters_as_clients_write_them(admin: Reader, text: str, expected: list[str]) -> None:
+    found = _ids(admin.search({**WITH_IDS, "query": {"query": text}}))
+    assert sorted(found) == sorted(expected)
+
+
 BAD = [
     b"{",
     b"[]",
