@@ -11,6 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from mooring import Run
+from mooring.hub.doors.neptune3 import buckets as door_buckets
+from mooring.hub.doors.neptune3 import points
+from mooring.hub.doors.neptune3 import series as door_series
 from mooring.wire.neptune3.schema import message
 from tests.serving import HubThread
 
@@ -147,8 +150,10 @@ def test_an_empty_question_has_an_empty_answer(ask):
     assert list(others(ask, [])) == []
 
 
-def test_too_many_points_are_refused_and_not_cut(ask):
-    asked = [series("a", "loss", str(n)) for n in range(140_000)]
+def test_too_many_points_are_refused_and_not_cut(ask, monkeypatch):
+    monkeypatch.setattr(door_series, "_MAX_POINTS", 100)
+    assert len(floats(ask, [series("a", "loss", str(n)) for n in range(3)])) == 3
+    asked = [series("a", "loss", str(n)) for n in range(4)]
     code, told = status_of(ask, FLOATS, {"requests": asked})
     assert code == 400
     assert "perSeriesPointsLimit" in told["message"]
@@ -280,6 +285,18 @@ def test_the_range_is_that_of_all_series_together(ask):
     )
     assert (text, nobody, hidden) == ([], [], [])
     assert [(each.fromX, each.toX) for each in loss] == [(-math.inf, 0), (0, 7.25), (7.25, 14.5)]
+
+
+def test_many_points_are_read_in_portions(ask, monkeypatch):
+    asked = [("a", "loss"), ("a", "odd"), ("b", "loss"), ("b", "odd")]
+    requests = [series(run, path, f"{run}{path}") for run, path in asked]
+    whole = floats(ask, requests, order="descending"), buckets(ask, *asked, maxBuckets=9)
+    assert whole[0]["bloss"] == EVERY[::-1]
+    for most in (100, 40, 1):
+        monkeypatch.setattr(points, "_MAX_POINTS", most)
+        monkeypatch.setattr(door_buckets, "_MAX_KEPT", 0)
+        read = floats(ask, requests, order="descending"), buckets(ask, *asked, maxBuckets=9)
+        assert repr(read) == repr(whole)
 
 
 def test_filters_leave_points_out(ask):
