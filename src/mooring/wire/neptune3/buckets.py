@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mooring.errors import InvalidInput
+from mooring.model import MAX_STEP
 from mooring.wire.neptune3.packed import Part, Records, pack_records, prefix
 from mooring.wire.neptune3.schema import message
 
@@ -119,8 +120,8 @@ def _bound(holder: Any, name: str) -> float | None:
     if not holder.HasField(name):
         return None
     value = float(getattr(holder, name))
-    if not math.isfinite(value):
-        raise InvalidInput(f"{name} is a finite number, not {value}")
+    if not abs(value) <= MAX_STEP:
+        raise InvalidInput(f"{name} is a step up to 10^12, not {value}")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -25,6 +25,8 @@ from mooring.wire.neptune3.buckets import (
 )
 from mooring.wire.neptune3.steps import first_from, last_to, shown
 
+_MAX_KEPT = 8_000_000
+"""Points that are kept from one reading to the next, 200 MB."""
 _Wanted: TypeAlias = tuple[Kind, Key]
 
 
@@ -42,8 +44,8 @@ def buckets(asked: Asked) -> Answer:
         key = keys.get(request.holder)
         kind = _kind(question, request.lineage, request.previews)
         wanted.append((request.id, None if key is None else (kind, (key, request.path))))
-    read = _read(asked.store, [each for _, each in wanted if each is not None])
-    bounds = _bounds(question, read)
+    series = [each for _, each in wanted if each is not None]
+    bounds, read = _measure(asked.store, question, series)
     found = {
         (kind, key): rows for kind, points in read for key, rows in _cut(points, bounds).items()
     }
@@ -51,31 +53,44 @@ def buckets(asked: Asked) -> Answer:
     return Answer(encode_bucket_answer(entries), media_type=PROTOBUF)
 
 
-def _read(store: GuardedStore, wanted: Iterable[_Wanted]) -> list[tuple[Kind, Points]]:
-    by_kind: dict[Kind, list[Key]] = {}
-    for kind, key in wanted:
-        by_kind.setdefault(kind, []).append(key)
-    return [
-        (kind, points)
-        for kind, keys in by_kind.items()
-        for _, points in read_points(store, kind, keys)
-        if len(points.table)
-    ]
+def _measure(
+    store: GuardedStore, question: BucketQuestion, wanted: Sequence[_Wanted]
+) -> tuple[Floats, Iterable[tuple[Kind, Points]]]:
+    """Return the bounds of buckets, and the points.
 
-
-def _bounds(question: BucketQuestion, read: Sequence[tuple[Kind, Points]]) -> Floats:
-    """Return the bounds of buckets: of the range asked for, else of all the points together."""
-    ends = [shown(end) for _, points in read for end in _ends(points)]
+    Where the range is not given it is that of all points together. Those that were read to know it
+    are kept, unless they are very many: then they are read again.
+    """
+    if question.low is not None and question.high is not None:
+        bounds = bucket_bounds(question.low, question.high, question.buckets)
+        return bounds, _read(store, wanted)
+    kept: list[tuple[Kind, Points]] | None = []
+    ends: list[float] = []
+    count = 0
+    for kind, points in _read(store, wanted):
+        steps = points.column("step")
+        ends += shown(int(steps.min())), shown(int(steps.max()))
+        count += len(steps)
+        if count > _MAX_KEPT:
+            kept = None
+        if kept is not None:
+            kept.append((kind, points))
     low = min(ends, default=0.0) if question.low is None else question.low
     high = max(ends, default=0.0) if question.high is None else question.high
     if low > high:  # one end is given, and lies beside all points
         low, high = (low, low) if question.high is None else (high, high)
-    return bucket_bounds(low, high, question.buckets)
+    bounds = bucket_bounds(low, high, question.buckets)
+    return bounds, _read(store, wanted) if kept is None else kept
 
 
-def _ends(points: Points) -> tuple[int, int]:
-    steps = points.column("step")
-    return int(steps.min()), int(steps.max())
+def _read(store: GuardedStore, wanted: Iterable[_Wanted]) -> Iterator[tuple[Kind, Points]]:
+    by_kind: dict[Kind, list[Key]] = {}
+    for kind, key in wanted:
+        by_kind.setdefault(kind, []).append(key)
+    for kind, keys in by_kind.items():
+        for _, points in read_points(store, kind, keys):
+            if len(points.table):
+                yield kind, points
 
 
 def _kind(question: BucketQuestion, lineage: str, previews: bool) -> Kind:

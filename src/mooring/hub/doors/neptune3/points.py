@@ -14,10 +14,13 @@ from mooring.hub.doors.neptune3.identifiers import CUSTOM, run_uuid
 from mooring.hub.doors.neptune3.reading import find_runs
 from mooring.hub.guarded import GuardedStore
 from mooring.model import AttributeType
+from mooring.query import Aggregate, Field
 from mooring.store.contract import Lineage, PathSelector, SeriesQuery
 
 _MAX_PATHS = 500
 """Paths that are read at once: the store looks up so many by its index."""
+_MAX_POINTS = 4_000_000
+"""Points that the store is asked for at once, 100 MB, unless one series has more."""
 Key = tuple[int, str]
 """Run and path."""
 
@@ -72,10 +75,11 @@ def read_points(
     )
     if kind.low is not None and kind.high is not None and kind.low > kind.high:
         return
-    for keys, paths in together(wanted):
-        select = PathSelector(paths=tuple(paths), types=frozenset({kind.type}))
-        table = store.read_series(keys, select, query)
-        yield [(key, path) for key in keys for path in paths], Points(table, _spans(table))
+    for runs, names in together(wanted):
+        for keys, paths in _portions(store, kind.type, runs, names):
+            select = PathSelector(paths=tuple(paths), types=frozenset({kind.type}))
+            table = store.read_series(keys, select, query)
+            yield [(key, path) for key in keys for path in paths], Points(table, _spans(table))
 
 
 def together(wanted: Iterable[Key]) -> Iterator[tuple[list[int], Sequence[str]]]:
@@ -93,6 +97,35 @@ def together(wanted: Iterable[Key]) -> Iterator[tuple[list[int], Sequence[str]]]
     for names, keys in by_paths.items():
         for start in range(0, len(names), _MAX_PATHS):
             yield keys, names[start : start + _MAX_PATHS]
+
+
+def _portions(
+    store: GuardedStore, type: AttributeType, keys: Sequence[int], paths: Sequence[str]
+) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+    """Yield runs and paths so that the store has a bounded number of points in hand at a time.
+
+    It does have all points of a series in hand, also where only the last ones are wanted.
+    """
+    if len(keys) * len(paths) == 1:
+        yield keys, paths
+        return
+    fields = [Field(path, type, Aggregate.COUNT) for path in paths]
+    columns = store.read_aggregates(keys, fields)
+    counts = [int(np.asarray(column.values, np.int64).sum()) for column in columns]
+    start, points = 0, 0
+    for place, count in enumerate(counts):
+        if points and points + count > _MAX_POINTS:
+            yield keys, paths[start:place]
+            start, points = place, 0
+        if count > _MAX_POINTS and len(keys) > 1:
+            half = len(keys) // 2
+            for some in (keys[:half], keys[half:]):
+                yield from _portions(store, type, some, paths[place : place + 1])
+            start = place + 1
+            continue
+        points += count
+    if start < len(paths):
+        yield keys, paths[start:]
 
 
 def _spans(table: pa.Table) -> dict[Key, tuple[int, int]]:

@@ -6,6 +6,7 @@ that does not fit any more, that it is there; of the others, where to go on, or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from mooring.hub.doors.neptune3.points import (
     together,
 )
 from mooring.hub.guarded import GuardedStore
-from mooring.model import AttributeType
+from mooring.model import MAX_STEP, STEP_SCALE, AttributeType
 from mooring.store.contract import Lineage, PathSelector
 from mooring.wire.neptune3.objects import fill_point, point_size
 from mooring.wire.neptune3.schema import message
@@ -32,6 +33,7 @@ _PAGE_POINTS = 10_000
 _PAGE_BYTES = 16 << 20
 _AT_ONCE = 100
 """Series that are read together: of what comes after a full page little is read in vain."""
+_TOKEN = re.compile(r"(-?[0-9]{1,19})/([0-9]{1,18})", re.ASCII)
 _TYPES = frozenset(
     {
         AttributeType.STRING_SERIES,
@@ -52,13 +54,10 @@ class _Place:
     def of(cls, token: str) -> _Place:
         if not token:
             return cls()
-        step, slash, delivered = token.partition("/")
-        try:
-            if slash and len(token) < 60:
-                return cls(int(step), max(0, int(delivered)))
-        except ValueError:
-            pass
-        raise InvalidInput(f"the token {token[:80]!r} was not made by this hub")
+        found = _TOKEN.fullmatch(token)
+        if found is None or abs(int(found[1])) > MAX_STEP * STEP_SCALE:
+            raise InvalidInput(f"the token {token[:80]!r} was not made by this hub")
+        return cls(int(found[1]), int(found[2]))
 
     def __str__(self) -> str:
         return f"{self.step or 0}/{self.delivered}"

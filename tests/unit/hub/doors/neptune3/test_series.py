@@ -9,8 +9,13 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mooring import Run
+from mooring.hub.doors.neptune3 import buckets as door_buckets
+from mooring.hub.doors.neptune3 import points
+from mooring.hub.doors.neptune3 import series as door_series
 from mooring.wire.neptune3.schema import message
 from tests.serving import HubThread
 
@@ -147,8 +152,10 @@ def test_an_empty_question_has_an_empty_answer(ask):
     assert list(others(ask, [])) == []
 
 
-def test_too_many_points_are_refused_and_not_cut(ask):
-    asked = [series("a", "loss", str(n)) for n in range(140_000)]
+def test_too_many_points_are_refused_and_not_cut(ask, monkeypatch):
+    monkeypatch.setattr(door_series, "_MAX_POINTS", 100)
+    assert len(floats(ask, [series("a", "loss", str(n)) for n in range(3)])) == 3
+    asked = [series("a", "loss", str(n)) for n in range(4)]
     code, told = status_of(ask, FLOATS, {"requests": asked})
     assert code == 400
     assert "perSeriesPointsLimit" in told["message"]
@@ -203,7 +210,9 @@ def test_two_thousand_series_and_no_more(ask):
     assert code == 400
 
 
-@pytest.mark.parametrize("token", ["x", "1", "1/", "/1", "1/x", "9" * 80 + "/1"])
+@pytest.mark.parametrize(
+    "token", ["x", "1", "1/", "/1", "1/x", "9" * 80 + "/1", "9" * 19 + "/1", "1_0/1"]
+)
 def test_tokens_of_others_are_refused(ask, token):
     asked = [series("a", "text", searchAfter={"finished": False, "token": token})]
     code, told = status_of(ask, SERIES, {"requests": asked})
@@ -282,8 +291,103 @@ def test_the_range_is_that_of_all_series_together(ask):
     assert [(each.fromX, each.toX) for each in loss] == [(-math.inf, 0), (0, 7.25), (7.25, 14.5)]
 
 
+def test_many_points_are_read_in_portions(ask, monkeypatch):
+    asked = [("a", "loss"), ("a", "odd"), ("b", "loss"), ("b", "odd")]
+    requests = [series(run, path, f"{run}{path}") for run, path in asked]
+    whole = floats(ask, requests, order="descending"), buckets(ask, *asked, maxBuckets=9)
+    assert whole[0]["bloss"] == EVERY[::-1]
+    for most in (100, 40, 1):
+        monkeypatch.setattr(points, "_MAX_POINTS", most)
+        monkeypatch.setattr(door_buckets, "_MAX_KEPT", 0)
+        read = floats(ask, requests, order="descending"), buckets(ask, *asked, maxBuckets=9)
+        assert repr(read) == repr(whole)
+
+
 def test_filters_leave_points_out(ask):
     (found,) = buckets(
         ask, ("a", "loss"), maxBuckets=2, pointFilters={"stepRange": {"from": 2.0, "to": 3.0}}
     )
     assert [(each.first.x, each.last.x) for each in found] == [(2.0, 2.0), (2.5, 3.0)]
+
+
+# anything at all
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+)
+NAMES = st.sampled_from(
+    ["loss", "text", "FULL", "NONE", "RUN", "descending", f"CUSTOM/{PROJECT}/a", f"{PROJECT}/X-1"]
+)
+ODDS = SCALARS | NAMES | st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(), SCALARS)
+HOLDERS = st.fixed_dictionaries({}, optional={"identifier": ODDS, "type": ODDS}) | ODDS
+ASKED = st.fixed_dictionaries(
+    {},
+    optional={
+        "attribute": ODDS,
+        "holder": HOLDERS,
+        "lineage": ODDS,
+        "lineageEntityType": ODDS,
+        "includePreview": ODDS,
+    },
+)
+REQUESTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "requestId": ODDS,
+        "series": ASKED | ODDS,
+        "afterStep": ODDS,
+        "searchAfter": st.fixed_dictionaries({}, optional={"token": ODDS, "finished": ODDS}) | ODDS,
+    },
+)
+BODIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "requests": st.lists(REQUESTS, max_size=3) | ODDS,
+        "order": ODDS,
+        "perSeriesPointsLimit": ODDS,
+        "stepRange": st.fixed_dictionaries({}, optional={"from": ODDS, "to": ODDS}) | ODDS,
+    },
+)
+
+
+def answered(ask, path: str, body: object) -> None:
+    code, told = 200, b"{}"
+    try:
+        ask(path, body)
+    except urllib.error.HTTPError as error:
+        with error:
+            code, told = error.code, error.read()
+    assert code == 200 or (code == 400 and json.loads(told)["message"]), (code, told)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([FLOATS, SERIES]), BODIES)
+def test_any_body_is_answered_or_refused(ask, path, body):
+    answered(ask, path, body)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from(["loss", "odd", "text"]), st.integers(-1, 3)), max_size=3),
+    st.none() | st.floats(),
+    st.none() | st.floats(),
+    st.integers(-(2**31), 2**31 - 1) | st.integers(1, 40),
+    st.integers(0, 60),
+    st.binary(max_size=2),
+)
+def test_any_view_is_answered_or_refused(ask, asked, low, high, count, cut, tail):
+    view = {"maxBuckets": count}
+    view |= {name: end for name, end in (("from", low), ("to", high)) if end is not None}
+    expressions = [
+        {
+            "requestId": "0",
+            "runId": f"CUSTOM/{PROJECT}/a",
+            "customYFormula": f"${{{path}}}",
+            "lineage": lineage,
+            "entityType": lineage,
+        }
+        for path, lineage in asked
+    ]
+    body = message("ProtoGetTimeseriesBucketsRequest")(expressions=expressions, view=view)
+    answered(ask, BUCKETS, body.SerializeToString())
+    answered(ask, BUCKETS, body.SerializeToString()[: -cut or None] + tail)
