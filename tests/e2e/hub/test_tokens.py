@@ -17,7 +17,12 @@ from mooring.wire.auger.resources import RESOURCES
 from tests.e2e.hub.conftest import Site
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-OPEN = {"/health", "/api/v1/openapi.json"}
+OPEN = {
+    "/health",
+    "/api/v1/openapi.json",
+    "/api/backend/v1/clients/config",
+    "/auth/realms/neptune/.well-known/openid-configuration",
+}
 """What everybody may ask for."""
 BY_PASSWORD = {("POST", "/api/v1/tokens")}
 """What is asked for with a password instead."""

@@ -122,7 +122,7 @@ class SqliteStore:
         self._blobs = LocalBlobs(self._data / "blobs")
         self._writers: set[SqliteWriter] = set()
         self._fresh: set[int] = set()
-        """Runs that this object made and has not opened a writer on yet."""
+        """Runs that this object made and has not written to yet."""
         self._reading: Reading | None = None
         self._reaped = 0.0
         self._process = os.getpid()
@@ -254,7 +254,7 @@ class SqliteStore:
             self._catalog,
             self._columns,
             run,
-            partial(self._attribute_types, key, fresh),
+            dict if fresh else partial(self._attribute_types, key),
             self._writers.discard,
         )
         self._writers.add(writer)
@@ -267,20 +267,16 @@ class SqliteStore:
         """Return the types of a run; `untouched`: no batch has changed them yet."""
         fresh = key in self._fresh
         self._fresh.discard(key)
-        return self._attribute_types(key, fresh and untouched)
+        return {} if fresh and untouched else self._attribute_types(key)
 
-    def _attribute_types(self, key: int, fresh: bool = False) -> dict[str, AttributeType]:
-        """Return the type of each attribute of a run.
-
-        `fresh`: this object made it, so that its first attributes are the store's own. Others may
-        have written to it since.
-        """
+    def _attribute_types(self, key: int) -> dict[str, AttributeType]:
+        """Return the type of each attribute of a run."""
         with self._database.read() as connection:
             touched = connection.execute(
-                "SELECT EXISTS (SELECT 1 FROM run_state WHERE run = ?1) OR (NOT ?2 AND EXISTS "
-                "(SELECT 1 FROM attributes WHERE run = ?1)) OR EXISTS (SELECT 1 FROM log "
+                "SELECT EXISTS (SELECT 1 FROM run_state WHERE run = ?1) OR EXISTS "
+                "(SELECT 1 FROM attributes WHERE run = ?1) OR EXISTS (SELECT 1 FROM log "
                 "WHERE run = ?1 AND seq > (SELECT value FROM meta WHERE key = 'watermark'))",
-                (key, fresh),
+                (key,),
             ).fetchone()[0]
         if not touched:
             return {}
@@ -303,12 +299,14 @@ class SqliteStore:
         """Append points of one float series. See `Store.write_points`."""
         self._check_writable()
         check_loggable(validate_path(path))
+        self._fresh.discard(key)
         self._fold()
         return self._read_side.bulk.write_points(key, path, steps, values, times)
 
     def write_table(self, key: int, table: pa.Table) -> int:
         """Append points of many float series. See `Store.write_table`."""
         self._check_writable()
+        self._fresh.discard(key)
         self._fold()
         return self._read_side.bulk.write_table(key, table)
 
@@ -350,6 +348,7 @@ class SqliteStore:
         """Append points of many float series once. See `AppendsBatches.write_table_once`."""
 
         def write() -> int:
+            self._fresh.discard(key)
             self._fold()
             return self._read_side.bulk.write_table(key, table, request)
 
