@@ -32,7 +32,7 @@ from mooring.errors import (
     StudyNotFound,
     TrialFinished,
 )
-from mooring.model import AttributeType, RunInfo, RunKind, RunSpec, Value, now_micros
+from mooring.model import STEP_SCALE, AttributeType, RunInfo, RunKind, RunSpec, Value, now_micros
 from mooring.optimize.observations import TrialState
 from mooring.optimize.study_runs import NAME, RECORD, StudyRecord, StudySpec, read_study
 from mooring.optimize.trial_runs import (
@@ -54,13 +54,12 @@ from mooring.store.contract import (
     SeriesQuery,
     Store,
 )
-from mooring.store.sqlite.holders import is_alive, process_start
+from mooring.store.processes import is_alive, process_start
 from mooring.store.transfer import TransfersRuns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STEP = 1_000_000
 REMOTE_GRACE_S = 60.0
 """A trial of a process on another machine counts as dead when its run is not active so long after
 it was begun: between the two its writer is opened. Clocks may differ by that much."""
@@ -172,7 +171,6 @@ class TrialLog:
         self.changed: list[int] = []
         self._project = ledger.project
         self._trials: dict[int, TrialRecord] = {}
-        self._gone: set[int] = set()
         self._next = 0
         self._open: dict[int, TrialRecord] = {}
         self._numbers: dict[int, int] = {}
@@ -327,7 +325,7 @@ class TrialLog:
         points: dict[int, dict[int, float]] = {}
         columns = (table[name].to_pylist() for name in ("run", "step", "value"))
         for key, step, value in zip(*columns, strict=True):
-            points.setdefault(int(key), {})[step // STEP] = value
+            points.setdefault(int(key), {})[step // STEP_SCALE] = value
         return points
 
     def _take(self, trial: TrialRecord) -> None:
@@ -552,7 +550,7 @@ def _points_table(path: str, points: Mapping[int, float]) -> pa.Table:
     return pa.table(
         {
             "path": pa.array([path] * len(points)),
-            "step": pa.array([step * STEP for step in points], pa.int64()),
+            "step": pa.array([step * STEP_SCALE for step in points], pa.int64()),
             "time": pa.array([now] * len(points), pa.int64()),
             "value": pa.array([float(value) for value in points.values()], pa.float64()),
         }

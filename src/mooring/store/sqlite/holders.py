@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mooring.model import now_micros
+from mooring.store.processes import is_alive, process_start
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,26 +20,6 @@ ACTIVE, INACTIVE = "active", "inactive"
 
 _RENEWED_AFTER = 5_000_000
 """Microseconds: a lease is renewed by batches at most so often, and each quarter of its length."""
-
-
-def process_start(pid: int) -> str:
-    """Return what tells a process from a later one of the same number; empty when unknown."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def is_alive(pid: int, started: str) -> bool:
-    """Return whether the process that held a run still lives on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OSError):
-        return True
-    return not started or process_start(pid) in ("", started)
 
 
 def register(connection: sqlite3.Connection, run: int, state_path: int) -> int:
