@@ -134,14 +134,17 @@ class Search:
         except BaseException:
             self._study.hand_back(trial, "interrupted")
             raise
-        self._ended(trial, outcome)
+        self._follow(self._tell(trial, outcome))
 
-    def _ended(self, trial: Trial, outcome: Outcome) -> None:
+    def _tell(self, trial: Trial, outcome: Outcome) -> TrialRecord:
         study = self._study
         if outcome.died:
-            record = study.hand_back(trial, outcome.error or "its process ended")
-        else:
-            record = study.tell(trial, outcome.values, state=outcome.state, error=outcome.error)
+            return study.hand_back(trial, outcome.error or "its process ended")
+        return study.tell(trial, outcome.values, state=outcome.state, error=outcome.error)
+
+    def _follow(self, record: TrialRecord) -> None:
+        """Show a trial that was told; raises what ends the search."""
+        study = self._study
         self._show(record)
         for callback in self._callbacks:
             callback(study, record)
@@ -175,8 +178,8 @@ class Search:
         try:
             self._keep_busy(team)
         finally:
-            for trial in team.close():
-                study.hand_back(trial, "interrupted")
+            for trial, outcome in team.close():
+                self._tell(trial, outcome)
 
     def _keep_busy(self, team: _Team) -> None:
         while True:
@@ -184,8 +187,10 @@ class Search:
                 team.begin(self._ask(), self._limits.trial_timeout_s)
             if not team.busy:
                 return
-            for trial, outcome in team.collect(self._limits.trial_timeout_s):
-                self._ended(trial, outcome)
+            ended = team.collect(self._limits.trial_timeout_s)
+            # All are told before one of them, or a callback, may end the search.
+            for record in [self._tell(trial, outcome) for trial, outcome in ended]:
+                self._follow(record)
 
 
 @dataclass(slots=True)
@@ -231,12 +236,16 @@ class _Team:
             ended.append((each.trial, outcome))
         return ended
 
-    def close(self) -> list[Trial]:
-        """End all workers; return the trials that were running."""
-        running = [each.trial for each in self.busy]
+    def close(self) -> list[tuple[Trial, Outcome]]:
+        """End all workers; return how the trials that were running ended, or that they did not."""
+        ended: list[tuple[Trial, Outcome]] = []
         for each in self.busy:
+            outcome = Outcome(TrialState.FAILED, error="interrupted", died=True)
+            if each.worker.connection.poll():  # it was done, and nobody had looked yet
+                outcome = each.worker.result()
             each.worker.kill()
+            ended.append((each.trial, outcome))
         for worker in self._idle:
             worker.close()
         self.busy, self._idle = [], []
-        return running
+        return ended

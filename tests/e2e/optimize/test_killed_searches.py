@@ -133,6 +133,19 @@ def test_an_objective_that_always_dies_ends_the_search(file: str) -> None:
         assert not any(trial.state is TrialState.RUNNING for trial in study.trials)
 
 
+def test_what_was_reached_is_told_also_when_the_search_ends_meanwhile(file: str) -> None:
+    def end(study: Study, trial: object) -> None:
+        time.sleep(2)  # the other trial is done by then
+        raise RuntimeError("enough")
+
+    with opened(file) as study:
+        with pytest.raises(RuntimeError, match="enough"):
+            study.optimize(
+                lambda trial: trial["x"], n_trials=2, n_jobs=2, callbacks=[end], progress=False
+            )
+        assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+
+
 def test_workers_log_to_their_trials(file: str) -> None:
     def objective(trial: Trial) -> float:
         trial.log({"loss": trial["x"]}, step=0)
