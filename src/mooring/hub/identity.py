@@ -9,10 +9,16 @@ from mooring.errors import Unauthenticated
 from mooring.hub.accounts import Accounts, Principal
 
 
+def bearer_text(request: Request) -> str | None:
+    """Return what `Authorization: Bearer` holds, or None where there is no such header."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
 def bearer_secret(request: Request) -> str | None:
     """Return the secret of `Authorization: Bearer`, or None where there is no such header."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return secret_of(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+    token = bearer_text(request)
+    return None if token is None else secret_of(token)
 
 
 def authenticate(accounts: Accounts, request: Request) -> Principal:

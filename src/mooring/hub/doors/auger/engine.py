@@ -29,6 +29,7 @@ from mooring.hub.doors.auger.failures import failure_of
 from mooring.hub.doors.auger.records import Records
 from mooring.hub.doors.auger.refusals import Refused, invalid, no_route
 from mooring.hub.doors.auger.tokens import log_in
+from mooring.hub.identity import bearer_text
 from mooring.wire.auger import messages, openapi, validation
 from mooring.wire.auger.resources import RESOURCES
 from mooring.wire.auger.table import Operation, Resource
@@ -149,14 +150,13 @@ class AugerDoor:
         ids = {name: str(value) for name, value in request.path_params.items()}
         if target.named is not None:
             sent[target.named] = ids.pop("id")
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         name = request.headers.get("idempotency-key")
         return _Asked(
             target,
             ids,
             sent,
             tokens,
-            token.strip() if scheme.lower() == "bearer" and token.strip() else None,
+            bearer_text(request),
             name if name is not None and _REQUEST.fullmatch(name) else None,
             request.scope,  # type: ignore[arg-type]
         )

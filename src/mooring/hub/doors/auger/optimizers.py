@@ -30,6 +30,7 @@ from mooring.hub.context import Hub
 from mooring.hub.doors.auger.earlier_trials import best_trials, timed_trials
 from mooring.hub.doors.auger.failures import failure_of
 from mooring.hub.doors.auger.refusals import Refused, invalid, no_route, no_token
+from mooring.hub.identity import bearer_text
 from mooring.hub.optimizing import Given, Reply
 from mooring.wire.auger import messages
 from mooring.wire.auger.optimizers import (
@@ -101,7 +102,7 @@ class OptimizersDoor:
     # in a thread
 
     def _act(self, request: Request, call: OptimizerCall, body: bytes) -> Reply:
-        bearer = _bearer(request)
+        bearer = bearer_text(request)
         # A look at the text does not tell a token from a parameter of that name: where the header
         # holds one too, the body has to be read.
         token = None if bearer else find_token(body)
@@ -166,11 +167,6 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._door.answer(Request(scope, receive, send), self._call)
         await response(scope, receive, send)
-
-
-def _bearer(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
 def _refusal(refused: Refused) -> Reply:

@@ -31,6 +31,7 @@ from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3 import identifiers
 from mooring.hub.doors.neptune3.access import AccessTokens
 from mooring.hub.guarded import GuardedStore
+from mooring.hub.identity import bearer_text
 from mooring.model import RunInfo
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -129,10 +130,10 @@ class Door:
 
     def authenticate(self, request: Request) -> Principal:
         """Return whose access token a request bears; `Unauthenticated` for none."""
-        scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not text.strip():
+        text = bearer_text(request)
+        if text is None:
             raise Unauthenticated("this request needs an access token", status=401)
-        return self.hub.accounts.authenticate_id(self.access.read(text.strip()))
+        return self.hub.accounts.authenticate_id(self.access.read(text))
 
     def refusal(self, error: MooringError) -> Answer:
         """Return the answer to an error, with the type that clients look for."""

@@ -1,8 +1,9 @@
 """What clients log: requests to create runs and to update them.
 
 A request is applied before it is answered, in one transaction: a SIGKILL between any two lines
-leaves all of it or nothing, and a client that got no answer sends it again, which changes nothing
-that is there. Whatever cannot be taken is told by the id of the answer, never by its status: a
+leaves all of it or nothing. A client that got no answer sends it again: points that are there are
+told as duplicates, values and members of sets are set once more, also over what another process
+set meanwhile. Whatever cannot be taken is told by the id of the answer, never by its status: a
 client would send the request for ever.
 """
 
