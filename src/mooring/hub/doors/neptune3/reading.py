@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from mooring.errors import InvalidName, NotFound
-from mooring.hub.doors.neptune3.identifiers import CUSTOM, find_run, key_of
+from mooring.hub.doors.neptune3.identifiers import (
+    CUSTOM,
+    find_run,
+    key_of,
+    project_uuid,
+    workspace_uuid,
+)
 from mooring.hub.doors.neptune3.system import ALIASES, IDENTITY, Alias
 from mooring.hub.guarded import GuardedStore
-from mooring.model import AttributeType, RunInfo, RunKind
+from mooring.model import AttributeType, ProjectName, RunInfo, RunKind
 from mooring.query import Compare, Field, Operator, Or
 from mooring.store.contract import AttributeColumn, PathSelector, RunQuery
 from mooring.wire.neptune3.names import NameFilter
@@ -85,6 +91,18 @@ def _by_id(store: GuardedStore, named: dict[tuple[str, str], list[str]]) -> Iter
 def _sorted(runs: Iterable[RunInfo]) -> list[RunInfo]:
     distinct = {run.key: run for run in runs if run.kind is RunKind.RUN}
     return [distinct[key] for key in sorted(distinct)]
+
+
+def told_of_project(full: str) -> dict[str, str]:
+    """Return what a `ProtoAttributesDTO` tells of the project of its run."""
+    name = ProjectName.parse(full)
+    return {
+        "type": "run",
+        "project_id": project_uuid(full),
+        "organization_id": workspace_uuid(name.workspace),
+        "project_name": name.name,
+        "organization_name": name.workspace,
+    }
 
 
 @dataclass(frozen=True, slots=True)
