@@ -18,6 +18,7 @@ from mooring.hub.doors.neptune3.reading import (
     fill_entries,
     find_runs,
     list_names,
+    told_of_project,
 )
 from mooring.hub.guarded import GuardedStore
 from mooring.model import RunInfo

@@ -159,7 +159,7 @@ def list_names(
     if texts and (found or find(PathSelector(paths=("sys/id",)))):
         found += [(name, TYPE_NAMES[AttributeType.STRING]) for name in texts]
     # The store knows more types: several of them can have one name here.
-    return sorted(set(found))
+    return sorted(dict.fromkeys(found))
 
 
 def fill_entries(
