@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,9 @@ class AttributeReader:
         chosen = dict(self._catalog.find_ids(sorted(names)))
         if select.patterns:
             patterns = [compile_pattern(pattern) for pattern in select.patterns]
+            search = _any(patterns)
             for id, name in self._catalog.all_names().items():
-                if _any(patterns, name):
+                if search(name):
                     chosen[name] = id
         return [id for _, id in sorted(chosen.items())]
 
@@ -250,8 +251,11 @@ def _none(values: Sequence[Any]) -> list[Any]:
     return [value if isinstance(value, (int, float)) else None for value in values]
 
 
-def _any(patterns: Sequence[re.Pattern[str]], name: str) -> bool:
-    return any(pattern.search(name) for pattern in patterns)
+def _any(patterns: Sequence[re.Pattern[str]]) -> Callable[[str], object]:
+    """Return what tells whether any of the patterns is found in a name."""
+    if len(patterns) == 1:
+        return patterns[0].search
+    return lambda name: any(pattern.search(name) for pattern in patterns)
 
 
 _AS_STORED = frozenset(

@@ -52,6 +52,7 @@ from mooring.store.sqlite.batches import BatchAppender
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import load_value
 from mooring.store.sqlite.columns import TableColumns, forget_table
+from mooring.store.sqlite.cycles import no_search_for_cycles
 from mooring.store.sqlite.database import Database, DatabaseSettings
 from mooring.store.sqlite.filters import FilterCompiler
 from mooring.store.sqlite.lists import RunLists
@@ -536,7 +537,8 @@ class SqliteStore:
                 connection, keys, paths, select, project, projects
             )
             names = self._catalog.names([path for path, _ in found])
-        return sorted((name, TYPES[code]) for name, (_, code) in zip(names, found, strict=True))
+        with no_search_for_cycles():
+            return sorted((name, TYPES[code]) for name, (_, code) in zip(names, found, strict=True))
 
     def read_attributes(
         self, keys: Sequence[int], select: PathSelector

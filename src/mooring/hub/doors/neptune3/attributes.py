@@ -11,16 +11,17 @@ from starlette.routing import BaseRoute
 
 from mooring.errors import AccessDenied, InvalidInput, InvalidName, NotFound, ProjectNotFound
 from mooring.hub.doors.neptune3.door import Answer, Asked, Door, json_answer, proto_answer
-from mooring.hub.doors.neptune3.identifiers import project_uuid, run_uuid, workspace_uuid
+from mooring.hub.doors.neptune3.identifiers import run_uuid
 from mooring.hub.doors.neptune3.reading import (
     EVERY_NAME,
     Choice,
     fill_entries,
     find_runs,
     list_names,
+    told_of_project,
 )
 from mooring.hub.guarded import GuardedStore
-from mooring.model import ProjectName, RunInfo
+from mooring.model import RunInfo
 from mooring.store.contract import RunQuery
 from mooring.wire.neptune3.bodies import read_count, read_object, read_text, read_texts
 from mooring.wire.neptune3.names import (
@@ -115,14 +116,8 @@ def values_of_one_run(asked: Asked) -> Answer:
     run = asked.run(asked.query.get("holderIdentifier"))
     body = read_object(asked.json(), "the body")
     names = decode_exact_names(body.get("attributePathsFilter"), "attributePathsFilter")
-    project = ProjectName.parse(run.project)
     result = message("ProtoAttributesDTO")(
-        experiment_id=run_uuid(run.key),
-        type="run",
-        project_id=project_uuid(run.project),
-        organization_id=workspace_uuid(project.workspace),
-        project_name=project.name,
-        organization_name=project.workspace,
+        experiment_id=run_uuid(run.key), **told_of_project(run.project)
     )
     add = result.attributes.add
     fill_entries(asked.store, [run], Choice(names or EVERY_NAME), lambda _: add())

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from mooring.errors import InvalidName, NotFound
-from mooring.hub.doors.neptune3.identifiers import CUSTOM, find_run, key_of
+from mooring.hub.doors.neptune3.identifiers import (
+    CUSTOM,
+    find_run,
+    key_of,
+    project_uuid,
+    workspace_uuid,
+)
 from mooring.hub.doors.neptune3.system import ALIASES, IDENTITY, Alias
 from mooring.hub.guarded import GuardedStore
-from mooring.model import AttributeType, RunInfo, RunKind
+from mooring.model import AttributeType, ProjectName, RunInfo, RunKind
 from mooring.query import Compare, Field, Operator, Or
 from mooring.store.contract import AttributeColumn, PathSelector, RunQuery
 from mooring.wire.neptune3.names import NameFilter
@@ -87,6 +93,18 @@ def _sorted(runs: Iterable[RunInfo]) -> list[RunInfo]:
     return [distinct[key] for key in sorted(distinct)]
 
 
+def told_of_project(full: str) -> dict[str, str]:
+    """Return what a `ProtoAttributesDTO` tells of the project of its run."""
+    name = ProjectName.parse(full)
+    return {
+        "type": "run",
+        "project_id": project_uuid(full),
+        "organization_id": workspace_uuid(name.workspace),
+        "project_name": name.name,
+        "organization_name": name.workspace,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which attributes are to be told: by name, and by the names of their types."""
@@ -141,7 +159,7 @@ def list_names(
     if texts and (found or find(PathSelector(paths=("sys/id",)))):
         found += [(name, TYPE_NAMES[AttributeType.STRING]) for name in texts]
     # The store knows more types: several of them can have one name here.
-    return sorted(set(found))
+    return sorted(dict.fromkeys(found))
 
 
 def fill_entries(

@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute
 
 from mooring.errors import InvalidInput
 from mooring.hub.doors.neptune3.door import Answer, Asked, Door, proto_answer
-from mooring.hub.doors.neptune3.identifiers import project_uuid, run_uuid, workspace_uuid
-from mooring.hub.doors.neptune3.reading import Choice, fill_entries
+from mooring.hub.doors.neptune3.identifiers import run_uuid
+from mooring.hub.doors.neptune3.reading import Choice, fill_entries, told_of_project
 from mooring.hub.doors.neptune3.system import (
     IS_HEAD,
     TRASHED,
@@ -19,7 +19,7 @@ from mooring.hub.doors.neptune3.system import (
     sort_of_the_store,
 )
 from mooring.hub.guarded import GuardedStore
-from mooring.model import AttributeType, ProjectName, RunInfo
+from mooring.model import AttributeType
 from mooring.query import And, Compare, Expression, Field, Operator
 from mooring.store.contract import RunQuery
 from mooring.wire.neptune3.names import NameChoice, NameFilter
@@ -62,7 +62,11 @@ def _find(
 ) -> Any:
     page = store.query_runs(_query(wanted, project))
     result = message("ProtoLeaderboardEntriesSearchResultDTO")(matching_item_count=page.total)
-    attributes = [_add_entry(result.entries, run).attributes for run in page.runs]
+    told = {project: told_of_project(project) for project in {run.project for run in page.runs}}
+    add = result.entries.add
+    attributes = [
+        add(experiment_id=run_uuid(run.key), **told[run.project]).attributes for run in page.runs
+    ]
     if projection and page.runs:
         names = NameFilter((NameChoice(frozenset(projection)),))
         fill_entries(store, page.runs, Choice(names), lambda row: attributes[row].add())
@@ -84,16 +88,4 @@ def _query(wanted: Search, project: str | None) -> RunQuery:
         sort=None if wanted.sort is None else sort_of_the_store(wanted.sort),
         limit=wanted.limit,
         offset=wanted.offset,
-    )
-
-
-def _add_entry(entries: Any, run: RunInfo) -> Any:
-    name = ProjectName.parse(run.project)
-    return entries.add(
-        experiment_id=run_uuid(run.key),
-        type="run",
-        project_id=project_uuid(run.project),
-        organization_id=workspace_uuid(name.workspace),
-        project_name=name.name,
-        organization_name=name.workspace,
     )
