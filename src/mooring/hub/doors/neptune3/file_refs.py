@@ -1,0 +1,101 @@
+"""Files as this protocol names them, by the path of their upload, and as the store does.
+
+For whoever takes updates: of each update with files, `references` tells what to write in their
+place, and what they wait for. Then::
+
+    awaited = [...]                     # of all updates of a batch
+    expect(store, run, awaited)         # before the updates are written
+    store.append_batch(...)             # with the files that `references` returned
+    settle(store, run, awaited)         # after it, also when the batch was there already
+
+All three before the request is answered: a request that comes again does what was left undone.
+
+For whoever answers with files: `wire_paths` tells the paths by which clients ask for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mooring.hub.guarded import GuardedStore
+from mooring.model import FileRef, RunInfo
+from mooring.store.uploads import AwaitedFile
+from mooring.wire.neptune3.ingest import WireFile
+
+_STORED = re.compile(r"mooring/([0-9a-f]{64})/.*", re.DOTALL)
+"""Paths of files that came by another way than an upload to a path."""
+
+
+def references(
+    files: Mapping[str, WireFile], *, step: int | None, time: int
+) -> tuple[dict[str, FileRef], list[AwaitedFile]]:
+    """Return the files of an update to write, by attribute, and what they wait for.
+
+    Parameters
+    ----------
+    files : by the path of their attribute
+    step : of the points, in millionths; None where the files are assigned
+    time : of the update, in microseconds since 1970; a repetition of it has the same
+    """
+    written = {
+        attribute: FileRef("", file.size_bytes, file.mime_type or _OCTETS, file.path)
+        for attribute, file in files.items()
+    }
+    awaited = [
+        AwaitedFile(
+            attribute=attribute, upload=file.name, mime_type=file.mime_type, step=step, time=time
+        )
+        for attribute, file in written.items()
+    ]
+    return written, awaited
+
+
+def expect(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) -> None:
+    """Enter what a run waits for, before the updates that tell of it are written."""
+    if awaited:
+        store.await_files(run.key, awaited)
+
+
+def settle(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) -> None:
+    """Give a run the content that came before the updates, after these were written."""
+    if awaited:
+        store.give_uploads(run.key, sorted({file.upload for file in awaited}))
+
+
+def wire_paths(store: GuardedStore, project: str, files: Sequence[FileRef]) -> list[str]:
+    """Return the path of each file of a project: that of its upload, or one that names its digest.
+
+    Parameters
+    ----------
+    project : full name of the project that the run with the files is in
+    """
+    named = sorted({file.name for file in files if file.has_content and _may_be_upload(file.name)})
+    uploads = store.find_uploads(project, named) if named else {}
+    paths = []
+    for file in files:
+        upload = uploads.get(file.name)
+        if not file.has_content or (upload is not None and upload.digest == file.digest):
+            paths.append(file.name)
+        else:
+            paths.append(f"mooring/{file.digest}/{file.name.rpartition('/')[2]}")
+    return paths
+
+
+def find_content(store: GuardedStore, project: str, path: str) -> str | None:
+    """Return the digest of what a path of a project stands for at this time, or None.
+
+    A path that names a digest is good in projects that have the file.
+    """
+    stored = _STORED.fullmatch(path)
+    if stored is not None:
+        return stored[1] if store.refers_to(project, stored[1]) else None
+    upload = store.find_uploads(project, [path]).get(path)
+    return None if upload is None else upload.digest
+
+
+def _may_be_upload(name: str) -> bool:
+    return bool(name) and _STORED.fullmatch(name) is None
+
+
+_OCTETS = "application/octet-stream"
