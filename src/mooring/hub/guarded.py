@@ -489,10 +489,6 @@ class GuardedStore:
         if not self._store.refers_to(None, digest, projects=self._visible()):
             raise SegmentMissing(f"there is no file {digest[:12]}…")
 
-    def refers_to(self, project: str, digest: str) -> bool:
-        """Return whether runs of a project have a file. See `FindsFiles.refers_to`."""
-        return self._store.refers_to(None, digest, projects=(self.need_project(project),))
-
     def await_files(self, key: int, files: Sequence[AwaitedFile]) -> None:
         """Enter references to uploads. See `TakesUploads.await_files`."""
         self.need_runs([key], Role.CONTRIBUTOR)

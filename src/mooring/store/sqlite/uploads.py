@@ -32,6 +32,15 @@ KEEP_S = 7 * 86_400
 
 _FILE, _SERIES = (TYPE_CODES[type] for type in (AttributeType.FILE, AttributeType.FILE_SERIES))
 _WAITING = "SELECT run, attribute, step, mime, time, digest FROM file_references WHERE "
+_EXPECT = (
+    "INSERT INTO file_references "
+    "(run, attribute, step, project, path, mime, time, entered, digest) "
+    "SELECT ?, ?, ?, ?, ?, ?, ?, ?, '' WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?1) "
+    "ON CONFLICT (run, attribute, step) DO UPDATE SET digest = "
+    "CASE WHEN path = excluded.path AND time = excluded.time AND project = excluded.project "
+    "THEN digest ELSE '' END, project = excluded.project, path = excluded.path, "
+    "mime = excluded.mime, time = excluded.time, entered = excluded.entered"
+)
 _Reference = tuple[int, int, int, str, int, str]
 
 
@@ -55,12 +64,7 @@ class Uploads:
         with self._database.write() as connection:
             number = _project(connection, project)
             connection.executemany(
-                "INSERT INTO file_references (run, attribute, step, project, path, mime, time, "
-                "entered, digest) SELECT ?, ?, ?, ?, ?, ?, ?, ?, '' WHERE EXISTS (SELECT 1 "
-                "FROM runs WHERE id = ?1) ON CONFLICT (run, attribute, step) DO UPDATE SET "
-                "digest = CASE WHEN path = excluded.path AND time = excluded.time "
-                "AND project = excluded.project THEN digest ELSE '' END, project = excluded.project, path = excluded.path, "
-                "mime = excluded.mime, time = excluded.time, entered = excluded.entered",
+                _EXPECT,
                 [
                     (
                         run,

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 
 from mooring.hub.guarded import GuardedStore
 from mooring.model import FileRef, RunInfo
+from mooring.store.sqlite.store import SqliteStore
 from mooring.store.uploads import AwaitedFile
 from mooring.wire.neptune3.ingest import WireFile
 
@@ -82,14 +83,14 @@ def wire_paths(store: GuardedStore, project: str, files: Sequence[FileRef]) -> l
     return paths
 
 
-def find_content(store: GuardedStore, project: str, path: str) -> str | None:
+def find_content(store: SqliteStore, project: str, path: str) -> str | None:
     """Return the digest of what a path of a project stands for at this time, or None.
 
     A path that names a digest is good in projects that have the file.
     """
     stored = _STORED.fullmatch(path)
     if stored is not None:
-        return stored[1] if store.refers_to(project, stored[1]) else None
+        return stored[1] if store.refers_to(None, stored[1], projects=(project,)) else None
     upload = store.find_uploads(project, [path]).get(path)
     return None if upload is None else upload.digest
 
