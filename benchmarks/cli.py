@@ -31,6 +31,7 @@ from benchmarks.measures import (
     names,
     paths,
     reading,
+    searching,
     tables,
     tracking,
     waiting,
@@ -67,8 +68,14 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "hub_search": hub_reading.measure_search,
     "hub_calls": hub_serving.measure_calls,
     "hub_idle": hub_serving.measure_idle,
+    "search_quality": searching.measure_quality,
+    "search_latency": searching.measure_latency,
+    "search_store": searching.measure_store,
 }
-GROUPS = {"hub": [name for name in MEASURES if name.startswith("hub_")]}
+GROUPS = {
+    group: [name for name in MEASURES if name.startswith(f"{group}_")]
+    for group in ("hub", "search")
+}
 EXAMPLE = """example:
   python -m benchmarks --only durable,log --peers xetrack,mlflow --rounds 3
   python -m benchmarks --only hub --peers mlflow_server,auger_client

@@ -152,6 +152,14 @@ AUGER_CLIENT = Subject(
     imports="auger.hub_api_client",
     logs=False,
 )
+HYPEROPT = Subject(
+    key="hyperopt",
+    title="hyperopt (TPE)",
+    call="fmin(…, algo=tpe.suggest)",
+    requirements="hyperopt.txt",
+    imports="hyperopt",
+    logs=False,
+)
 
 SUBJECTS = (
     MOORING,
@@ -169,4 +177,5 @@ SUBJECTS = (
     MOORING_LOAD,
     MLFLOW_SERVER,
     AUGER_CLIENT,
+    HYPEROPT,
 )

@@ -32,7 +32,8 @@ class HubClient(ResourceFamilies):
     connection_retries_count : the same after no answer at all. Default: `retries_count`
     retry_wait_seconds : the wait before the first repeat. It doubles with each one, up to 10 s, a
         random half of it is left out, and a hub that says when to come is heard
-    timeout_s : for a connection, and for each piece of an answer
+    timeout_s : for a connection, and for each piece of an answer; five times as long for one of the
+        optimizers service
     proxies : scheme (`http`, `https`) to the address of a proxy
     debug : write a line to standard error for each request, without parameters
 

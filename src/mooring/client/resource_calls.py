@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -42,6 +43,8 @@ NOT_SENT: Any = _NotSent()
 _JSON = {"content-type": "application/json"}
 _DESCRIPTION = "/api/v1/openapi.json"
 _OURS = "Mooring"
+_SEARCHES_TAKE = 5
+"""So many times as long as of other requests an answer of the optimizers service is waited for."""
 
 
 def as_sent(more: Mapping[str, Any], /, **named: Any) -> dict[str, Any]:
@@ -138,10 +141,10 @@ class ResourceCalls:
             proxies=proxies or {},
         )
         self._hub = HubTransport(address, None, self._settings)
-        # A hub is its own optimizers service, unless another one is named.
-        self._optimizers = (
-            HubTransport(optimizers_url, None, self._settings) if optimizers_url else self._hub
-        )
+        # A hub is its own optimizers service, unless another one is named. It may let a search wait
+        # for a minute and compute for another: who gives up before that has it computed again.
+        patient = replace(self._settings, timeout_s=_SEARCHES_TAKE * timeout_s)
+        self._optimizers = HubTransport(optimizers_url or address, None, patient)
         self._knows_keys: bool | None = None
 
     def __repr__(self) -> str:

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mooring.errors import AlreadyExists, InvalidInput, InvalidSpace, StudyError
-from mooring.model import AttributeType, Value
+from mooring.model import Value
 from mooring.optimize.asked_study import AskedStudy, read_space, read_state, read_values
 from mooring.optimize.evaluating import Objective
-from mooring.optimize.ledger import Ledger, TrialLog, this_worker
-from mooring.optimize.observations import Direction, Observation, Suggestion, TrialState
+from mooring.optimize.giving import TrialGiver
+from mooring.optimize.ledger import Ledger, TrialLog
+from mooring.optimize.observations import Direction, TrialState
 from mooring.optimize.opening import StoreArgument, StudyPlace
 from mooring.optimize.pruning import make_pruner
 from mooring.optimize.recovery import Recovery
-from mooring.optimize.results import best_of, frame_of, seconds_of
+from mooring.optimize.results import best_of, frame_of
 from mooring.optimize.spaces import SearchSpace
 from mooring.optimize.study_runs import StudyRecord, StudySpec
 from mooring.optimize.trial import Trial
-from mooring.optimize.trial_runs import STATE, TrialRecord, as_param, param_attributes
-from mooring.query import And, Compare, Expression, Field, Not, Operator, parse
+from mooring.optimize.trial_runs import TrialRecord
+from mooring.query import Expression
 from mooring.store.contract import RunWriter, Store
 
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-    from mooring.optimize.suggesting import Suggester
 
 Told = float | Sequence[float] | Mapping[str, float] | None
 
@@ -151,9 +149,7 @@ class Study:
         self._space: SearchSpace | None = None
         if self.spec.space is not None:
             self._space = read_space(self.spec.space)
-        self._suggester: Suggester | None = None
-        self._fed = 0
-        self._pending: set[int] = set()
+        self._made_giver: TrialGiver | None = None
         self._recovery = Recovery(self._log, retries=self.spec.retries)
         self._pruning: tuple[optuna.Study, optuna.pruners.BasePruner] | None = None
         self._lock = threading.RLock()
@@ -246,10 +242,10 @@ class Study:
         will tell what came of it. Errors: `InvalidSpace` while the study has no search space.
         """
         with self._lock:
+            giver = self._giver
             self._log.sync()
             self._recovery.run()
-            taken = self._take_waiting(detached)
-            record = taken or self._create(detached)
+            record = giver.give(detached=detached)
             if not detached:
                 self._log.hold(record)
             return Trial(self, record)
@@ -257,16 +253,7 @@ class Study:
     def enqueue(self, params: Mapping[str, object], *, algorithm: str = "") -> TrialRecord:
         """Add a trial with these parameters, all that the space has, to be given out next."""
         with self._lock:
-            space = self._need_space()
-            if not space.contains(algorithm, params):
-                raise InvalidInput(
-                    f"{dict(params)!r:.300} are not all parameters of the search space"
-                    + (f" of {algorithm!r}" if algorithm else "")
-                    + ", each with a value it may have"
-                )
-            suggestion = Suggestion(algorithm=algorithm, params=params, method="enqueued")
-            self._log.sync()
-            return self._enter({STATE: str(TrialState.WAITING)}, lambda _: suggestion)
+            return self._giver.enqueue(algorithm, params)
 
     def tell(
         self,
@@ -332,7 +319,13 @@ class Study:
         """End what `take` began: another process tells what came of it."""
         self._log.let_go(trial.record)
 
-    # giving out
+    @property
+    def _giver(self) -> TrialGiver:
+        """What gives trials out; `InvalidSpace` while nothing is searched."""
+        if self._made_giver is None:
+            space = self._need_space()
+            self._made_giver = TrialGiver(self.store, self._log, self.spec, space)
+        return self._made_giver
 
     def _need_space(self) -> SearchSpace:
         if self._space is None:
@@ -340,107 +333,6 @@ class Study:
         if not len(self._space):
             raise InvalidSpace(f"the search space of study {self.name!r} has no algorithm")
         return self._space
-
-    def _take_waiting(self, detached: bool) -> TrialRecord | None:
-        worker: dict[str, Value] = {} if detached else {"trial/worker": this_worker()}
-        for record in self._log.waiting():
-            if self._log.claim(record, {**self._completed(record), **worker}):
-                return self._log.get(record.number)
-        return None
-
-    def _completed(self, record: TrialRecord) -> dict[str, Value]:
-        """Return the parameters that a trial which was enqueued by Optuna does not say."""
-        if record.space or self._space is None:
-            return {}
-        fixed = record.system.get("fixed_params") or {}
-        suggestion = self._suggest(record.number)
-        space = self._space.algorithms[suggestion.algorithm]
-        params = {
-            name: fixed[name] if name in fixed and space[name].contains(fixed[name]) else value
-            for name, value in suggestion.params.items()
-        }
-        return self._suggested(
-            Suggestion(algorithm=suggestion.algorithm, params=params, method="enqueued")
-        )
-
-    def _create(self, detached: bool) -> TrialRecord:
-        self._need_space()
-        values: dict[str, Value] = {
-            STATE: str(TrialState.RUNNING),
-            "trial/started": datetime.now(UTC),
-        }
-        if not detached:
-            values["trial/worker"] = this_worker()
-        return self._enter(values, self._suggest)
-
-    def _enter(
-        self, values: Mapping[str, Value], suggest: Callable[[int], Suggestion]
-    ) -> TrialRecord:
-        """Enter a trial under the next number that no other process takes first."""
-        while True:
-            number = self._log.find_next()
-            held = {**values, **self._suggested(suggest(number))}
-            record = self._log.create(number, held)
-            if record is not None:
-                return record
-            if self._suggester is not None and number in self._pending:
-                self._suggester.forget(str(number))
-                self._pending.discard(number)
-            self._log.sync()
-
-    def _suggested(self, suggestion: Suggestion) -> dict[str, Value]:
-        space = self._need_space().algorithms[suggestion.algorithm]
-        values: dict[str, Value] = {"trial/method": suggestion.method}
-        if suggestion.algorithm:
-            values["trial/algorithm"] = suggestion.algorithm
-        for place, (name, value) in enumerate(suggestion.params.items()):
-            values.update(param_attributes(name, as_param(space[name], value, place)))
-        return values
-
-    def _suggest(self, number: int) -> Suggestion:
-        suggester = self._feed()
-        suggestion = suggester.suggest(str(number), draw=number)
-        self._pending.add(number)
-        return suggestion
-
-    def _feed(self) -> Suggester:
-        """Tell the suggester what became of trials since."""
-        if self._suggester is None:
-            self._suggester = self._make_suggester()
-        for number in dict.fromkeys(self._log.changed[self._fed :]):
-            trial = self._log.find(number)
-            if trial is None:
-                self._suggester.forget(str(number))
-            elif trial.state.is_finished:
-                self._suggester.finish(str(number), self._observed(trial))
-            elif number not in self._pending:
-                self._suggester.add(str(number), self._observed(trial))
-                self._pending.add(number)
-        self._fed = len(self._log.changed)
-        return self._suggester
-
-    def _make_suggester(self) -> Suggester:
-        from mooring.optimize.suggesting import Suggester
-
-        seed = secrets.randbits(32) if self.spec.seed is None else self.spec.seed
-        suggester = Suggester(
-            self._need_space(), directions=self.directions, method=self.spec.method, seed=seed
-        )
-        for question in self.spec.warm_start:
-            for index, earlier in enumerate(self._find_earlier(question)):
-                suggester.add(_earlier_id(question, index), earlier)
-        return suggester
-
-    def _observed(self, trial: TrialRecord) -> Observation:
-        values = tuple(trial.values[n] for n in self.spec.objectives if n in trial.values)
-        return Observation(
-            algorithm=trial.algorithm,
-            params=trial.params,
-            state=trial.state,
-            values=values or None,
-            intermediate=trial.intermediate,
-            seconds=seconds_of(trial),
-        )
 
     # trials whose process died
 
@@ -521,31 +413,11 @@ class Study:
             "limit": limit,
         }
         with self._lock:
-            found = self._find_earlier(question)
+            found = self._giver.learn(question)
             kept = [*self.spec.warm_start, question]
             self._ledger.update_study(self._record.key, {"study/warm_start": json.dumps(kept)})
             self._record = self._ledger.get_study(self.name)
-            if self._suggester is not None:
-                for index, earlier in enumerate(found):
-                    self._suggester.add(_earlier_id(question, index), earlier)
-            return len(found)
-
-    def _find_earlier(self, question: Mapping[str, Any]) -> list[Observation]:
-        from mooring.optimize.warm_start import earlier_observations
-
-        # Its own trials are known already.
-        own = Compare(Field("trial/study", AttributeType.STRING), Operator.EQ, self.name)
-        text = question["filter"]
-        found = earlier_observations(
-            self.store,
-            self._need_space(),
-            metric=question["metric"],
-            projects=question["projects"],
-            filter=Not(own) if text is None else And((Not(own), parse(text))),
-            direction=self.directions[0],
-            limit=question["limit"],
-        )
-        return [earlier.observation for earlier in found]
+            return found
 
     # running
 
@@ -582,7 +454,7 @@ class Study:
         Raises
         ------
         ObjectiveFailed
-            After `max_failures` failures in a row; its cause is the last exception.
+            After `max_failures` failures in a row; it tells the last one.
         """
         from mooring.optimize.running import Search, SearchLimits
 
@@ -631,7 +503,3 @@ class Study:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _earlier_id(question: Mapping[str, Any], index: int) -> str:
-    return f"earlier {json.dumps(question)} {index}"

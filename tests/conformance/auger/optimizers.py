@@ -239,7 +239,7 @@ REFUSED = (
         "get_fte",
         {"alg_params": {}, "alg_name": SVC, "ncols": 5, "nrows": 0},
         "nrows",
-        "should be from 1",
+        "should be 1 or more",
     ),
     Refused(
         "rows that are text",

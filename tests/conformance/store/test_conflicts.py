@@ -131,6 +131,11 @@ class TestOneAfterTheOther:
         with pytest.raises(TypeConflict):
             store.open_writer(run.key).assign({"sys/name": 1})
 
+    def test_the_first_writer_knows_what_came_in_bulk(self, store: Store, run: RunInfo) -> None:
+        store.write_points(run.key, "x", steps=[1], values=[1.0])
+        with pytest.raises(TypeConflict):
+            store.open_writer(run.key).log({"x": "text"})
+
     def test_an_int_after_a_float_of_another_writer(
         self, store: Store, run: RunInfo, back_end: BackEnd
     ) -> None:

@@ -389,6 +389,19 @@ def test_a_server_that_hangs_is_given_up(server: Server, connect: Connect) -> No
         connect(timeout_s=0.05).get_projects()
 
 
+def test_a_search_is_waited_for_longer(server: Server, connect: Connect) -> None:
+    server.replies, server.holds = [DONE], True
+    client = connect(timeout_s=1.0)
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append(client.get_fte({"alg_name": "x"})))
+    asking.start()
+    with pytest.raises(HubClient.NetworkError, match="did not answer in time"):
+        client.get_projects()
+    server.released.set()
+    asking.join()
+    assert [answer["data"] for answer in answers] == [{"id": 1}]
+
+
 def test_optimizer_calls_are_gzip_each_time(server: Server, connect: Connect) -> None:
     server.replies = [reply(503, b""), None, DONE]
     client = connect(optimizers_url=server.address, retries_count=3)

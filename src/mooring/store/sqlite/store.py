@@ -123,7 +123,7 @@ class SqliteStore:
         self._blobs = LocalBlobs(self._data / "blobs")
         self._writers: set[SqliteWriter] = set()
         self._fresh: set[int] = set()
-        """Runs that this object made and nobody has written to yet."""
+        """Runs that this object made and has not opened a writer on yet."""
         self._reading: Reading | None = None
         self._reaped = 0.0
         self._process = os.getpid()
@@ -256,7 +256,7 @@ class SqliteStore:
             self._catalog,
             self._columns,
             run,
-            dict if fresh else partial(self._attribute_types, key),
+            partial(self._attribute_types, key, fresh),
             self._writers.discard,
         )
         self._writers.add(writer)
@@ -269,16 +269,20 @@ class SqliteStore:
         """Return the types of a run; `untouched`: no batch has changed them yet."""
         fresh = key in self._fresh
         self._fresh.discard(key)
-        return {} if fresh and untouched else self._attribute_types(key)
+        return self._attribute_types(key, fresh and untouched)
 
-    def _attribute_types(self, key: int) -> dict[str, AttributeType]:
-        """Return the type of each attribute of a run."""
+    def _attribute_types(self, key: int, fresh: bool = False) -> dict[str, AttributeType]:
+        """Return the type of each attribute of a run.
+
+        `fresh`: this object made it, so that its first attributes are the store's own. Others may
+        have written to it since.
+        """
         with self._database.read() as connection:
             touched = connection.execute(
-                "SELECT EXISTS (SELECT 1 FROM run_state WHERE run = ?1) OR EXISTS "
-                "(SELECT 1 FROM attributes WHERE run = ?1) OR EXISTS (SELECT 1 FROM log "
+                "SELECT EXISTS (SELECT 1 FROM run_state WHERE run = ?1) OR (NOT ?2 AND EXISTS "
+                "(SELECT 1 FROM attributes WHERE run = ?1)) OR EXISTS (SELECT 1 FROM log "
                 "WHERE run = ?1 AND seq > (SELECT value FROM meta WHERE key = 'watermark'))",
-                (key,),
+                (key, fresh),
             ).fetchone()[0]
         if not touched:
             return {}

@@ -76,9 +76,41 @@ class Update:
     refused: Sequence[tuple[str, str]] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One request: the creation of a run, or updates of it, in their order."""
+
+    project: str
+    run_id: str
+    create: CreateRun | None = None
+    updates: Sequence[Update] = ()
+
+
+def decode_operation(data: bytes) -> Operation:
+    """Read a message `RunOperation`; `InvalidValue` when it is none, or asks for nothing."""
+    operation = _parse("RunOperation", data)
+    kind = operation.WhichOneof("operation")
+    create, updates = None, []
+    match kind:
+        case "create":
+            create = _create(operation.create)
+        case "update":
+            updates = [_update(operation.update)]
+        case "update_batch":
+            updates = [_update(each) for each in operation.update_batch.snapshots]
+        case _:
+            raise InvalidValue("the request neither creates a run nor updates one")
+    return Operation(
+        project=operation.project, run_id=operation.run_id, create=create, updates=updates
+    )
+
+
 def decode_create(data: bytes) -> CreateRun:
     """Read a message `Run`; `InvalidValue` when it is none."""
-    run = _parse("Run", data)
+    return _create(_parse("Run", data))
+
+
+def _create(run: Any) -> CreateRun:
     fork = run.fork_point if run.HasField("fork_point") else None
     return CreateRun(
         family=run.family,
@@ -93,7 +125,10 @@ def decode_create(data: bytes) -> CreateRun:
 
 def decode_update(data: bytes) -> Update:
     """Read a message `UpdateRunSnapshot`; `InvalidValue` when it is none."""
-    update = _parse("UpdateRunSnapshot", data)
+    return _update(_parse("UpdateRunSnapshot", data))
+
+
+def _update(update: Any) -> Update:
     refused: list[tuple[str, str]] = []
     add: dict[str, frozenset[str]] = {}
     remove: dict[str, frozenset[str]] = {}
