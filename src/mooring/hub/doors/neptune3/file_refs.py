@@ -40,7 +40,7 @@ def references(
     time : of the update, in microseconds since 1970; a repetition of it has the same
     """
     written = {
-        attribute: FileRef("", file.size_bytes, file.mime_type or _OCTETS, file.path)
+        attribute: FileRef("", max(0, file.size_bytes), file.mime_type or _OCTETS, file.path)
         for attribute, file in files.items()
     }
     awaited = [

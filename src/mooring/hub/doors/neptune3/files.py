@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
-from mooring.errors import InvalidInput, LinkInvalid
+from mooring.errors import InvalidInput, LinkInvalid, ProjectNotFound
 from mooring.hub.accounts import Role
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3.door import Answer, Asked, Door, json_answer
@@ -69,9 +69,7 @@ class Files:
             raise InvalidInput("links to write to are those of /signedUrl")
         roles = {(file.project, file.write) for file in wanted}
         projects = {
-            (name, write): asked.store.need_project(
-                asked.project(name), Role.CONTRIBUTOR if write else Role.VIEWER
-            )
+            (name, write): _project_to_write(asked, name) if write else asked.project(name)
             for name, write in sorted(roles)
         }
         if any(file.write for file in wanted):
@@ -118,7 +116,7 @@ class Files:
     def complete(self, asked: Asked) -> Answer:
         """Join the parts of an upload; again when the first answer got lost."""
         given = decode_completion(asked.json())
-        project = asked.store.need_project(asked.project(given.project), Role.CONTRIBUTOR)
+        project = _project_to_write(asked, given.project)
         try:
             id, count = self._links.read_upload(given.upload_id, project, given.path)
         except LinkInvalid as error:
@@ -145,3 +143,15 @@ class Files:
         asked.store.enter_upload(project, path, Upload(digest, size, id))
         for part in paths:
             part.unlink(missing_ok=True)
+
+
+def _project_to_write(asked: Asked, identifier: str) -> str:
+    """Return a project that the user may upload to.
+
+    One that is missing is made, as by the first run in it: clients may upload before they log.
+    """
+    try:
+        project = asked.project(identifier)
+    except ProjectNotFound:
+        project = asked.store.ensure_project(identifier)
+    return asked.store.need_project(project, Role.CONTRIBUTOR)
