@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from mooring.errors import InvalidInput
+from mooring.errors import InvalidInput, ProjectNotFound, StoreLocked
 from mooring.model import AttributeType, FileRef, now_micros
 from mooring.store.cells import dumps, encode_text, file_cells, loads
 from mooring.store.sqlite.catalog import Catalog
@@ -32,6 +32,7 @@ KEEP_S = 7 * 86_400
 
 _FILE, _SERIES = (TYPE_CODES[type] for type in (AttributeType.FILE, AttributeType.FILE_SERIES))
 _WAITING = "SELECT run, attribute, step, mime, time, digest FROM file_references WHERE "
+_TRIES = 100
 _EXPECT = (
     "INSERT INTO file_references "
     "(run, attribute, step, project, path, mime, time, entered, digest) "
@@ -141,7 +142,7 @@ class Uploads:
 
     def _in_step(self, action: Callable[[sqlite3.Connection], None]) -> None:
         """Do something in a transaction that sees in the derived tables all that is logged."""
-        while True:
+        for _ in range(_TRIES):
             self._fold()
             try:
                 with self._database.write() as connection:
@@ -149,6 +150,7 @@ class Uploads:
                 return
             except _Behind:
                 continue
+        raise StoreLocked(f"{self._database.path}: others log faster than this can be entered")
 
     def _give(
         self,
@@ -225,8 +227,6 @@ def _check(file: AwaitedFile) -> None:
 def _project(connection: sqlite3.Connection, name: str) -> int:
     row = connection.execute("SELECT id FROM projects WHERE name = ?", (name,)).fetchone()
     if row is None:
-        from mooring.errors import ProjectNotFound
-
         raise ProjectNotFound(name)
     return int(row[0])
 
