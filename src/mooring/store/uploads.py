@@ -62,8 +62,8 @@ class TakesUploads(Protocol):
     def give_uploads(self, key: int, uploads: Sequence[str]) -> None:
         """Give content that came before to references of a run, after they were written.
 
-        An upload that other references were given is no content of a new one: that waits for the
-        next upload to its path.
+        Each reference has an upload of its own: where fewer came to a path than there were
+        references to it, the new ones wait, as the content that is there may be an older one.
         """
         ...
 

@@ -134,6 +134,19 @@ def test_a_new_reference_waits_for_a_new_upload(given: Uploading) -> None:
     assert given.content("model") == b"new"
 
 
+def test_an_upload_that_overtakes_its_reference(given: Uploading) -> None:
+    given.assign("model", "x", time=1)
+    given.upload("x", b"old")
+    given.upload("x", b"new")
+    given.assign("model", "x", time=2)
+    assert given.content("model") == b"new"
+    for content in (b"one", b"two"):
+        given.upload("shared", content)
+    for attribute in ("one", "two"):
+        given.assign(attribute, "shared")
+    assert given.content("one") == given.content("two") == b"two"
+
+
 def test_a_path_stands_for_its_last_upload(given: Uploading) -> None:
     given.assign("model", "x")
     given.assign("copy", "x")

@@ -204,7 +204,7 @@ class Care:
         That of a file whose content has not come is empty.
         """
         with self._database.read() as connection:
-            for (digest,) in connection.execute("SELECT digest FROM uploads"):
+            for (digest,) in connection.execute("SELECT digest FROM uploads WHERE digest != ''"):
                 yield digest
             codes = [TYPE_CODES[type] for type in FILE_TYPES]
             for (text,) in connection.execute(

@@ -205,7 +205,7 @@ _FORMAT_4 = (
 _FORMAT_5 = (
     """CREATE TABLE uploads (
         project INTEGER NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
-        id TEXT NOT NULL, given INTEGER NOT NULL, time INTEGER NOT NULL,
+        id TEXT NOT NULL, due INTEGER NOT NULL, time INTEGER NOT NULL,
         PRIMARY KEY (project, path)) WITHOUT ROWID""",
     """CREATE TABLE file_references (
         run INTEGER NOT NULL, attribute INTEGER NOT NULL, step INTEGER NOT NULL,

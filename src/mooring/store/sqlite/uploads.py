@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from mooring.errors import InvalidInput, ProjectNotFound, StoreLocked
+from mooring.errors import InvalidInput, ProjectNotFound, RunNotFound, StoreLocked
 from mooring.model import AttributeType, FileRef, now_micros
 from mooring.store.cells import dumps, encode_text, file_cells, loads
 from mooring.store.sqlite.catalog import Catalog
@@ -32,16 +32,12 @@ KEEP_S = 7 * 86_400
 
 _FILE, _SERIES = (TYPE_CODES[type] for type in (AttributeType.FILE, AttributeType.FILE_SERIES))
 _WAITING = "SELECT run, attribute, step, mime, time, digest FROM file_references WHERE "
-_TRIES = 100
-_EXPECT = (
-    "INSERT INTO file_references "
-    "(run, attribute, step, project, path, mime, time, entered, digest) "
-    "SELECT ?, ?, ?, ?, ?, ?, ?, ?, '' WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?1) "
-    "ON CONFLICT (run, attribute, step) DO UPDATE SET digest = "
-    "CASE WHEN path = excluded.path AND time = excluded.time AND project = excluded.project "
-    "THEN digest ELSE '' END, project = excluded.project, path = excluded.path, "
-    "mime = excluded.mime, time = excluded.time, entered = excluded.entered"
+_ENTER = (
+    "INSERT INTO uploads (project, path, digest, size, id, due, time) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, path)"
 )
+"""`due`: how many more references to the path there were than uploads."""
+_TRIES = 100
 _Reference = tuple[int, int, int, str, int, str]
 
 
@@ -64,40 +60,45 @@ class Uploads:
         ids = self._catalog.intern([file.attribute for file in files])
         with self._database.write() as connection:
             number = _project(connection, project)
-            connection.executemany(
-                _EXPECT,
-                [
-                    (
-                        run,
-                        id,
-                        SINGLE if file.step is None else file.step,
-                        number,
-                        file.upload,
-                        file.mime_type,
-                        file.time,
-                        now_micros(),
+            if not connection.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone():
+                raise RunNotFound(str(run))
+            for id, file in zip(ids, files, strict=True):
+                step = SINGLE if file.step is None else file.step
+                fact = (number, file.upload, file.time)
+                before = connection.execute(
+                    "SELECT project, path, time FROM file_references "
+                    "WHERE run = ? AND attribute = ? AND step = ?",
+                    (run, id, step),
+                ).fetchone()
+                if before != fact:
+                    connection.execute(
+                        "INSERT OR REPLACE INTO file_references (run, attribute, step, project, "
+                        "path, time, mime, entered, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
+                        (run, id, step, *fact, file.mime_type, now_micros()),
                     )
-                    for id, file in zip(ids, files, strict=True)
-                ],
-            )
+                    connection.execute(
+                        f"{_ENTER} DO UPDATE SET due = due + 1",
+                        (number, file.upload, "", 0, "", 1, now_micros()),
+                    )
 
     def give(self, run: int, project: str, paths: Sequence[str]) -> None:
-        """Give a run what came before. See `TakesUploads.give_uploads`."""
+        """Give references what came before. See `TakesUploads.give_uploads`."""
         if not self.find(project, paths):
             return
 
         def enter(connection: sqlite3.Connection) -> None:
             number = _project(connection, project)
-            for path, digest, size, given in _uploads(connection, number, paths):
+            for path, digest, size, due in connection.execute(
+                "SELECT path, digest, size, due FROM uploads WHERE project = ? "
+                "AND path IN (SELECT value FROM json_each(?)) AND digest != ''",
+                (number, json.dumps(list(paths))),
+            ).fetchall():
                 waiting = connection.execute(
-                    f"{_WAITING} project = ? AND path = ? AND run = ? AND (digest != '' OR NOT ?)",
-                    (number, path, run, given),
+                    f"{_WAITING} project = ? AND path = ? AND "
+                    "CASE digest WHEN '' THEN ? <= 0 ELSE run = ? END",
+                    (number, path, due, run),
                 ).fetchall()
-                if self._give(connection, path, Upload(digest, size), waiting):
-                    connection.execute(
-                        "UPDATE uploads SET given = 1 WHERE project = ? AND path = ?",
-                        (number, path),
-                    )
+                self._give(connection, path, Upload(digest, size), waiting)
 
         self._in_step(enter)
 
@@ -112,17 +113,9 @@ class Uploads:
             ).fetchall()
             self._give(connection, path, upload, waiting)
             connection.execute(
-                "INSERT OR REPLACE INTO uploads (project, path, digest, size, id, given, time) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    number,
-                    path,
-                    upload.digest,
-                    upload.size_bytes,
-                    upload.id,
-                    bool(waiting),
-                    now_micros(),
-                ),
+                f"{_ENTER} DO UPDATE SET digest = excluded.digest, size = excluded.size, "
+                "id = excluded.id, time = excluded.time, due = due - 1",
+                (number, path, upload.digest, upload.size_bytes, upload.id, -1, now_micros()),
             )
 
         self._in_step(enter)
@@ -135,7 +128,7 @@ class Uploads:
                 for path, digest, size, id in connection.execute(
                     "SELECT u.path, u.digest, u.size, u.id FROM projects p JOIN uploads u "
                     "ON u.project = p.id WHERE p.name = ? "
-                    "AND u.path IN (SELECT value FROM json_each(?))",
+                    "AND u.path IN (SELECT value FROM json_each(?)) AND u.digest != ''",
                     (project, json.dumps(list(paths))),
                 )
             }
@@ -158,10 +151,9 @@ class Uploads:
         path: str,
         upload: Upload,
         waiting: Sequence[_Reference],
-    ) -> bool:
-        """Write content into what refers to it; return whether anything does."""
+    ) -> None:
+        """Write content into what refers to it."""
         _check_current(connection, sorted({reference[0] for reference in waiting}))
-        found = False
         for run, attribute, step, mime, time, before in waiting:
             row = connection.execute(
                 "SELECT type, value FROM attributes WHERE path = ? AND run = ?", (attribute, run)
@@ -170,7 +162,6 @@ class Uploads:
                 continue
             file = FileRef(upload.digest, upload.size_bytes, mime, path)
             cells = file_cells(path, file)
-            found = True
             if step == SINGLE:
                 held = FileRef(*loads(row[1]))
                 if held.name != path or held.digest not in ("", before):
@@ -188,7 +179,6 @@ class Uploads:
                 "AND step = ?",
                 (upload.digest, run, attribute, step),
             )
-        return found
 
 
 def inherit(connection: sqlite3.Connection, run: int, parent: int) -> None:
@@ -229,16 +219,6 @@ def _project(connection: sqlite3.Connection, name: str) -> int:
     if row is None:
         raise ProjectNotFound(name)
     return int(row[0])
-
-
-def _uploads(
-    connection: sqlite3.Connection, project: int, paths: Sequence[str]
-) -> list[tuple[str, str, int, int]]:
-    return connection.execute(
-        "SELECT path, digest, size, given FROM uploads WHERE project = ? "
-        "AND path IN (SELECT value FROM json_each(?))",
-        (project, json.dumps(list(paths))),
-    ).fetchall()
 
 
 def _check_current(connection: sqlite3.Connection, runs: Sequence[int]) -> None:

@@ -311,7 +311,8 @@ def log(hub: HubThread, run: RunInfo, path: str, attribute: str = "model") -> No
 def test_references_and_content_meet(writer: Client, run: RunInfo, first: str) -> None:
     store, path = writer.hub.hub.store, "r/model/none/model.pt"
     if first == "content":
-        writer.upload(path, b"content")
+        for _ in ("value", "point"):  # each reference has an upload of its own
+            writer.upload(path, b"content")
     log(writer.hub, run, path)
     if first == "reference":
         file = store.get_value(run.key, "model")[1]
