@@ -102,7 +102,7 @@ def verdict(ours: Sequence[float], theirs: Sequence[float]) -> str:
     chance = random.Random(1)
     means = [statistics.fmean(chance.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES)]
     low, high = percentile(means, 2.5), percentile(means, 97.5)
-    word = "better than" if high < 0 else "worse than" if low > 0 else "not worse than"
+    word = "better than" if high < 0 else "worse than" if low > 0 else "no difference shown to"
     wins = sum(pair < 0 for pair in pairs)
     return (
         f"{word} Optuna: log10 {statistics.fmean(pairs):.2f}, 95 % from {low:.2f} to {high:.2f}; "
@@ -227,6 +227,9 @@ def _race(bench: Bench, racer: _Racer, trials: int, limit: float, pause: float) 
         ]
     errors = sum(answer["errors"] for answer in answers)
     note = f"{counted['trials']:,} trials in the end, {errors} errors"
+    told = sum(len(answer["told_s"]) for answer in answers) + PROCESSES  # one each to warm up
+    if counted["trials"] != told:
+        note += f", {told:,} were told"
     if counted["distinct"] != counted["trials"]:
         note += f", only {counted['distinct']:,} numbers"
     figures = []

@@ -58,12 +58,19 @@ def _parameter(algorithm: str, parameter: Parameter) -> Any:
             return hp.loguniform(label, math.log(low), math.log(high))
         return hp.uniform(label, low, high)
     if log:
-        return scope.int(hp.qloguniform(label, math.log(low), math.log(high), 1))
-    return scope.int(hp.quniform(label, low, high, 1))
+        # From half a unit below to half a unit above: else the ends had half the weight.
+        ends = math.log(low - 0.5), math.log(high + 0.49)
+        return scope.int(hp.qloguniform(label, *ends, 1))
+    return hp.uniformint(label, low, high)
 
 
 def _read(asked: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return asked["algorithm"], dict(asked["params"])
+    return asked["algorithm"], {name: _plain(value) for name, value in asked["params"].items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's number as Python's."""
+    return value.item() if hasattr(value, "item") else value
 
 
 if __name__ == "__main__":

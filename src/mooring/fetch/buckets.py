@@ -10,14 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mooring.errors import InvalidInput
-
-Ints = NDArray[np.integer]
-Int64s = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from mooring.store.blocks import Blocks, Floats, Int64s, Ints, reduce_blocks
 
 _INT64_MAX = 2**63 - 1
 
@@ -91,46 +86,34 @@ def summarize_buckets(
     if high == low:
         buckets = 1
     indices = _bucket_of(steps, low, high, buckets)
-    starts = _block_starts(series, indices)
-    counts = np.diff(starts, append=len(steps))
-    ends = starts + counts - 1
-    finite: Mask | None = np.isfinite(values)
-    if finite is not None and finite.all():
-        finite = None
-    if finite is None:
-        nans, positives, negatives = np.zeros((3, len(starts)), np.int64)
-        finite_counts = counts
-    else:
-        nans = _count(np.isnan(values), starts)
-        positives = _count(values == np.inf, starts)
-        negatives = _count(values == -np.inf, starts)
-        finite_counts = counts - nans - positives - negatives
-    minimum, minimum_step = _extreme(values, finite, steps, starts, counts, np.minimum, np.inf)
-    maximum, maximum_step = _extreme(values, finite, steps, starts, counts, np.maximum, -np.inf)
-    mean = _mean(values, finite, starts, counts, finite_counts)
-    empty = finite_counts == 0
+    blocks = Blocks.of(series, indices, values)
+    minimum, maximum = blocks.minimum(values), blocks.maximum(values)
+    minimum_step = _step_of(blocks.known(values, np.inf), minimum, steps, blocks)
+    maximum_step = _step_of(blocks.known(values, -np.inf), maximum, steps, blocks)
+    mean = _mean(values, blocks)
+    empty = blocks.finite_counts == 0
     for column in (minimum, maximum, mean):
         column[empty] = np.nan
     edges = bucket_edges(low, high, buckets)
-    held = indices[starts]
+    held = indices[blocks.starts]
     return Buckets(
-        series=series[starts].astype(np.int64),
+        series=series[blocks.starts].astype(np.int64),
         bucket=held,
         step_from=edges[held],
         step_to=edges[held + 1],
-        count=counts,
-        finite_count=finite_counts,
+        count=blocks.counts,
+        finite_count=blocks.finite_counts,
         minimum=minimum,
         minimum_step=minimum_step,
         maximum=maximum,
         maximum_step=maximum_step,
-        first=values[starts],
-        last=values[ends],
+        first=values[blocks.starts],
+        last=values[blocks.ends],
         # The rounding of a sum may carry a mean out of the range of its values.
         mean=np.clip(mean, minimum, maximum),
-        nan_count=nans,
-        positive_inf_count=positives,
-        negative_inf_count=negatives,
+        nan_count=blocks.nan_counts,
+        positive_inf_count=blocks.positive_inf_counts,
+        negative_inf_count=blocks.negative_inf_counts,
     )
 
 
@@ -148,52 +131,19 @@ def _bucket_of(steps: Int64s, low: int, high: int, buckets: int) -> Int64s:
     return np.searchsorted(edges[1:-1], steps, side="right").astype(np.int64)
 
 
-def _block_starts(series: Ints, indices: Int64s) -> Int64s:
-    """Return where a block of equal series and bucket begins."""
-    if not len(series):
-        return np.zeros(0, np.int64)
-    changes = series[1:] != series[:-1]
-    changes |= indices[1:] != indices[:-1]
-    return np.concatenate(([0], np.flatnonzero(changes) + 1)).astype(np.int64)
-
-
-def _count(mask: Mask, starts: Int64s) -> Int64s:
-    return _reduce(np.add, mask.astype(np.int64), starts)
-
-
-def _reduce(operation: np.ufunc, values: NDArray[np.generic], starts: Int64s) -> NDArray:  # type: ignore[type-arg]
-    if not len(starts):
-        return values[:0].copy()
-    result: NDArray[np.generic] = operation.reduceat(values, starts)
-    return result
-
-
-def _extreme(
-    values: Floats,
-    finite: Mask | None,
-    steps: Int64s,
-    starts: Int64s,
-    counts: Int64s,
-    operation: np.ufunc,
-    neutral: float,
-) -> tuple[Floats, Int64s]:
-    """Return the extreme of each block, and the first step at which it stands."""
-    known = values if finite is None else np.where(finite, values, neutral)
-    extremes = _reduce(operation, known, starts)
-    hits = np.flatnonzero(known == np.repeat(extremes, counts))
+def _step_of(known: Floats, extremes: Floats, steps: Int64s, blocks: Blocks) -> Int64s:
+    """Return the first step of each block at which its extreme stands."""
+    hits = np.flatnonzero(known == np.repeat(extremes, blocks.counts))
     # Each block has a hit, the neutral value included: the first at or after its start is its own.
-    return extremes, steps[hits[np.searchsorted(hits, starts)]]
+    return steps[hits[np.searchsorted(hits, blocks.starts)]]
 
 
-def _mean(
-    values: Floats, finite: Mask | None, starts: Int64s, counts: Int64s, finite_counts: Int64s
-) -> Floats:
-    known = values if finite is None else np.where(finite, values, 0.0)
-    divisors = np.maximum(finite_counts, 1)
+def _mean(values: Floats, blocks: Blocks) -> Floats:
+    divisors = np.maximum(blocks.finite_counts, 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        means: Floats = _reduce(np.add, known, starts) / divisors
+        means: Floats = blocks.sum(values) / divisors
     beyond = ~np.isfinite(means)
     if beyond.any():  # the sum of finite values is beyond the largest double
-        shares = _reduce(np.add, known / np.repeat(divisors, counts), starts)
-        means[beyond] = shares[beyond]
+        parts = blocks.known(values, 0.0) / np.repeat(divisors, blocks.counts)
+        means[beyond] = reduce_blocks(np.add, parts, blocks.starts)[beyond]
     return means

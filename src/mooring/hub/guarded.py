@@ -40,6 +40,7 @@ from mooring.store.contract import (
     StoreCheck,
     TableColumn,
 )
+from mooring.store.summaries import StatsColumn
 from mooring.store.transfer import RunImport
 from mooring.store.uploads import AwaitedFile, Upload
 from mooring.store.usage import DiskUsage, UsageBy
@@ -433,6 +434,10 @@ class GuardedStore:
     def get_stats(self, key: int, path: str) -> SeriesStats:
         """Return what is kept of a series. See `Store.get_stats`."""
         return self._store.get_stats(self.need_runs([key])[0], path)
+
+    def read_stats(self, keys: Sequence[int], select: PathSelector) -> Sequence[StatsColumn]:
+        """Return what is kept of many series. See `SummarisesSeries.read_stats`."""
+        return self._store.read_stats(self.need_runs(keys), select)
 
     def read_series(
         self, keys: Sequence[int], select: PathSelector, query: SeriesQuery

@@ -82,7 +82,9 @@ def values(hub: HubThread, run: RunInfo) -> dict[str, object]:
     return {column.path: column.values[0] for column in columns if not column.type.is_series}
 
 
-def points(hub: HubThread, run: RunInfo, path: str, type: AttributeType) -> list[tuple[int, object]]:
+def points(
+    hub: HubThread, run: RunInfo, path: str, type: AttributeType
+) -> list[tuple[int, object]]:
     table = hub.hub.store.read_series(
         [run.key], PathSelector(paths=(path,), types=frozenset({type})), SeriesQuery()
     )
@@ -95,7 +97,8 @@ def test_a_training_run(hub: HubThread, tmp_path: Path) -> None:
         tmp_path,
         """
 run = open_run("one", experiment_name="baseline")
-run.log_configs({"lr": 0.1, "layers": 3, "amp": True, "name": "cnn", "when": datetime(2026, 1, 2, tzinfo=timezone.utc)})
+run.log_configs({"lr": 0.1, "layers": 3, "amp": True, "name": "cnn"})
+run.log_configs({"when": datetime(2026, 1, 2, tzinfo=timezone.utc)})
 run.log_configs({"stages": {"a", "b"}})
 run.add_tags(["first", "second"])
 run.remove_tags(["second"])
@@ -146,7 +149,10 @@ run.close()
         "WARNING NeptuneSeriesPointDuplicate",
     ]
     run = find(hub, "two")
-    assert points(hub, run, "loss", AttributeType.FLOAT_SERIES) == [(1_000_000, 1.0), (2_000_000, 0.5)]
+    assert points(hub, run, "loss", AttributeType.FLOAT_SERIES) == [
+        (1_000_000, 1.0),
+        (2_000_000, 0.5),
+    ]
     held = values(hub, run)
     assert (held["lr"], held["other"]) == (0.1, 1)
 

@@ -60,6 +60,7 @@ from mooring.store.sqlite.runs import SYSTEM_PATHS, RunTable
 from mooring.store.sqlite.schema import ATTRIBUTE_COLUMNS, TYPE_CODES, TYPES
 from mooring.store.sqlite.views import cell_types, labels, sql_type
 from mooring.store.sqlite.writer import Appender, SqliteWriter
+from mooring.store.summaries import StatsColumn
 from mooring.store.transfer import RunImport, SealedFile
 from mooring.store.usage import DiskUsage, UsageBy
 from mooring.store.values import WRITABLE_SYSTEM_PATHS, check_loggable
@@ -595,6 +596,14 @@ class SqliteStore:
         from mooring.store.sqlite.aggregates import stats_of
 
         return stats_of(row)
+
+    def read_stats(self, keys: Sequence[int], select: PathSelector) -> Sequence[StatsColumn]:
+        """Return what is kept of many series. See `SummarisesSeries.read_stats`."""
+        from mooring.store.sqlite.summaries import read_stats
+
+        with self._snapshot() as connection:
+            attributes = self._read_side.attributes
+            return read_stats(connection, self._catalog, attributes, keys, select)
 
     def read_series(
         self, keys: Sequence[int], select: PathSelector, query: SeriesQuery

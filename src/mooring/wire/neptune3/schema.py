@@ -45,6 +45,83 @@ CodeByCount: 1 code int32; 2 count int64; 3 detail int32
 RequestStatus: 1 code_by_count CodeByCount*; 2 shared_error_message string?
 BulkRequestStatus: 1 statuses RequestStatus*
 """
+_ATTRIBUTES = """
+ProtoIntAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value int64
+ProtoFloatAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value double
+ProtoStringAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value string
+ProtoBoolAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value bool
+ProtoDatetimeAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value int64
+ProtoStringSetAttributeDTO: 1 attribute_name string; 2 attribute_type string; 3 value string*
+ProtoFloatSeriesConfigDTO: 1 min double?; 2 max double?; 3 unit string?
+ProtoFloatSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last double?; 5 min double?; 6 max double?; 7 average double?;
+    8 variance double?; 9 config ProtoFloatSeriesConfigDTO; 10 has_preview bool
+ProtoFileRef: 1 path string; 2 sizeBytes int64; 3 mimeType string
+ProtoHistogram: 1 type string; 2 edges double*; 3 values double*
+ProtoFileRefAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 path string; 4 sizeBytes int64; 5 mimeType string
+ProtoStringSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last string?
+ProtoFileRefSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last ProtoFileRef
+ProtoHistogramSeriesAttributeDTO: 1 attribute_name string; 2 attribute_type string;
+    3 last_step double?; 4 last ProtoHistogram
+ProtoAttributeDTO: 1 name string; 2 type string; 3 int_properties ProtoIntAttributeDTO;
+    4 float_properties ProtoFloatAttributeDTO; 5 string_properties ProtoStringAttributeDTO;
+    6 bool_properties ProtoBoolAttributeDTO; 7 datetime_properties ProtoDatetimeAttributeDTO;
+    8 string_set_properties ProtoStringSetAttributeDTO;
+    9 float_series_properties ProtoFloatSeriesAttributeDTO;
+    10 file_ref_properties ProtoFileRefAttributeDTO;
+    11 string_series_properties ProtoStringSeriesAttributeDTO;
+    12 file_ref_series_properties ProtoFileRefSeriesAttributeDTO;
+    13 histogram_series_properties ProtoHistogramSeriesAttributeDTO
+ProtoAttributesDTO: 1 experiment_id string; 2 type string; 3 project_id string;
+    4 organization_id string; 5 project_name string; 6 organization_name string;
+    7 attributes ProtoAttributeDTO*
+ProtoLeaderboardEntriesSearchResultDTO: 1 matching_item_count int64; 2 total_group_count int64?;
+    3 entries ProtoAttributesDTO*
+ProtoAttributeDefinitionDTO: 1 name string; 2 type string
+ProtoAttributesSearchResultDTO: 1 entries ProtoAttributeDefinitionDTO*
+ProtoQueryAttributesExperimentResultDTO: 1 experimentId string; 2 experimentShortId string;
+    3 attributes ProtoAttributeDTO*
+ProtoNextPageDTO: 1 nextPageToken string?; 2 limit uint32?
+ProtoQueryAttributesResultDTO: 1 entries ProtoQueryAttributesExperimentResultDTO*;
+    2 nextPage ProtoNextPageDTO
+"""
+_SERIES = """
+ProtoFloatPointValueDTO: 1 timestamp_millis int64; 2 step double; 3 value double;
+    4 is_preview bool; 5 completion_ratio float
+ProtoFloatSeriesValuesDTO: 1 total_item_count int64; 2 values ProtoFloatPointValueDTO*
+ProtoFloatSeriesValuesSingleSeriesResponseDTO: 1 requestId string;
+    2 series ProtoFloatSeriesValuesDTO
+ProtoFloatSeriesValuesResponseDTO: 1 series ProtoFloatSeriesValuesSingleSeriesResponseDTO*
+ProtoPointObjectDTO: 1 stringValue string @value; 2 histogram ProtoHistogram @value;
+    3 fileRef ProtoFileRef @value
+ProtoPointValueDTO: 1 timestamp_millis int64; 2 step double; 4 is_preview bool;
+    5 completion_ratio float; 6 object ProtoPointObjectDTO
+ProtoSeriesPointsDTO: 1 values ProtoPointValueDTO*
+ProtoSearchAfterDTO: 1 finished bool; 2 token string
+ProtoSeriesValuesSingleSeriesResponseDTO: 1 requestId string; 2 searchAfter ProtoSearchAfterDTO;
+    4 seriesValues ProtoSeriesPointsDTO
+ProtoSeriesValuesResponseDTO: 1 series ProtoSeriesValuesSingleSeriesResponseDTO*
+ProtoCustomExpression: 1 requestId string; 2 runId string; 3 customYFormula string;
+    4 includePreview bool?; 5 lineage int32; 6 entityType int32
+ProtoStepRange: 1 from double?; 2 to double?
+ProtoPointFilters: 1 stepRange ProtoStepRange
+ProtoNoSettings:
+ProtoXAxisCustom: 1 expression string
+ProtoXAxis: 1 steps ProtoNoSettings @value; 2 epochMillis ProtoNoSettings @value;
+    3 relativeTime ProtoNoSettings @value; 4 custom ProtoXAxisCustom @value
+ProtoView: 1 from double?; 2 to double?; 3 pointFilters ProtoPointFilters; 4 maxBuckets int32;
+    5 xScale int32; 6 yScale int32; 7 xAxis ProtoXAxis
+ProtoGetTimeseriesBucketsRequest: 1 expressions ProtoCustomExpression*; 2 view ProtoView
+TimeseriesBucketPoint: 1 x double; 2 y double
+TimeseriesBucket: 1 index int64; 2 fromX double; 3 toX double; 4 first TimeseriesBucketPoint;
+    5 last TimeseriesBucketPoint; 6 localMin double?; 7 localMax double?; 8 finitePointCount int64;
+    9 nanCount int64; 10 positiveInfCount int64; 11 negativeInfCount int64; 12 localSum double?
+ProtoTimeseriesBucketsEntry: 1 requestId string; 2 bucket TimeseriesBucket*
+ProtoTimeseriesBucketsDTO: 1 entries ProtoTimeseriesBucketsEntry*
+"""
 """`Message: number name type`, with `?` for optional, `*` for repeated, `@group` for a oneof.
 
 Enums travel as an int32 does; of set operations: 0 nothing, 1 add, 2 remove.
@@ -61,6 +138,7 @@ _SCALARS = {
     "bool": 8,
     "string": 9,
     "bytes": 12,
+    "uint32": 13,
 }
 _MESSAGE, _OPTIONAL, _REPEATED = 11, 1, 3
 
@@ -93,7 +171,7 @@ def _pool() -> Any:
     file = descriptor_pb2.FileDescriptorProto(
         name="mooring/neptune3/ingest.proto", package=_PACKAGE, syntax="proto3"
     )
-    for name, fields in _split(_INGEST):
+    for name, fields in _split(_INGEST + _ATTRIBUTES + _SERIES):
         _declare(file.message_type.add(name=name), fields)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)

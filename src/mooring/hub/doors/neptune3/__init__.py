@@ -5,16 +5,22 @@ from __future__ import annotations
 from starlette.routing import BaseRoute
 
 from mooring.hub.context import Hub
-from mooring.hub.doors.neptune3 import files, identity, ingest, projects
+from mooring.hub.doors.neptune3 import (
+    attributes,
+    buckets,
+    files,
+    identity,
+    ingest,
+    projects,
+    search,
+    series,
+)
 from mooring.hub.doors.neptune3.door import Door
+
+_PARTS = (identity, projects, ingest, search, attributes, series, buckets, files)
 
 
 def routes(hub: Hub) -> list[BaseRoute]:
     """Return the routes of the protocol."""
     door = Door(hub)
-    return [
-        *identity.routes(door),
-        *projects.routes(door),
-        *ingest.routes(door),
-        *files.routes(door),
-    ]
+    return [route for part in _PARTS for route in part.routes(door)]

@@ -85,11 +85,11 @@ def ingest(asked: Asked) -> Answer:
         if operation.create is not None:
             _create(asked.store, operation.project, operation.run_id, operation.create, tally)
         else:
-            run = asked.store.find_run(operation.project, run_id=operation.run_id)
+            project = asked.store.need_project(operation.project, Role.CONTRIBUTOR)
+            run = asked.store.find_run(project, run_id=operation.run_id)
             if run is None:
                 tally.add(IngestCode.RUN_NOT_FOUND)
             else:
-                asked.store.need_runs([run.key], Role.CONTRIBUTOR)
                 Ingestion(asked.store, run, tally).apply(operation.updates)
     except ProjectNotFound:
         tally.add(IngestCode.PROJECT_NOT_FOUND)
