@@ -10,7 +10,7 @@ place, and what they wait for. Then::
 
 All three before the request is answered: a request that comes again does what was left undone.
 
-For whoever answers with files: `wire_paths` tells the paths by which clients ask for them.
+Readers are given the path of the upload until the content has come, and then one with its digest.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from mooring.store.sqlite.store import SqliteStore
 from mooring.store.uploads import AwaitedFile
 from mooring.wire.neptune3.ingest import WireFile
 
-_STORED = re.compile(r"mooring/([0-9a-f]{64})/.*", re.DOTALL)
-"""Paths of files that came by another way than an upload to a path."""
+_STORED = re.compile(r"([0-9a-f]{64})(/.*)?", re.DOTALL)
+"""Paths that readers are given of files whose content is there; see `values.file_path`."""
 
 
 def references(
@@ -64,25 +64,6 @@ def settle(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) ->
         store.give_uploads(run.key, sorted({file.upload for file in awaited}))
 
 
-def wire_paths(store: GuardedStore, project: str, files: Sequence[FileRef]) -> list[str]:
-    """Return the path of each file of a project: that of its upload, or one that names its digest.
-
-    Parameters
-    ----------
-    project : full name of the project that the run with the files is in
-    """
-    named = sorted({file.name for file in files if file.has_content and _may_be_upload(file.name)})
-    uploads = store.find_uploads(project, named) if named else {}
-    paths = []
-    for file in files:
-        upload = uploads.get(file.name)
-        if not file.has_content or (upload is not None and upload.digest == file.digest):
-            paths.append(file.name)
-        else:
-            paths.append(f"mooring/{file.digest}/{file.name.rpartition('/')[2]}")
-    return paths
-
-
 def find_content(store: SqliteStore, project: str, path: str) -> str | None:
     """Return the digest of what a path of a project stands for at this time, or None.
 
@@ -93,10 +74,6 @@ def find_content(store: SqliteStore, project: str, path: str) -> str | None:
         return stored[1] if store.refers_to(None, stored[1], projects=(project,)) else None
     upload = store.find_uploads(project, [path]).get(path)
     return None if upload is None else upload.digest
-
-
-def _may_be_upload(name: str) -> bool:
-    return bool(name) and _STORED.fullmatch(name) is None
 
 
 _OCTETS = "application/octet-stream"
