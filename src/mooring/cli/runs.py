@@ -133,9 +133,9 @@ def show(
         for column in columns:
             value = column.values[0]
             if column.type in _FILES and isinstance(value, FileRef):
-                files.append(
-                    (column.path, column.type, value.name, value.size_bytes, value.mime_type)
-                )
+                content = "stored" if value.has_content else "not uploaded"
+                told = (value.name, value.size_bytes, value.mime_type, content)
+                files.append((column.path, column.type, *told))
             elif not column.type.is_series:
                 single.append((column.path, column.type, value))
             if column.type.is_series:
@@ -147,7 +147,7 @@ def show(
                 ["path", "type", "count", "first_step", "last_step", "last", "min", "max", "mean"],
                 points,
             ),
-            "files": Table(["path", "type", "name", "size_bytes", "mime_type"], files),
+            "files": Table(["path", "type", "name", "size_bytes", "mime_type", "content"], files),
         }
     )
 

@@ -42,6 +42,7 @@ from mooring.store.contract import (
 )
 from mooring.store.summaries import StatsColumn
 from mooring.store.transfer import RunImport
+from mooring.store.uploads import AwaitedFile, Upload
 from mooring.store.usage import DiskUsage, UsageBy
 
 if TYPE_CHECKING:
@@ -486,10 +487,32 @@ class GuardedStore:
 
     def need_blob(self, digest: str) -> None:
         """Raise `SegmentMissing` unless the user brought this content or sees a run that has it."""
+        if not digest:
+            return  # there is none yet to see
         if self.principal.admin or self._accounts.uploaded_by(digest, self.principal.user):
             return
         if not self._store.refers_to(None, digest, projects=self._visible()):
             raise SegmentMissing(f"there is no file {digest[:12]}…")
+
+    def await_files(self, key: int, files: Sequence[AwaitedFile]) -> None:
+        """Enter references to uploads. See `TakesUploads.await_files`."""
+        self.need_runs([key], Role.CONTRIBUTOR)
+        self._store.await_files(key, files)
+
+    def give_uploads(self, key: int, uploads: Sequence[str]) -> None:
+        """Give references what came before. See `TakesUploads.give_uploads`."""
+        self.need_runs([key], Role.CONTRIBUTOR)
+        self._store.give_uploads(key, uploads)
+
+    def enter_upload(self, project: str, path: str, upload: Upload) -> None:
+        """Enter content that came. See `TakesUploads.enter_upload`."""
+        full = self.need_project(project, Role.CONTRIBUTOR)
+        self.need_blob(upload.digest)
+        self._store.enter_upload(full, path, upload)
+
+    def find_uploads(self, project: str, paths: Sequence[str]) -> Mapping[str, Upload]:
+        """Return what paths stand for. See `TakesUploads.find_uploads`."""
+        return self._store.find_uploads(self.need_project(project), paths)
 
     # care
 

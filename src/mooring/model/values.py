@@ -17,7 +17,8 @@ class FileRef:
 
     Attributes
     ----------
-    digest : SHA-256 of the content, in hex; its address among the blobs
+    digest : SHA-256 of the content, in hex; its address among the blobs. Empty while the content
+        has not come, where it travels apart
     size_bytes : length of the content
     mime_type : media type, such as `image/png`
     name : file name it was logged under, extension included
@@ -27,6 +28,11 @@ class FileRef:
     size_bytes: int
     mime_type: str = "application/octet-stream"
     name: str = ""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether its content has come."""
+        return bool(self.digest)
 
 
 @dataclass(frozen=True, slots=True)

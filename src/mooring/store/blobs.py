@@ -68,6 +68,7 @@ class LocalBlobs:
 
     def open(self, digest: str) -> BinaryIO:
         """Open content for reading; `SegmentMissing` when it is not there."""
+        need_content(digest)
         path = self.path_of(digest)
         try:
             return path.open("rb")
@@ -95,6 +96,14 @@ class LocalBlobs:
         size = path.stat().st_size if path.exists() else 0
         path.unlink(missing_ok=True)
         return size
+
+
+def need_content(digest: str) -> None:
+    """Raise `SegmentMissing` for the digest of a file whose content has not come."""
+    if not digest:
+        raise SegmentMissing(
+            "the content of this file has not arrived: whoever logged it did not upload it yet"
+        )
 
 
 def _renew(path: Path) -> bool:

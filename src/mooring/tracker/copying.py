@@ -214,7 +214,7 @@ class _Merge:
         return np.array(new, np.int64)
 
     def _blob(self, file: FileRef) -> None:
-        if file.digest not in self._blobs:
+        if file.has_content and file.digest not in self._blobs:
             with self._source.open_blob(file.digest) as content:
                 digest, _ = self._target.put_blob(content)
             if digest != file.digest:

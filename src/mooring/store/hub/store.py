@@ -38,6 +38,7 @@ from mooring.model import (
 )
 from mooring.query import Field
 from mooring.store.appending import Assign, ChangeSet, Delete, Receipt, Update
+from mooring.store.blobs import need_content
 from mooring.store.contract import (
     AttributeColumn,
     CompactionReport,
@@ -526,6 +527,7 @@ class HubStore:
         """Open content for reading. See `Store.open_blob`."""
         self._check_open()
         self._settle()
+        need_content(digest)
         return download(self._hub, digest)
 
     # care

@@ -15,7 +15,7 @@ from mooring.model import AttributeType
 from mooring.store.blobs import LocalBlobs
 from mooring.store.cells import loads
 from mooring.store.contract import CompactionReport, Finding, StoreCheck
-from mooring.store.sqlite import experiments, receipts
+from mooring.store.sqlite import experiments, receipts, uploads
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.columns import EVENTS_PATH, rows_states
 from mooring.store.sqlite.database import Database, overtake
@@ -88,6 +88,7 @@ class Care:
                     "run_holders",
                     "receipts",
                     "refusals",
+                    "file_references",
                 ):
                     connection.execute(f"DELETE FROM {table} WHERE run = ?", (key,))
                 connection.execute("DELETE FROM runs WHERE id = ?", (key,))
@@ -149,6 +150,7 @@ class Care:
         self._remove_rows_of_deleted_runs()
         with self._database.write() as connection:
             receipts.drop_old(connection)
+            uploads.drop_old(connection)
         with self._database.read() as connection:
             self._cache.sweep(rows_states(connection))
         blobs, blob_bytes = self._remove_unused_blobs()
@@ -197,8 +199,13 @@ class Care:
         return count, size
 
     def _used_blobs(self) -> Iterator[str]:
-        """Yield the hash of every file that an attribute, point or update refers to."""
+        """Yield the hash of every file that an attribute, point or update refers to.
+
+        That of a file whose content has not come is empty.
+        """
         with self._database.read() as connection:
+            for (digest,) in connection.execute("SELECT digest FROM uploads WHERE digest != ''"):
+                yield digest
             codes = [TYPE_CODES[type] for type in FILE_TYPES]
             for (text,) in connection.execute(
                 "SELECT value FROM attributes WHERE type IN (?, ?, ?)", codes
@@ -299,6 +306,9 @@ class Care:
                     continue
                 yield Finding("error", f"files were not checked: {error}")
                 return
+        if "" in used:
+            used.remove("")
+            yield Finding("note", "the content of some files has not been uploaded")
         for digest in used:
             try:
                 with self._blobs.open(digest) as file:

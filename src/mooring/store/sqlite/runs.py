@@ -24,7 +24,7 @@ from mooring.model import (
     now_micros,
     validate_run_id,
 )
-from mooring.store.sqlite import experiments
+from mooring.store.sqlite import experiments, uploads
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import store_value
 from mooring.store.sqlite.database import Database, overtake
@@ -170,6 +170,7 @@ class RunTable:
         self.set_system(connection, run, self._system_values(spec, sys_id, run_id, created))
         if parent is not None:
             self._inherit(connection, run, parent, fork_step or 0, spec, reader)
+            uploads.inherit(connection, run, parent.key)
             overtake(connection)
         return RunInfo(
             key=run,

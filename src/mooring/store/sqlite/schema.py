@@ -15,6 +15,8 @@ run_holders         processes that have a run open for writing, and writers else
 receipts            how far the batches of each writer elsewhere have been applied
 refusals            updates of these batches that could not be taken
 requests            what was answered to calls that may come again
+uploads             what the paths of files stand for that came apart from their references
+file_references     values and points that hold such a file, or wait for it
 ==================  ===========================================================================
 
 ==================  ===========================================================================
@@ -199,7 +201,27 @@ _FORMAT_4 = (
     DERIVED_INDEXES[2].format(""),
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
+# Files whose content travels apart from what refers to it.
+_FORMAT_5 = (
+    """CREATE TABLE uploads (
+        project INTEGER NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
+        id TEXT NOT NULL, due INTEGER NOT NULL, time INTEGER NOT NULL,
+        PRIMARY KEY (project, path)) WITHOUT ROWID""",
+    """CREATE TABLE file_references (
+        run INTEGER NOT NULL, attribute INTEGER NOT NULL, step INTEGER NOT NULL,
+        project INTEGER NOT NULL, path TEXT NOT NULL, mime TEXT NOT NULL, time INTEGER NOT NULL,
+        entered INTEGER NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (run, attribute, step)) WITHOUT ROWID""",
+    "CREATE INDEX file_references_path ON file_references (project, path)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _FORMAT_1,
+    _FORMAT_2,
+    _FORMAT_3,
+    _FORMAT_4,
+    _FORMAT_5,
+)
 
 FORMAT = len(MIGRATIONS)
 """The newest format that this code reads and writes."""

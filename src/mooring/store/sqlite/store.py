@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mooring.store.sqlite.reading import Reading
+    from mooring.store.sqlite.uploads import Uploads
+    from mooring.store.uploads import AwaitedFile, Upload
 
 SEAL_POINTS = 400_000
 """Unsealed points of a run after which the next read seals them."""
@@ -199,6 +201,7 @@ class SqliteStore:
         with self._database.write() as connection:
             if not connection.execute("SELECT 1 FROM runs WHERE project = ?", (id,)).fetchone():
                 forget_table(connection, id)
+                connection.execute("DELETE FROM uploads WHERE project = ?", (id,))
                 connection.execute("DELETE FROM projects WHERE id = ?", (id,))
 
     # runs
@@ -693,6 +696,28 @@ class SqliteStore:
                 return files.refers_to(connection, self._read_side.series, keys, digest, inside)
 
         return self._again(find)
+
+    def await_files(self, key: int, files: Sequence[AwaitedFile]) -> None:
+        """Enter references to uploads. See `TakesUploads.await_files`."""
+        self._uploads.expect(key, self._find_run(key).project, files)
+
+    def give_uploads(self, key: int, uploads: Sequence[str]) -> None:
+        """Give references what came before. See `TakesUploads.give_uploads`."""
+        self._uploads.give(key, self._find_run(key).project, uploads)
+
+    def enter_upload(self, project: str, path: str, upload: Upload) -> None:
+        """Enter content that came. See `TakesUploads.enter_upload`."""
+        self._uploads.enter(project, path, upload)
+
+    def find_uploads(self, project: str, paths: Sequence[str]) -> Mapping[str, Upload]:
+        """Return what paths stand for. See `TakesUploads.find_uploads`."""
+        return self._uploads.find(project, paths)
+
+    @property
+    def _uploads(self) -> Uploads:
+        from mooring.store.sqlite.uploads import Uploads
+
+        return Uploads(self._database, self._catalog, self._fold)
 
     # care
 

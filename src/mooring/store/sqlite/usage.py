@@ -129,7 +129,8 @@ def _segment_shares(connection: sqlite3.Connection) -> Iterator[Share]:
 
 def _file_shares(connection: sqlite3.Connection) -> Iterator[Share]:
     yield from connection.execute(
-        "SELECT run, path, json_extract(value, '$[1]') FROM attributes WHERE type IN (?, ?, ?)",
+        "SELECT run, path, json_extract(value, '$[1]') FROM attributes WHERE type IN (?, ?, ?) "
+        "AND json_extract(value, '$[0]') != ''",
         [TYPE_CODES[type] for type in FILE_TYPES],
     )
 
@@ -145,6 +146,6 @@ def file_point_shares(points: pa.Table, ids: Mapping[str, int]) -> list[Share]:
             "path": points["path"].cast(pa.string()),
             "size": pc.struct_field(points["value"], "size_bytes"),
         }
-    )
+    ).filter(pc.not_equal(pc.struct_field(points["value"], "digest"), ""))
     sums = sizes.group_by(["run", "path"]).aggregate([("size", "sum")]).to_pylist()
     return [(row["run"], ids[row["path"]], row["size_sum"]) for row in sums]

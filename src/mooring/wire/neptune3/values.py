@@ -22,11 +22,15 @@ from mooring.wire.neptune3.types import TYPE_NAMES
 
 
 def file_path(file: FileRef) -> str:
-    """Return where the content of a file is to be asked for.
+    """Return where the content of a file is to be asked for: until it has come, by its upload.
 
     >>> file_path(FileRef("ab" * 32, 3, "text/plain", "notes.txt"))[-12:]
     'ab/notes.txt'
+    >>> file_path(FileRef("", 3, "text/plain", "path/of/upload.txt"))
+    'path/of/upload.txt'
     """
+    if not file.has_content:
+        return file.name
     return f"{file.digest}/{file.name}" if file.name else file.digest
 
 

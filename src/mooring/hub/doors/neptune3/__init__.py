@@ -8,6 +8,7 @@ from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3 import (
     attributes,
     buckets,
+    files,
     identity,
     ingest,
     projects,
@@ -16,7 +17,7 @@ from mooring.hub.doors.neptune3 import (
 )
 from mooring.hub.doors.neptune3.door import Door
 
-_PARTS = (identity, projects, ingest, search, attributes, series, buckets)
+_PARTS = (identity, projects, ingest, search, attributes, series, buckets, files)
 
 
 def routes(hub: Hub) -> list[BaseRoute]:

@@ -27,6 +27,7 @@ from mooring.errors import (
     TypeConflict,
 )
 from mooring.hub.accounts import Role
+from mooring.hub.doors.neptune3 import file_refs
 from mooring.hub.doors.neptune3.door import PROTOBUF, Answer, Asked, Door
 from mooring.hub.guarded import GuardedStore
 from mooring.model import (
@@ -42,6 +43,7 @@ from mooring.model import (
 from mooring.query import Aggregate, Field
 from mooring.store.appending import Assign, ChangeSet, LogPoints
 from mooring.store.appending import Update as StoreUpdate
+from mooring.store.uploads import AwaitedFile
 from mooring.store.values import WRITABLE_SYSTEM_PATHS
 from mooring.wire.neptune3 import statuses
 from mooring.wire.neptune3.ingest import (
@@ -52,6 +54,7 @@ from mooring.wire.neptune3.ingest import (
     decode_operation,
 )
 from mooring.wire.neptune3.statuses import IngestCode, Tally
+from mooring.wire.neptune3.storage import MAX_PATH_BYTES
 
 MAX_TEXT_BYTES = 1 << 20
 _SERIES = {float: AttributeType.FLOAT_SERIES, str: AttributeType.STRING_SERIES}
@@ -166,6 +169,7 @@ class Ingestion:
     types: dict[str, AttributeType] = field(default_factory=dict)
     last: dict[str, _Last] = field(default_factory=dict)
     changes: list[StoreUpdate] = field(default_factory=list)
+    awaited: list[AwaitedFile] = field(default_factory=list)
     good: int = 0
 
     def apply(self, updates: Iterable[Update]) -> None:
@@ -176,7 +180,9 @@ class Ingestion:
         for update in updates:
             self._take(update)
         if self.changes:
+            file_refs.expect(self.store, self.run, self.awaited)
             receipt = self.store.append_batch(self.run.key, uuid.uuid4().hex, 1, self.changes)
+            file_refs.settle(self.store, self.run, self.awaited)
             for _, error in receipt.refused:
                 self.good -= 1
                 self.tally.add(_code_of(error))
@@ -211,7 +217,7 @@ class Ingestion:
         step = update.step if update.step is not None else self._next_step(update.append)
         for path, value in update.append.items():
             if self._may_append(path, value, step, update.preview is not None):
-                points[path] = value
+                points[path] = self._take_file(path, value, step, time)
         if points:
             self.changes.append(LogPoints(points, step, time, update.preview))
             self.good += len(points)
@@ -221,14 +227,24 @@ class Ingestion:
         known = [self.last[path].step for path in append if path in self.last]
         return (max(known) // STEP_SCALE + 1) * STEP_SCALE if known else 0
 
+    def _take_file(self, path: str, value: WireValue, step: int | None, time: int) -> object:
+        """Return what to write for a value; a file's content comes by another way."""
+        if not isinstance(value, WireFile):
+            return value
+        written, awaited = file_refs.references({path: value}, step=step, time=time)
+        self.awaited += awaited
+        return written[path]
+
     # one operation each
 
     def _assign(self, path: str, value: WireValue, time: int) -> None:
         code = self._path_code(path)
         if code is None and isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
             code = IngestCode.STRING_VALUE_EXCEEDS_SIZE_LIMIT
-        if code is None and isinstance(value, (WireFile, Histogram)):
+        if code is None and isinstance(value, Histogram):
             code = IngestCode.FIELD_TYPE_UNSUPPORTED
+        if code is None and isinstance(value, WireFile):
+            code = _file_code(value)
         if code is not None:
             self.tally.add(code)
             return
@@ -238,7 +254,8 @@ class Ingestion:
             self.tally.add(IngestCode.FIELD_TYPE_CONFLICTING)
             return
         self.types[path] = type
-        self.changes.append(Assign({path: value}, time))  # type: ignore[dict-item]
+        taken = self._take_file(path, value, None, time)
+        self.changes.append(Assign({path: taken}, time))  # type: ignore[dict-item]
         self.good += 1
 
     def _change(self, path: str, members: frozenset[str], time: int, *, adds: bool) -> None:
@@ -270,6 +287,10 @@ class Ingestion:
         type = _SERIES.get(value.__class__)
         if isinstance(value, Histogram):
             type = AttributeType.HISTOGRAM_SERIES
+        if isinstance(value, WireFile):
+            type = AttributeType.FILE_SERIES
+            if code := _file_code(value):
+                return code
         if type is None:
             return IngestCode.FIELD_TYPE_UNSUPPORTED
         if self.types.get(path) not in (None, type):
@@ -314,7 +335,13 @@ _VALUE_TYPES = {
     "str": AttributeType.STRING,
     "datetime": AttributeType.DATETIME,
     "frozenset": AttributeType.STRING_SET,
+    "WireFile": AttributeType.FILE,
 }
+
+
+def _file_code(file: WireFile) -> IngestCode | None:
+    long = len(file.path.encode()) + len(file.mime_type.encode()) > MAX_PATH_BYTES
+    return IngestCode.FILE_REF_EXCEEDS_SIZE_LIMIT if long else None
 
 
 def _equal(value: float, other: float | None) -> bool:

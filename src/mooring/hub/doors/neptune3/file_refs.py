@@ -1,0 +1,79 @@
+"""Files as this protocol names them, by the path of their upload, and as the store does.
+
+For whoever takes updates: of each update with files, `references` tells what to write in their
+place, and what they wait for. Then::
+
+    awaited = [...]                     # of all updates of a batch
+    expect(store, run, awaited)         # before the updates are written
+    store.append_batch(...)             # with the files that `references` returned
+    settle(store, run, awaited)         # after it, also when the batch was there already
+
+All three before the request is answered: a request that comes again does what was left undone.
+
+Readers are given the path of the upload until the content has come, and then one with its digest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mooring.hub.guarded import GuardedStore
+from mooring.model import FileRef, RunInfo
+from mooring.store.sqlite.store import SqliteStore
+from mooring.store.uploads import AwaitedFile
+from mooring.wire.neptune3.ingest import WireFile
+
+_STORED = re.compile(r"([0-9a-f]{64})(/.*)?", re.DOTALL)
+"""Paths that readers are given of files whose content is there; see `values.file_path`."""
+
+
+def references(
+    files: Mapping[str, WireFile], *, step: int | None, time: int
+) -> tuple[dict[str, FileRef], list[AwaitedFile]]:
+    """Return the files of an update to write, by attribute, and what they wait for.
+
+    Parameters
+    ----------
+    files : by the path of their attribute
+    step : of the points, in millionths; None where the files are assigned
+    time : of the update, in microseconds since 1970; a repetition of it has the same
+    """
+    written = {
+        attribute: FileRef("", max(0, file.size_bytes), file.mime_type or _OCTETS, file.path)
+        for attribute, file in files.items()
+    }
+    awaited = [
+        AwaitedFile(
+            attribute=attribute, upload=file.name, mime_type=file.mime_type, step=step, time=time
+        )
+        for attribute, file in written.items()
+    ]
+    return written, awaited
+
+
+def expect(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) -> None:
+    """Enter what a run waits for, before the updates that tell of it are written."""
+    if awaited:
+        store.await_files(run.key, awaited)
+
+
+def settle(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) -> None:
+    """Give a run the content that came before the updates, after these were written."""
+    if awaited:
+        store.give_uploads(run.key, sorted({file.upload for file in awaited}))
+
+
+def find_content(store: SqliteStore, project: str, path: str) -> str | None:
+    """Return the digest of what a path of a project stands for at this time, or None.
+
+    A path that names a digest is good in projects that have the file.
+    """
+    stored = _STORED.fullmatch(path)
+    if stored is not None:
+        return stored[1] if store.refers_to(None, stored[1], projects=(project,)) else None
+    upload = store.find_uploads(project, [path]).get(path)
+    return None if upload is None else upload.digest
+
+
+_OCTETS = "application/octet-stream"

@@ -1,0 +1,92 @@
+"""Parts of long files, until the upload is complete.
+
+A part is a file `uploads/<id>-<number>-<digest>` beside the store; the hub makes up the id. It gets
+that name when it is whole. What a SIGKILL leaves behind: parts that are removed after a day.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+STALE_S = 24 * 3600.0
+_NAME = re.compile(r"[0-9a-f]{32}-(\d+-[0-9a-f]{64}|part-.*)")
+_ID = re.compile(r"[0-9a-f]{32}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SWEEP_S = 600.0
+
+
+class Parts:
+    """The parts in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._swept = 0.0
+
+    def create(self, id: str) -> IO[bytes]:
+        """Return a new file to write a part into. It is removed unless `keep` names it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.NamedTemporaryFile(prefix=f"{id}-part-", dir=self._folder)
+
+    def keep(self, file: IO[bytes], id: str, number: int, digest: str) -> None:
+        """Give a part that is whole its name. The same part again changes nothing."""
+        file.flush()
+        path = self._path(id, number, digest)
+        with suppress(FileExistsError):
+            os.link(file.name, path)
+
+    def find(self, id: str, digests: Sequence[str]) -> list[Path] | None:
+        """Return the parts of these digests in their order; None where one is missing."""
+        if not _ID.fullmatch(id) or not all(map(_DIGEST.fullmatch, digests)):
+            return None
+        paths = [self._path(id, number, digest) for number, digest in enumerate(digests, 1)]
+        return paths if all(path.exists() for path in paths) else None
+
+    def sweep(self) -> None:
+        """Remove parts whose upload nobody went on with for a day; looked at now and then."""
+        now = time.time()
+        if now - self._swept < _SWEEP_S or not self._folder.is_dir():
+            return
+        self._swept = now
+        for path in self._folder.iterdir():
+            if _NAME.fullmatch(path.name):
+                with suppress(FileNotFoundError):
+                    if now - path.stat().st_mtime > STALE_S:
+                        path.unlink()
+
+    def _path(self, id: str, number: int, digest: str) -> Path:
+        return self._folder / f"{id}-{number}-{digest}"
+
+
+class _Joined:
+    """Files one after another, as one to read from."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        self._file: BinaryIO | None = None
+
+    def read(self, size: int) -> bytes:
+        while True:
+            if self._file is None:
+                if not self._paths:
+                    return b""
+                self._file = self._paths.pop(0).open("rb")
+            if piece := self._file.read(size):
+                return piece
+            self.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def joined(paths: Sequence[Path]) -> BinaryIO:
+    """Return files one after another, as one that can be read and closed."""
+    return cast(BinaryIO, _Joined(paths))
