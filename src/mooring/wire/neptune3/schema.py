@@ -38,10 +38,16 @@ UpdateRunSnapshots: 1 snapshots UpdateRunSnapshot*
 RunOperation: 1 project string; 2 run_id string; 3 create_missing_project bool?;
     6 create Run @operation; 7 update UpdateRunSnapshot @operation;
     8 update_batch UpdateRunSnapshots @operation
+RequestId: 1 value string
+RequestIdList: 1 ids RequestId*
+SubmitResponse: 1 request_id string; 2 request_ids string*
+CodeByCount: 1 code int32; 2 count int64; 3 detail int32
+RequestStatus: 1 code_by_count CodeByCount*; 2 shared_error_message string?
+BulkRequestStatus: 1 statuses RequestStatus*
 """
 """`Message: number name type`, with `?` for optional, `*` for repeated, `@group` for a oneof.
 
-The enum of set operations travels as an int32 does: 0 nothing, 1 add, 2 remove.
+Enums travel as an int32 does. Those of set operations: 0 nothing, 1 add, 2 remove.
 """
 
 _FIELD = re.compile(r"(\d+) (\w+) ([\w<>,]+)([?*]?)(?: @(\w+))?")
