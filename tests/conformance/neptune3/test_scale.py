@@ -46,7 +46,7 @@ if __name__ == "__main__":
 
 def run_client(folder: Path, hub: HubThread, body: str) -> subprocess.Popen[str]:
     """Start a script of a user in the environment of the client."""
-    environment = Path(os.environ.get("MOORING_PEERS", ROOT / ".venv" / "peers")) / "neptune_scale"
+    environment = ROOT / ".venv" / "peers" / "neptune_scale"
     if not (environment / ".installed").exists():
         reason = f"neptune_scale is not installed in {environment}"
         if os.environ.get("CI") == "true":
