@@ -78,7 +78,7 @@ class Update:
     add: Mapping[str, frozenset[str]] = field(default_factory=dict)
     remove: Mapping[str, frozenset[str]] = field(default_factory=dict)
     refused: Sequence[tuple[str, str]] = ()
-    codes: Sequence[int] = ()
+    codes: Sequence[int] = field(default=(), compare=False)
 
 
 def decode_create(data: bytes) -> CreateRun:

@@ -62,23 +62,34 @@ class RunStates:
     @contextmanager
     def of(self, store: GuardedStore, run: RunInfo) -> Iterator[RunState]:
         """Yield the state of a run, which is as the store has it."""
+        while True:
+            state = self._find(run)
+            with state.lock:
+                if self._states.get(run.key) is not state:
+                    continue  # it was dropped before it was locked, and there is another one
+                assert self._file is not None
+                # A lock of the process on one byte: threads have theirs, and others wait here.
+                fcntl.lockf(self._file, fcntl.LOCK_EX, 1, run.key)
+                try:
+                    state.refresh(store)
+                    yield state
+                finally:
+                    fcntl.lockf(self._file, fcntl.LOCK_UN, 1, run.key)
+                return
+
+    def _find(self, run: RunInfo) -> RunState:
         with self._lock:
             if self._file is None:
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            state = self._states.setdefault(run.key, RunState(run))
+            state = self._states.get(run.key)
+            if state is None:
+                state = self._states[run.key] = RunState(run)
             self._states.move_to_end(run.key)
             if len(self._states) > _KEPT_RUNS:
                 oldest = next(iter(self._states))
                 if not self._states[oldest].lock.locked():
                     del self._states[oldest]
-        with state.lock:
-            # A lock of the process on one byte: threads have theirs, and others wait here.
-            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, run.key)
-            try:
-                state.refresh(store)
-                yield state
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, run.key)
+            return state
 
 
 class RunState:
@@ -127,6 +138,9 @@ class RunState:
         verdict: Verdict = Counter()
         for update in updates:
             if isinstance(update, FloatPoints):
+                if update.step is not None and update.step[1] >= STEP_SCALE:
+                    verdict[Code.SERIES_STEP_INVALID] += len(update.layout.paths)
+                    continue
                 points = self._take_all(update, verdict)
                 if points is not None:
                     planned.append(points)
@@ -144,7 +158,7 @@ class RunState:
 
     def _take_all(self, update: FloatPoints, verdict: Verdict) -> LogPoints | None:
         """Return points that can all be taken; None where each has to be looked at."""
-        if update.step is None or update.step[1] >= STEP_SCALE:
+        if update.step is None:
             return None
         step = _joined(*update.step)
         time = _time(update.time)

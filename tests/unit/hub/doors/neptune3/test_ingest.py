@@ -16,7 +16,9 @@ pytest.importorskip("google.protobuf", reason="protobuf is not installed")
 
 from mooring.hub.accounts import Role
 from mooring.model import AttributeType, FileRef
+from mooring.store.appending import Assign, LogPoints
 from mooring.store.contract import PathSelector, SeriesQuery
+from mooring.store.sqlite.store import SqliteStore
 from mooring.wire.neptune3.requests import Code
 from mooring.wire.neptune3.schema import message
 from tests.serving import HubThread
@@ -286,6 +288,30 @@ def test_order_of_points(hub: HubThread, writer: Writer) -> None:
     assert series(hub, "a") == [(1.0, 1.0), (2.0, 2.0)]
     assert series(hub, "c") == [(1.0, -math.inf)]
     assert [step for step, _ in series(hub, "b")] == [1.0, 2.0]
+
+
+def test_a_step_has_fewer_millionths_than_a_million(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    wrong = points(1, {"a": 1.0})
+    wrong.step.micro = 1_000_000
+    told = {Code.OK: 1, Code.SERIES_STEP_INVALID: 1}
+    assert writer.told(batch(wrong, points(1, {"a": 2.0}))) == told
+    assert series(hub, "a") == [(1.0, 2.0)]
+
+
+def test_another_process_writes_to_the_run(hub: HubThread, writer: Writer, tmp_path: Path) -> None:
+    writer.create()
+    writer.told(batch(points(1, {"a": 1.0})))
+    run = hub.hub.store.find_run(PROJECT, run_id="r")
+    assert run is not None
+    other = SqliteStore(tmp_path / "runs.db")
+    other.append_batch(run.key, "w", 1, [LogPoints({"a": 5.0}, 5_000_000, 1), Assign({"b": 1})])
+    other.close()
+    update = points(4, {"a": 4.0, "b": 1.0})
+    assert writer.told(batch(update)) == {
+        Code.SERIES_STEP_NON_INCREASING: 1,
+        Code.FIELD_TYPE_CONFLICTING: 1,
+    }
 
 
 def test_previews(hub: HubThread, writer: Writer) -> None:
