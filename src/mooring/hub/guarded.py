@@ -352,6 +352,15 @@ class GuardedStore:
         self.need_runs([key])
         return self._store.attribute_types(key)
 
+    def series_ends(self, key: int) -> Mapping[str, tuple[int, float]]:
+        """Return last step and value of a run's series. See `SqliteStore.series_ends`."""
+        self.need_runs([key])
+        return self._store.series_ends(key)
+
+    def foreign_changes(self) -> int:
+        """Return what changes with what other processes do. See `SqliteStore`."""
+        return self._store.foreign_changes()
+
     def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
         """Append points of many series. See `AppendsBatches.write_table_once`."""
         self.need_runs([key], Role.CONTRIBUTOR)
@@ -562,5 +571,5 @@ def _digests(updates: Sequence[Update]) -> set[str]:
                 held = (cell for values, _ in rows for cell in values.values())
             case _:
                 continue
-        found.update(digest for digest in map(digest_of, held) if digest is not None)
+        found.update(digest for digest in map(digest_of, held) if digest)
     return found

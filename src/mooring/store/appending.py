@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from mooring.errors import MooringError
+from mooring.errors import InvalidInput, MooringError
 from mooring.model import AttributeType, Typed, Value
 
 if TYPE_CHECKING:
@@ -60,7 +60,14 @@ class Delete:
     time: int | None = None
 
 
-Update = LogPoints | LogRows | Assign | ChangeSet | Delete
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing that can be applied: the receipt tells it as refused with this error, ever again."""
+
+    error: InvalidInput
+
+
+Update = LogPoints | LogRows | Assign | ChangeSet | Delete | Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from mooring.errors import InvalidInput, InvalidValue
-from mooring.store.appending import Assign, ChangeSet, Delete, LogPoints, LogRows, Update
+from mooring.store.appending import Assign, ChangeSet, Delete, LogPoints, LogRows, Refused, Update
 from mooring.store.hub.messages import CODEC
 
 _PLAIN = frozenset({int, float, bool, str, type(None)})
@@ -49,6 +49,8 @@ def encode_update(update: Update) -> bytes:
             record = ["s", path, list(add), list(remove), time]
         case Delete(path, time):
             record = ["d", path, time]
+        case Refused(error):
+            raise error
     try:
         return orjson.dumps(record)
     except TypeError as error:

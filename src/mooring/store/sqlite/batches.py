@@ -25,6 +25,7 @@ from mooring.store.appending import (
     LogPoints,
     LogRows,
     Receipt,
+    Refused,
     Update,
 )
 from mooring.store.sqlite import holders, receipts
@@ -105,6 +106,8 @@ class _Encoder(UpdateEncoder):
                 self.change_set(update.path, add=update.add, remove=update.remove, time=update.time)
             case Delete():
                 self.delete(update.path, time=update.time)
+            case Refused():
+                raise update.error
             case _:
                 raise InvalidInput(f"a {type(update).__qualname__} is no update of a run")
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -347,6 +348,32 @@ class SqliteStore:
         own = self._attribute_types(key)
         own = {path: type for path, type in own.items() if not path.startswith("sys/")}
         return own | WRITABLE_SYSTEM_PATHS
+
+    def series_ends(self, key: int) -> Mapping[str, tuple[int, float]]:
+        """Return step and value of the last point of each series of a run, by path.
+
+        The value is that of numbers; of other series it is NaN. Previews do not count.
+        """
+        self._find_run(key)
+        codes = [TYPE_CODES[type] for type in AttributeType if type.is_series]
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT path, last_step, CASE WHEN type = ? THEN value END FROM attributes "
+                f"WHERE run = ? AND type IN ({', '.join(map(str, codes))}) "
+                "AND last_step IS NOT NULL",
+                (TYPE_CODES[AttributeType.FLOAT_SERIES], key),
+            ).fetchall()
+        names = self._catalog.names([row[0] for row in rows])
+        return {
+            name: (step, math.nan if value is None else float(value))
+            for name, (_, step, value) in zip(names, rows, strict=True)
+        }
+
+    def foreign_changes(self) -> int:
+        """Return a number that is another one once another process has changed the file."""
+        with self._database.lock:
+            row = self._database.writer.execute("PRAGMA data_version").fetchone()
+        return int(row[0])
 
     def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
         """Append points of many float series once. See `AppendsBatches.write_table_once`."""

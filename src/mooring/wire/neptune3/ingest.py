@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from mooring.errors import InvalidValue
@@ -19,6 +20,8 @@ from mooring.model import (
 from mooring.wire.neptune3.schema import message
 
 ADD, REMOVE = 1, 2
+MAX_EDGES = 513
+_UNSUPPORTED, _TIME, _EDGES_NAN, _EDGES_MANY, _EDGES_ORDER, _EDGES_VALUES = 20, 33, 50, 51, 52, 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Update:
     append : one point for each series
     add, remove : members of string sets
     refused : paths whose value cannot be held, and why
+    codes : the protocol's code of each of those
     """
 
     step: int | None = None
@@ -74,35 +78,7 @@ class Update:
     add: Mapping[str, frozenset[str]] = field(default_factory=dict)
     remove: Mapping[str, frozenset[str]] = field(default_factory=dict)
     refused: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One request: the creation of a run, or updates of it, in their order."""
-
-    project: str
-    run_id: str
-    create: CreateRun | None = None
-    updates: Sequence[Update] = ()
-
-
-def decode_operation(data: bytes) -> Operation:
-    """Read a message `RunOperation`; `InvalidValue` when it is none, or asks for nothing."""
-    operation = _parse("RunOperation", data)
-    kind = operation.WhichOneof("operation")
-    create, updates = None, []
-    match kind:
-        case "create":
-            create = _create(operation.create)
-        case "update":
-            updates = [_update(operation.update)]
-        case "update_batch":
-            updates = [_update(each) for each in operation.update_batch.snapshots]
-        case _:
-            raise InvalidValue("the request neither creates a run nor updates one")
-    return Operation(
-        project=operation.project, run_id=operation.run_id, create=create, updates=updates
-    )
+    codes: Sequence[int] = field(default=(), compare=False)
 
 
 def decode_create(data: bytes) -> CreateRun:
@@ -130,6 +106,7 @@ def decode_update(data: bytes) -> Update:
 
 def _update(update: Any) -> Update:
     refused: list[tuple[str, str]] = []
+    codes: list[int] = []
     add: dict[str, frozenset[str]] = {}
     remove: dict[str, frozenset[str]] = {}
     for path, change in update.modify_sets.items():
@@ -143,11 +120,12 @@ def _update(update: Any) -> Update:
         step=_step(update.step) if update.HasField("step") else None,
         time=_micros(update.timestamp) if update.HasField("timestamp") else None,
         preview=_ratio(preview.completion_ratio) if preview and preview.is_preview else None,
-        assign=_values(update.assign, refused),
-        append=_values(update.append, refused),
+        assign=_values(update.assign, refused, codes),
+        append=_values(update.append, refused, codes),
         add=add,
         remove=remove,
         refused=refused,
+        codes=codes,
     )
 
 
@@ -161,7 +139,15 @@ def _parse(name: str, data: bytes) -> Any:
         raise InvalidValue(f"{len(data)} bytes are no message {name}: {error}") from None
 
 
-def _values(values: Any, refused: list[tuple[str, str]]) -> dict[str, WireValue]:
+class _Unfit(InvalidValue):
+    """A value that cannot be held, with the protocol's code for that."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _values(values: Any, refused: list[tuple[str, str]], codes: list[int]) -> dict[str, WireValue]:
     read: dict[str, WireValue] = {}
     for path, value in values.items():
         kind = value.WhichOneof("value")
@@ -174,6 +160,7 @@ def _values(values: Any, refused: list[tuple[str, str]]) -> dict[str, WireValue]
                 read[path] = _value(kind, getattr(value, kind))
         except InvalidValue as error:
             refused.append((path, str(error)))
+            codes.append(error.code if isinstance(error, _Unfit) else _UNSUPPORTED)
     return read
 
 
@@ -182,22 +169,32 @@ def _value(kind: str, value: Any) -> WireValue:
         case "timestamp":
             micros = _micros(value)
             if not MIN_TIME <= micros <= MAX_TIME:
-                raise InvalidValue(f"{micros} µs since 1970 is outside the years 1 to 9999")
+                raise _Unfit(f"{micros} µs since 1970 is outside the years 1 to 9999", _TIME)
             return datetime_from_micros(micros)
         case "string_set":
             return frozenset(value.values)
         case "file_ref":
             return WireFile(value.path, value.size_bytes, value.mime_type)
         case "histogram":
-            kept = value.WhichOneof("values")
-            if kept is None:
-                raise InvalidValue("the histogram has neither counts nor densities")
-            return Histogram(
-                edges=tuple(value.bin_edges),
-                values=tuple(map(float, getattr(value, kept).values)),
-                kind="COUNTING" if kept == "counts" else "DENSITY",
-            )
+            return _histogram(value)
     return value  # type: ignore[no-any-return]
+
+
+def _histogram(value: Any) -> Histogram:
+    kept = value.WhichOneof("values")
+    if kept is None:
+        raise InvalidValue("the histogram has neither counts nor densities")
+    edges = tuple(value.bin_edges)
+    values = tuple(map(float, getattr(value, kept).values))
+    if any(edge != edge for edge in edges):
+        raise _Unfit("an edge of the histogram is NaN", _EDGES_NAN)
+    if len(edges) > MAX_EDGES:
+        raise _Unfit(f"a histogram of {len(edges)} edges; at most 513 are held", _EDGES_MANY)
+    if any(after <= before for before, after in pairwise(edges)):
+        raise _Unfit("the edges of the histogram do not ascend", _EDGES_ORDER)
+    if len(values) != len(edges) - 1 or not values:
+        raise _Unfit(f"{len(values)} values for {len(edges)} edges of a histogram", _EDGES_VALUES)
+    return Histogram(edges, values, "COUNTING" if kept == "counts" else "DENSITY")
 
 
 def _step(step: Any) -> int:

@@ -1,12 +1,10 @@
 """Files as this protocol names them, by the path of their upload, and as the store does.
 
-For whoever takes updates: of each update with files, `references` tells what to write in their
-place, and what they wait for. Then::
+Whoever takes updates writes a `stored_file` in the place of each file, and does this for a batch::
 
-    awaited = [...]                     # of all updates of a batch
-    expect(store, run, awaited)         # before the updates are written
-    store.append_batch(...)             # with the files that `references` returned
-    settle(store, run, awaited)         # after it, also when the batch was there already
+    expect(store, run, awaited)     # before the updates are written
+    store.append_batch(...)
+    settle(store, run, uploads)     # after it, also when the batch was there already
 
 All three before the request is answered: a request that comes again does what was left undone.
 
@@ -16,7 +14,7 @@ Readers are given the path of the upload until the content has come, and then on
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from mooring.hub.guarded import GuardedStore
 from mooring.model import FileRef, RunInfo
@@ -28,28 +26,22 @@ _STORED = re.compile(r"([0-9a-f]{64})(/.*)?", re.DOTALL)
 """Paths that readers are given of files whose content is there; see `values.file_path`."""
 
 
-def references(
-    files: Mapping[str, WireFile], *, step: int | None, time: int
-) -> tuple[dict[str, FileRef], list[AwaitedFile]]:
-    """Return the files of an update to write, by attribute, and what they wait for.
+def stored_file(file: WireFile) -> FileRef:
+    """Return what the store keeps of a file whose content comes, or has come, apart from it."""
+    return FileRef("", max(0, file.size_bytes), file.mime_type or _OCTETS, file.path)
+
+
+def awaited_file(attribute: str, file: FileRef, *, step: int | None, time: int) -> AwaitedFile:
+    """Return what a stored file waits for.
 
     Parameters
     ----------
-    files : by the path of their attribute
-    step : of the points, in millionths; None where the files are assigned
+    step : of its point, in millionths; None where it is assigned
     time : of the update, in microseconds since 1970; a repetition of it has the same
     """
-    written = {
-        attribute: FileRef("", max(0, file.size_bytes), file.mime_type or _OCTETS, file.path)
-        for attribute, file in files.items()
-    }
-    awaited = [
-        AwaitedFile(
-            attribute=attribute, upload=file.name, mime_type=file.mime_type, step=step, time=time
-        )
-        for attribute, file in written.items()
-    ]
-    return written, awaited
+    return AwaitedFile(
+        attribute=attribute, upload=file.name, mime_type=file.mime_type, step=step, time=time
+    )
 
 
 def expect(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) -> None:
@@ -58,10 +50,10 @@ def expect(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) ->
         store.await_files(run.key, awaited)
 
 
-def settle(store: GuardedStore, run: RunInfo, awaited: Sequence[AwaitedFile]) -> None:
+def settle(store: GuardedStore, run: RunInfo, uploads: Collection[str]) -> None:
     """Give a run the content that came before the updates, after these were written."""
-    if awaited:
-        store.give_uploads(run.key, sorted({file.upload for file in awaited}))
+    if uploads:
+        store.give_uploads(run.key, sorted(uploads))
 
 
 def find_content(store: SqliteStore, project: str, path: str) -> str | None:

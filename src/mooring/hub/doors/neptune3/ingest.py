@@ -1,356 +1,264 @@
-"""What clients log: requests to create runs and to update them.
+"""What writers send: the creation of runs, and updates of them.
 
-A request is applied before it is answered, in one transaction: a SIGKILL between any two lines
-leaves all of it or nothing. A client that got no answer sends it again: points that are there are
-told as duplicates, values and members of sets are set once more, also over what another process
-set meanwhile. Whatever cannot be taken is told by the id of the answer, never by its status: a
-client would send the request for ever.
+A request is applied before it is answered. Its id tells what became of it, so that nothing has to
+be kept for the question that follows. Operations that cannot be taken are told in that status:
+clients repeat a request that is refused for ever.
+
+A request that comes again is known by its content. What was found wrong with it is kept with it,
+so that the second answer is the first one.
 """
 
 from __future__ import annotations
 
-import math
-import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
 from mooring.errors import (
     AccessDenied,
     AlreadyExists,
+    InvalidInput,
     InvalidName,
     InvalidPath,
+    InvalidStep,
     MooringError,
-    NotFound,
     ProjectNotFound,
     TypeConflict,
 )
 from mooring.hub.accounts import Role
-from mooring.hub.doors.neptune3 import file_refs
 from mooring.hub.doors.neptune3.door import PROTOBUF, Answer, Asked, Door
+from mooring.hub.doors.neptune3.file_refs import expect, settle
+from mooring.hub.doors.neptune3.written import RunStates
 from mooring.hub.guarded import GuardedStore
 from mooring.model import (
-    STEP_SCALE,
-    AttributeType,
-    Histogram,
+    MAX_TIME,
+    MIN_TIME,
+    ProjectName,
     RunInfo,
     RunSpec,
     now_micros,
-    validate_path,
     validate_run_id,
 )
-from mooring.query import Aggregate, Field
-from mooring.store.appending import Assign, ChangeSet, LogPoints
-from mooring.store.appending import Update as StoreUpdate
-from mooring.store.uploads import AwaitedFile
-from mooring.store.values import WRITABLE_SYSTEM_PATHS
-from mooring.wire.neptune3 import statuses
-from mooring.wire.neptune3.ingest import (
-    CreateRun,
-    Update,
-    WireFile,
-    WireValue,
+from mooring.store.appending import Assign, Refused
+from mooring.wire.neptune3.ingest import CreateRun, Update, WireFile
+from mooring.wire.neptune3.points import Layouts
+from mooring.wire.neptune3.requests import (
+    Code,
+    Operation,
+    Verdict,
     decode_operation,
+    decode_request_ids,
+    decode_verdict,
+    encode_statuses,
+    encode_submitted,
+    encode_verdict,
+    make_request_id,
+    verdict_of,
 )
-from mooring.wire.neptune3.statuses import IngestCode, Tally
-from mooring.wire.neptune3.storage import MAX_PATH_BYTES
 
-MAX_TEXT_BYTES = 1 << 20
-_SERIES = {float: AttributeType.FLOAT_SERIES, str: AttributeType.STRING_SERIES}
+_MAX_ASKED = 10_000
 
 
 def routes(door: Door) -> list[BaseRoute]:
-    """Return the routes of ingestion."""
+    """Return the routes of writers."""
+    ingest = Ingest(door)
     return [
-        door.route("/api/client/v1/ingest", ingest),
-        door.route("/api/client/v1/ingest/check", check),
+        door.route("/api/client/v1/ingest", ingest.submit),
+        door.route("/api/client/v1/ingest/check", ingest.check),
     ]
 
 
-def check(asked: Asked) -> Answer:
-    """Answer what became of requests."""
-    ids = statuses.decode_ids(asked.body)
-    return Answer(statuses.encode_statuses(map(statuses.read_id, ids)), media_type=PROTOBUF)
+class Ingest:
+    """Takes operations, and tells what became of them."""
 
+    def __init__(self, door: Door) -> None:
+        self._states = RunStates(door.hub.settings.data)
+        self._local = threading.local()
 
-def ingest(asked: Asked) -> Answer:
-    """Apply a request, and answer its id.
+    def submit(self, asked: Asked) -> Answer:
+        """Apply a request; its answer says that it is on the disk."""
+        operation = decode_operation(asked.body, self._layouts())
+        digest = hashlib.blake2b(asked.body, digest_size=16).hexdigest()
+        verdict = self._apply(asked.store, operation, digest)
+        return Answer(encode_submitted(make_request_id(digest, verdict)), media_type=PROTOBUF)
 
-    Raises `AccessDenied` where the user sees the project and may not write to it.
-    """
-    operation = decode_operation(asked.body)
-    tally = Tally()
-    try:
-        validate_run_id(operation.run_id)
+    def check(self, asked: Asked) -> Answer:
+        """Tell what became of requests, in the order of their ids."""
+        ids = decode_request_ids(asked.body)
+        if len(ids) > _MAX_ASKED:
+            raise InvalidInput(f"{len(ids)} ids are asked for at once; at most {_MAX_ASKED} are")
+        return Answer(encode_statuses(map(verdict_of, ids)), media_type=PROTOBUF)
+
+    def _layouts(self) -> Layouts:
+        found = getattr(self._local, "layouts", None)
+        if not isinstance(found, Layouts):
+            found = self._local.layouts = Layouts()
+        return found
+
+    def _apply(self, store: GuardedStore, operation: Operation, digest: str) -> Verdict:
+        try:
+            project = str(ProjectName.parse(operation.project))
+        except InvalidName:
+            return Counter({Code.PROJECT_INVALID_NAME: 1})
         if operation.create is not None:
-            _create(asked.store, operation.project, operation.run_id, operation.create, tally)
-        else:
-            project = asked.store.need_project(operation.project, Role.CONTRIBUTOR)
-            run = asked.store.find_run(project, run_id=operation.run_id)
-            if run is None:
-                tally.add(IngestCode.RUN_NOT_FOUND)
-            else:
-                Ingestion(asked.store, run, tally).apply(operation.updates)
-    except ProjectNotFound:
-        tally.add(IngestCode.PROJECT_NOT_FOUND)
-    except InvalidName:
-        tally.add(IngestCode.RUN_INVALID_CREATION_PARAMETERS)
-    id = statuses.make_id(tally.counts)
-    return Answer(statuses.encode_submitted(id), media_type=PROTOBUF)
-
-
-def _create(
-    store: GuardedStore, project: str, run_id: str, wanted: CreateRun, tally: Tally
-) -> None:
-    try:
-        found = store.find_run(project, run_id=run_id)
-    except NotFound:
-        found = None
-    if found is None:
-        spec, code = _spec(store, project, run_id, wanted)
+            return self._create(store, project, operation.run_id, operation.create, digest)
         try:
-            store.create_run(spec)
-            tally.add(code)
-            return
-        except AlreadyExists:  # another request was first
-            found = store.find_run(project, run_id=run_id)
-        except AccessDenied:
-            if store.role_in(project) is not None:
-                raise
-            raise ProjectNotFound(project) from None
-    assert found is not None
-    store.need_runs([found.key], Role.CONTRIBUTOR)
-    same = wanted.parent is None or found.parent is not None
-    if wanted.experiment is not None:
-        update = Assign({"sys/name": wanted.experiment})
-        store.append_batch(found.key, uuid.uuid4().hex, 1, [update])
-    tally.add(IngestCode.RUN_DUPLICATE if same else IngestCode.RUN_CONFLICTING)
+            store.need_project(project, Role.CONTRIBUTOR)
+            run = store.find_run(project, run_id=operation.run_id)
+        except ProjectNotFound:
+            return Counter({Code.PROJECT_NOT_FOUND: max(1, len(operation.updates))})
+        if run is None:
+            return Counter({Code.RUN_NOT_FOUND: max(1, len(operation.updates))})
+        return self._update(store, run, operation, digest)
 
+    # creation
 
-def _spec(
-    store: GuardedStore, project: str, run_id: str, wanted: CreateRun
-) -> tuple[RunSpec, IngestCode]:
-    """Return what to create, and whether the run that it is to fork from is there."""
-    parent: RunInfo | None = None
-    if wanted.parent is not None:
+    def _create(
+        self, store: GuardedStore, project: str, run_id: str, create: CreateRun, digest: str
+    ) -> Verdict:
+        invalid = Counter({Code.RUN_INVALID_CREATION_PARAMETERS: 1})
+        if project in store.list_projects():
+            store.need_project(project, Role.CONTRIBUTOR)
         try:
-            parent = store.find_run(wanted.parent_project or project, run_id=wanted.parent)
-        except NotFound:
-            parent = None
-    spec = RunSpec(
-        project=project,
-        run_id=run_id,
-        name=wanted.experiment,
-        created=wanted.created,
-        parent=None if parent is None else parent.key,
-        fork_step=None if parent is None else wanted.fork_step,
-        inherit_attributes=parent is not None and wanted.inherit_configs,
-    )
-    lost = wanted.parent is not None and parent is None
-    return spec, IngestCode.RUN_FORK_PARENT_NOT_FOUND if lost else IngestCode.OK
-
-
-@dataclass(slots=True)
-class _Last:
-    """The last point of a float series that is no preview."""
-
-    step: int
-    value: float | None
-
-
-@dataclass(slots=True)
-class Ingestion:
-    """Applies the updates of one request to a run, and counts what became of each operation."""
-
-    store: GuardedStore
-    run: RunInfo
-    tally: Tally
-    types: dict[str, AttributeType] = field(default_factory=dict)
-    last: dict[str, _Last] = field(default_factory=dict)
-    changes: list[StoreUpdate] = field(default_factory=list)
-    awaited: list[AwaitedFile] = field(default_factory=list)
-    good: int = 0
-
-    def apply(self, updates: Iterable[Update]) -> None:
-        """Apply updates, in one transaction."""
-        updates = list(updates)
-        self.types = dict(self.store.attribute_types(self.run.key))
-        self._read_last(updates)
-        for update in updates:
-            self._take(update)
-        if self.changes:
-            file_refs.expect(self.store, self.run, self.awaited)
-            receipt = self.store.append_batch(self.run.key, uuid.uuid4().hex, 1, self.changes)
-            file_refs.settle(self.store, self.run, self.awaited)
-            for _, error in receipt.refused:
-                self.good -= 1
-                self.tally.add(_code_of(error))
-        if self.good > 0:
-            self.tally.add(IngestCode.OK, self.good)
-
-    def _read_last(self, updates: Iterable[Update]) -> None:
-        """Read the last step and value of each series that gets points."""
-        paths = sorted({path for update in updates for path in update.append})
-        floats = [p for p in paths if self.types.get(p) is AttributeType.FLOAT_SERIES]
-        if not floats:
-            return
-        for what in (Aggregate.LAST_STEP, Aggregate.LAST):
-            fields = [Field(path, AttributeType.FLOAT_SERIES, what) for path in floats]
-            for column in self.store.read_aggregates([self.run.key], fields):
-                for value in column.values:
-                    if what is Aggregate.LAST_STEP:
-                        self.last[column.path] = _Last(round(float(value) * STEP_SCALE), None)
-                    elif column.path in self.last:
-                        self.last[column.path].value = float(value)
-
-    def _take(self, update: Update) -> None:
-        time = update.time if update.time is not None else now_micros()
-        for path, _ in update.refused:
-            self.tally.add(self._path_code(path) or IngestCode.FIELD_TYPE_UNSUPPORTED)
-        for path, value in update.assign.items():
-            self._assign(path, value, time)
-        for changes, adds in ((update.add, True), (update.remove, False)):
-            for path, members in changes.items():
-                self._change(path, members, time, adds=adds)
-        points: dict[str, object] = {}
-        step = update.step if update.step is not None else self._next_step(update.append)
-        for path, value in update.append.items():
-            if self._may_append(path, value, step, update.preview is not None):
-                points[path] = self._take_file(path, value, step, time)
-        if points:
-            self.changes.append(LogPoints(points, step, time, update.preview))
-            self.good += len(points)
-
-    def _next_step(self, append: Mapping[str, WireValue]) -> int:
-        """Return the next whole step after the last one of the series that get points."""
-        known = [self.last[path].step for path in append if path in self.last]
-        return (max(known) // STEP_SCALE + 1) * STEP_SCALE if known else 0
-
-    def _take_file(self, path: str, value: WireValue, step: int | None, time: int) -> object:
-        """Return what to write for a value; a file's content comes by another way."""
-        if not isinstance(value, WireFile):
-            return value
-        written, awaited = file_refs.references({path: value}, step=step, time=time)
-        self.awaited += awaited
-        return written[path]
-
-    # one operation each
-
-    def _assign(self, path: str, value: WireValue, time: int) -> None:
-        code = self._path_code(path)
-        if code is None and isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
-            code = IngestCode.STRING_VALUE_EXCEEDS_SIZE_LIMIT
-        if code is None and isinstance(value, Histogram):
-            code = IngestCode.FIELD_TYPE_UNSUPPORTED
-        if code is None and isinstance(value, WireFile):
-            code = _file_code(value)
-        if code is not None:
-            self.tally.add(code)
-            return
-        held = self.types.get(path)
-        type = _VALUE_TYPES[value.__class__.__name__]
-        if held not in (None, type):
-            self.tally.add(IngestCode.FIELD_TYPE_CONFLICTING)
-            return
-        self.types[path] = type
-        taken = self._take_file(path, value, None, time)
-        self.changes.append(Assign({path: taken}, time))  # type: ignore[dict-item]
-        self.good += 1
-
-    def _change(self, path: str, members: frozenset[str], time: int, *, adds: bool) -> None:
-        code = self._path_code(path)
-        if code is None and self.types.get(path) not in (None, AttributeType.STRING_SET):
-            code = IngestCode.FIELD_TYPE_CONFLICTING
-        if code is not None:
-            self.tally.add(code)
-            return
-        self.types[path] = AttributeType.STRING_SET
-        texts = sorted(members)
-        change = (
-            ChangeSet(path, add=texts, time=time)
-            if adds
-            else ChangeSet(path, remove=texts, time=time)
-        )
-        self.changes.append(change)
-        self.good += 1
-
-    def _may_append(self, path: str, value: WireValue, step: int, preview: bool) -> bool:
-        code = self._path_code(path) or self._point_code(path, value, step, preview)
-        if code is not None:
-            self.tally.add(code)
-        return code is None
-
-    def _point_code(
-        self, path: str, value: WireValue, step: int, preview: bool
-    ) -> IngestCode | None:
-        type = _SERIES.get(value.__class__)
-        if isinstance(value, Histogram):
-            type = AttributeType.HISTOGRAM_SERIES
-        if isinstance(value, WireFile):
-            type = AttributeType.FILE_SERIES
-            if code := _file_code(value):
-                return code
-        if type is None:
-            return IngestCode.FIELD_TYPE_UNSUPPORTED
-        if self.types.get(path) not in (None, type):
-            return IngestCode.FIELD_TYPE_CONFLICTING
-        if isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
-            return IngestCode.STRING_VALUE_EXCEEDS_SIZE_LIMIT
-        if isinstance(value, float):
-            last = self.last.get(path)
-            if last is not None and step <= last.step:
-                if preview:
-                    return IngestCode.SERIES_PREVIEW_STEP_NOT_AFTER_LAST_COMMITTED_STEP
-                same = step == last.step and _equal(value, last.value)
-                return (
-                    IngestCode.SERIES_POINT_DUPLICATE
-                    if same
-                    else IngestCode.SERIES_STEP_NON_INCREASING
+            validate_run_id(run_id)
+        except InvalidName:
+            return invalid
+        if "/" in run_id or (create.parent is not None and create.parent == run_id):
+            return invalid
+        found = _find(store, project, run_id)
+        if found is not None:
+            return self._create_again(store, found, create, digest)
+        parent = None
+        if create.parent is not None:
+            parent = _find(store, create.parent_project or project, create.parent)
+        created = now_micros() if create.created is None else create.created
+        try:
+            store.create_run(
+                RunSpec(
+                    project=project,
+                    run_id=run_id,
+                    name=create.experiment,
+                    parent=None if parent is None else parent.key,
+                    fork_step=None if parent is None else create.fork_step,
+                    inherit_attributes=create.inherit_configs,
+                    created=min(max(created, MIN_TIME), MAX_TIME),
                 )
-            if not preview:
-                self.last[path] = _Last(step, value)
-        self.types[path] = type
-        return None
-
-    def _path_code(self, path: str) -> IngestCode | None:
-        if not path:
-            return IngestCode.FIELD_PATH_EMPTY
-        if path.startswith("sys/") and path not in WRITABLE_SYSTEM_PATHS:
-            return IngestCode.FIELD_PATH_NON_WRITABLE
-        try:
-            validate_path(path)
-        except InvalidPath:
-            long = len(path.encode("utf-8", "replace")) > 1024
-            return (
-                IngestCode.FIELD_PATH_EXCEEDS_SIZE_LIMIT if long else IngestCode.FIELD_PATH_INVALID
             )
+        except AlreadyExists:
+            found = _find(store, project, run_id)
+            if found is None:
+                raise
+            return self._create_again(store, found, create, digest)
+        except AccessDenied:
+            if project in store.list_projects():
+                raise
+            return Counter({Code.PROJECT_NOT_FOUND: 1})
+        except InvalidInput:
+            return invalid
+        missing = create.parent is not None and parent is None
+        return Counter({Code.RUN_FORK_PARENT_NOT_FOUND if missing else Code.OK: 1})
+
+    def _create_again(
+        self, store: GuardedStore, run: RunInfo, create: CreateRun, digest: str
+    ) -> Verdict:
+        """Compare a creation with the run that is there; clients send one whenever they resume."""
+        store.need_runs([run.key], Role.CONTRIBUTOR)
+        if create.parent is not None:
+            parent = _find(store, create.parent_project or run.project, create.parent)
+            same = (None if parent is None else parent.key) == run.parent
+            if not same or (
+                run.parent is not None and create.fork_step not in (None, run.fork_step)
+            ):
+                return Counter({Code.RUN_CONFLICTING: 1})
+        if create.experiment:
+            self._enter_experiment(store, run, create.experiment, digest)
+        return Counter({Code.RUN_DUPLICATE: 1})
+
+    @staticmethod
+    def _enter_experiment(store: GuardedStore, run: RunInfo, name: str, digest: str) -> None:
+        try:
+            _, current = store.get_value(run.key, "sys/name")
+        except MooringError:
+            current = None
+        if current != name:
+            store.append_batch(run.key, f"n3-{digest}", 1, [Assign({"sys/name": name})])
+
+    # updates
+
+    def _update(
+        self, store: GuardedStore, run: RunInfo, operation: Operation, digest: str
+    ) -> Verdict:
+        writer = f"n3-{digest}"
+        uploads = _uploads(operation)
+        with self._states.of(store, run) as state:
+            done = store.last_applied(run.key, writer)
+            if done:
+                again = Refused(InvalidInput("it is here already"))
+                receipt = store.append_batch(run.key, writer, 1, [again] * done)
+                settle(store, run, uploads)
+                return _told(receipt.refused, Counter({Code.OK: max(1, len(operation.updates))}))
+            try:
+                plan = state.plan(operation.updates)
+                if any(code is not Code.OK for code in +plan.verdict):
+                    plan.updates.insert(0, Refused(InvalidInput(encode_verdict(+plan.verdict))))
+                if not plan.updates:
+                    return +plan.verdict
+                expect(store, run, plan.awaited)
+                receipt = store.append_batch(run.key, writer, 1, plan.updates)
+            except BaseException:
+                state.forget()  # it has learned what the store does not have
+                raise
+            settle(store, run, uploads)
+            if any(decode_verdict(str(error)) == {} for _, error in receipt.refused):
+                state.forget()
+            return _told(receipt.refused, plan.verdict)
+
+
+def _uploads(operation: Operation) -> set[str]:
+    """Return the paths of the uploads that an operation tells of."""
+    return {
+        value.path
+        for update in operation.updates
+        if isinstance(update, Update)
+        for values in (update.assign, update.append)
+        for value in values.values()
+        if isinstance(value, WireFile)
+    }
+
+
+def _find(store: GuardedStore, project: str, run_id: str) -> RunInfo | None:
+    try:
+        return store.find_run(project, run_id=run_id)
+    except (ProjectNotFound, InvalidName):
         return None
 
 
-_VALUE_TYPES = {
-    "int": AttributeType.INT,
-    "float": AttributeType.FLOAT,
-    "bool": AttributeType.BOOL,
-    "str": AttributeType.STRING,
-    "datetime": AttributeType.DATETIME,
-    "frozenset": AttributeType.STRING_SET,
-    "WireFile": AttributeType.FILE,
-}
+def _told(refused: Sequence[tuple[int, MooringError]], verdict: Verdict) -> Verdict:
+    """Return a verdict with what the store refused; the first refusal is what was found before."""
+    told: Verdict = Counter(verdict)
+    for number, error in refused:
+        before = decode_verdict(str(error)) if number == 1 else {}
+        if before:
+            told = Counter(before)
+        else:
+            told[_code(error)] += 1
+            told[Code.OK] = max(0, told[Code.OK] - 1)
+    return +told
 
 
-def _file_code(file: WireFile) -> IngestCode | None:
-    long = len(file.path.encode()) + len(file.mime_type.encode()) > MAX_PATH_BYTES
-    return IngestCode.FILE_REF_EXCEEDS_SIZE_LIMIT if long else None
+def _code(error: MooringError) -> Code:
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return Code.INTERNAL
 
 
-def _equal(value: float, other: float | None) -> bool:
-    return value == other or (other is not None and math.isnan(value) and math.isnan(other))
-
-
-def _code_of(error: MooringError) -> IngestCode:
-    if isinstance(error, TypeConflict):
-        return IngestCode.FIELD_TYPE_CONFLICTING
-    if isinstance(error, InvalidPath):
-        return IngestCode.FIELD_PATH_INVALID
-    return IngestCode.FIELD_TYPE_UNSUPPORTED
+_CODES: tuple[tuple[type[MooringError], Code], ...] = (
+    (TypeConflict, Code.FIELD_TYPE_CONFLICTING),
+    (InvalidPath, Code.FIELD_PATH_INVALID),
+    (InvalidStep, Code.SERIES_STEP_INVALID),
+    (InvalidInput, Code.FIELD_TYPE_UNSUPPORTED),
+)

@@ -300,12 +300,13 @@ def test_short_and_too_long_files_have_no_parts(writer: Client) -> None:
 def log(hub: HubThread, run: RunInfo, path: str, attribute: str = "model") -> None:
     """Do as ingestion does, with one value and one point."""
     client = hub.hub.store_for(hub.hub.accounts.authenticate(secret_of(hub.admin)))
-    wire = {attribute: WireFile(path, 7, "text/plain")}
-    values, awaited = file_refs.references(wire, step=None, time=1)
-    points, more = file_refs.references({f"{attribute}s": wire[attribute]}, step=5, time=1)
-    file_refs.expect(client, run, [*awaited, *more])
-    client.append_batch(run.key, "w", 1, [Assign(values, 1), LogPoints(points, 5, 1)])
-    file_refs.settle(client, run, [*awaited, *more])
+    file = file_refs.stored_file(WireFile(path, 7, "text/plain"))
+    value = file_refs.awaited_file(attribute, file, step=None, time=1)
+    point = file_refs.awaited_file(f"{attribute}s", file, step=5, time=1)
+    file_refs.expect(client, run, [value, point])
+    updates = [Assign({attribute: file}, 1), LogPoints({f"{attribute}s": file}, 5, 1)]
+    client.append_batch(run.key, "w", 1, updates)
+    file_refs.settle(client, run, [path])
 
 
 @pytest.mark.parametrize("first", ["reference", "content"])

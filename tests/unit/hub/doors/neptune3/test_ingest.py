@@ -1,227 +1,441 @@
-"""Ingestion: what is applied, what is told of what is not, and that nothing ends in a 500."""
+"""What writers of Neptune 3 are told of each operation, and what is in the store afterwards."""
 
 from __future__ import annotations
 
+import json
 import math
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("google.protobuf", reason="protobuf is not installed")
+
 from mooring.hub.accounts import Role
-from mooring.model import AttributeType
+from mooring.model import AttributeType, FileRef
+from mooring.store.appending import Assign, LogPoints
 from mooring.store.contract import PathSelector, SeriesQuery
-from mooring.wire.neptune3 import statuses
+from mooring.store.sqlite.store import SqliteStore
+from mooring.wire.neptune3.requests import Code
 from mooring.wire.neptune3.schema import message
-from mooring.wire.neptune3.statuses import IngestCode
 from tests.serving import HubThread
 
-PROJECT = "ann/digits"
+PROJECT = "team/digits"
 
 
-class Client:
-    """Sends what a client sends, and asks what became of it."""
+class Writer:
+    """A client of one user, that speaks the protocol itself."""
 
     def __init__(self, hub: HubThread, token: str) -> None:
-        self.http = httpx.Client(base_url=hub.address)
-        exchanged = self.http.get(
-            "/api/backend/v1/authorization/oauth-token", headers={"X-Neptune-Api-Token": token}
-        )
-        self.http.headers["authorization"] = f"Bearer {exchanged.json()['accessToken']}"
+        self.hub = hub
+        self._access = json.loads(
+            self._ask(
+                "/api/backend/v1/authorization/oauth-token", None, {"X-Neptune-Api-Token": token}
+            )
+        )["accessToken"]
 
-    def send(self, operation: Any) -> httpx.Response:
-        return self.http.post("/api/client/v1/ingest", content=operation.SerializeToString())
+    def _ask(self, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+        request = urllib.request.Request(self.hub.address + path, data=body, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            read: bytes = answer.read()
+            return read
 
-    def outcome(self, operation: Any) -> dict[int, int]:
-        """Send an operation, and return the codes that the status check tells, with counts."""
-        answer = self.send(operation)
-        assert answer.status_code == 200, answer.text
-        ids = message("SubmitResponse").FromString(answer.content).request_ids
-        asked = message("RequestIdList")(ids=[message("RequestId")(value=id) for id in ids])
-        checked = self.http.post(
-            "/api/client/v1/ingest/check",
-            params={"projectIdentifier": PROJECT},
-            content=asked.SerializeToString(),
-        )
-        (status,) = message("BulkRequestStatus").FromString(checked.content).statuses
-        return {each.detail: each.count for each in status.code_by_count}
+    def post(self, path: str, body: bytes) -> bytes:
+        return self._ask(path, body, {"Authorization": f"Bearer {self._access}"})
 
+    def submit(self, operation: Any) -> str:
+        answer = self.post("/api/client/v1/ingest", operation.SerializeToString())
+        return str(message("SubmitResponse").FromString(answer).request_ids[-1])
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubThread]:
-    started = HubThread(tmp_path_factory.mktemp("hub") / "runs.db")
-    yield started
-    started.stop()
+    def check(self, *ids: str) -> list[dict[Code, int]]:
+        asked = message("RequestIdList")()
+        for id in ids:
+            asked.ids.add(value=id)
+        answer = self.post("/api/client/v1/ingest/check", asked.SerializeToString())
+        return [
+            {Code(each.detail): each.count for each in status.code_by_count}
+            for status in message("BulkRequestStatus").FromString(answer).statuses
+        ]
 
+    def told(self, operation: Any) -> dict[Code, int]:
+        return self.check(self.submit(operation))[0]
 
-@pytest.fixture(scope="module")
-def client(hub: HubThread) -> Iterator[Client]:
-    made = Client(hub, hub.token("ann"))
-    yield made
-    made.http.close()
-
-
-def create(run_id: str, project: str = PROJECT, **fields: Any) -> Any:
-    run = message("Run")(**fields)
-    return message("RunOperation")(project=project, run_id=run_id, create=run)
+    def create(self, run_id: str = "r", project: str = PROJECT, **fields: Any) -> dict[Code, int]:
+        return self.told(creation(run_id, project, **fields))
 
 
-def value(given: Any) -> Any:
-    kinds = {bool: "bool", int: "int64", float: "float64", str: "string"}
-    return message("Value")(**{kinds[type(given)]: given})
-
-
-def snapshot(
-    step: float | None = None,
-    *,
-    assign: dict[str, Any] | None = None,
-    append: dict[str, Any] | None = None,
-    preview: float | None = None,
-) -> Any:
-    made = message("UpdateRunSnapshot")()
-    if step is not None:
-        whole, micro = divmod(round(step * 1_000_000), 1_000_000)
-        made.step.CopyFrom(message("Step")(whole=whole, micro=micro))
-    made.timestamp.seconds = 1_770_000_000
-    for path, each in (assign or {}).items():
-        made.assign[path].CopyFrom(value(each))
-    for path, each in (append or {}).items():
-        made.append[path].CopyFrom(value(each))
-    if preview is not None:
-        made.preview.is_preview = True
-        made.preview.completion_ratio = preview
+def creation(run_id: str = "r", project: str = PROJECT, **fields: Any) -> Any:
+    made = message("RunOperation")(project=project, run_id=run_id)
+    made.create.family = run_id
+    parent, step = fields.pop("parent", None), fields.pop("step", None)
+    if parent is not None:
+        made.create.fork_point.parent_run_id = parent
+        if step is not None:
+            made.create.fork_point.step.whole = step
+            made.create.fork_point.step.SetInParent()
+    for name, value in fields.items():
+        setattr(made.create, name, value)
     return made
 
 
-def update(run_id: str, *snapshots: Any, project: str = PROJECT) -> Any:
-    batch = message("UpdateRunSnapshots")(snapshots=snapshots)
-    return message("RunOperation")(project=project, run_id=run_id, update_batch=batch)
+def batch(*updates: Any, run_id: str = "r") -> Any:
+    made = message("RunOperation")(project=PROJECT, run_id=run_id)
+    made.update_batch.SetInParent()
+    made.update_batch.snapshots.extend(updates)
+    return made
 
 
-def floats(hub: HubThread, run_id: str, path: str) -> list[tuple[float, float]]:
+def points(
+    step: float | None, values: dict[str, Any], preview: float | None = None, time: int = 1_000
+) -> Any:
+    made = message("UpdateRunSnapshot")()
+    if step is not None:
+        made.step.whole, made.step.micro = divmod(round(step * 1e6), 1_000_000)
+        made.step.SetInParent()
+    made.timestamp.seconds = time
+    for path, value in values.items():
+        _set(made.append[path], value)
+    if preview is not None:
+        made.preview.is_preview, made.preview.completion_ratio = True, preview
+    return made
+
+
+def configs(values: dict[str, Any]) -> Any:
+    made = message("UpdateRunSnapshot")()
+    made.timestamp.seconds = 1_000
+    for path, value in values.items():
+        _set(made.assign[path], value)
+    return made
+
+
+def _set(target: Any, value: Any) -> None:
+    match value:
+        case bool():
+            target.bool = value
+        case int():
+            target.int64 = value
+        case float():
+            target.float64 = value
+        case str():
+            target.string = value
+        case set():
+            target.string_set.values.extend(value)
+        case ("file", path):
+            target.file_ref.path, target.file_ref.size_bytes = path, 3
+            target.file_ref.mime_type = "text/plain"
+        case ("time", seconds):
+            target.timestamp.seconds = seconds
+        case ("histogram", edges, counts):
+            target.histogram.bin_edges.extend(edges)
+            target.histogram.counts.values.extend(counts)
+            target.histogram.counts.SetInParent()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubThread]:
+    hub = HubThread(tmp_path / "runs.db")
+    yield hub
+    hub.stop()
+
+
+@pytest.fixture
+def writer(hub: HubThread) -> Writer:
+    return Writer(hub, hub.admin)
+
+
+def series(hub: HubThread, path: str, run_id: str = "r", **query: Any) -> list[tuple[float, Any]]:
+    """The points of a series, as (step, value)."""
     run = hub.hub.store.find_run(PROJECT, run_id=run_id)
     assert run is not None
+    kind, _ = hub.hub.store.get_value(run.key, path)
     table = hub.hub.store.read_series(
         [run.key],
-        PathSelector(paths=(path,), types=frozenset({AttributeType.FLOAT_SERIES})),
-        SeriesQuery(),
+        PathSelector(paths=(path,), types=frozenset({kind})),
+        SeriesQuery(**query),
     )
-    steps = (step / 1e6 for step in table["step"].to_pylist())
+    steps = [step / 1e6 for step in table["step"].to_pylist()]
     return list(zip(steps, table["value"].to_pylist(), strict=True))
 
 
-def test_a_batch_is_applied_and_a_replay_changes_nothing(hub: HubThread, client: Client) -> None:
-    assert client.outcome(create("replayed", experiment_id="exp")) == {IngestCode.OK: 1}
-    batch = update(
-        "replayed",
-        snapshot(assign={"lr": 0.1, "n": 3}),
-        *(snapshot(step, append={"a": step * 2, "b": math.nan}) for step in (0.5, 1.0, 2.0)),
-    )
-    assert client.outcome(batch) == {IngestCode.OK: 8}
-    before = floats(hub, "replayed", "a")
-    assert before == [(0.5, 1.0), (1.0, 2.0), (2.0, 4.0)]
-    again = client.outcome(batch)
-    assert again == {
-        IngestCode.OK: 2,
-        IngestCode.SERIES_POINT_DUPLICATE: 2,
-        IngestCode.SERIES_STEP_NON_INCREASING: 4,
+def value(hub: HubThread, path: str, run_id: str = "r") -> Any:
+    run = hub.hub.store.find_run(PROJECT, run_id=run_id)
+    assert run is not None
+    return hub.hub.store.get_value(run.key, path)
+
+
+def test_creation_resume_and_heads(hub: HubThread, writer: Writer) -> None:
+    assert writer.create(experiment_id="exp") == {Code.OK: 1}
+    assert writer.create(experiment_id="exp") == {Code.RUN_DUPLICATE: 1}
+    assert writer.create("s", experiment_id="exp") == {Code.OK: 1}
+    assert value(hub, "sys/experiment/is_head", "r")[1] is False
+    assert value(hub, "sys/experiment/is_head", "s")[1] is True
+    assert value(hub, "sys/name", "r")[1] == "exp"
+    assert writer.create("s", experiment_id="other") == {Code.RUN_DUPLICATE: 1}
+    assert value(hub, "sys/experiment/name", "s")[1] == "other"
+
+
+def test_forks(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    writer.told(batch(configs({"lr": 0.1}), points(1, {"loss": 1.0}), points(2, {"loss": 2.0})))
+    assert writer.create("f", parent="r", step=1, inherit_configs=True) == {Code.OK: 1}
+    assert value(hub, "lr", "f")[1] == 0.1
+    assert series(hub, "loss", "f") == [(1.0, 1.0)]
+    assert writer.told(batch(points(2, {"loss": 5.0}), run_id="f")) == {Code.OK: 1}
+    assert series(hub, "loss", "f") == [(1.0, 1.0), (2.0, 5.0)]
+    # A resume sends no fork point; another one is a conflict.
+    assert writer.create("f") == {Code.RUN_DUPLICATE: 1}
+    assert writer.create("f", parent="r", step=1) == {Code.RUN_DUPLICATE: 1}
+    assert writer.create("f", parent="r", step=2) == {Code.RUN_CONFLICTING: 1}
+    assert writer.create("g", parent="nobody", step=2) == {Code.RUN_FORK_PARENT_NOT_FOUND: 1}
+    assert writer.create("r", parent="f", step=2) == {Code.RUN_CONFLICTING: 1}
+
+
+def test_names_that_cannot_be(writer: Writer) -> None:
+    assert writer.create("a/b") == {Code.RUN_INVALID_CREATION_PARAMETERS: 1}
+    assert writer.create("x" * 731) == {Code.RUN_INVALID_CREATION_PARAMETERS: 1}
+    assert writer.create("") == {Code.RUN_INVALID_CREATION_PARAMETERS: 1}
+    assert writer.create("r", "a/b/c") == {Code.PROJECT_INVALID_NAME: 1}
+    assert writer.told(batch(points(1, {"a": 1.0}))) == {Code.PROJECT_NOT_FOUND: 1}
+    writer.create()
+    assert writer.told(batch(points(1, {"a": 1.0}), run_id="no")) == {Code.RUN_NOT_FOUND: 1}
+
+
+def test_configs_of_each_type(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    given = {
+        "int": 3,
+        "float": math.inf,
+        "nan": math.nan,
+        "bool": True,
+        "text": "wörld",
+        "set": {"a", "b"},
+        "time": ("time", 86_400),
+        "file": ("file", "some/where.txt"),
     }
-    assert floats(hub, "replayed", "a") == before
-    assert client.outcome(create("replayed", experiment_id="exp")) == {IngestCode.RUN_DUPLICATE: 1}
+    assert writer.told(batch(configs(given))) == {Code.OK: 8}
+    assert value(hub, "int") == (AttributeType.INT, 3)
+    assert value(hub, "float") == (AttributeType.FLOAT, math.inf)
+    assert math.isnan(value(hub, "nan")[1])
+    assert value(hub, "set") == (AttributeType.STRING_SET, frozenset({"a", "b"}))
+    assert value(hub, "file")[1] == FileRef("", 3, "text/plain", "some/where.txt")
+    # The type is fixed by the first; the rest of the snapshot is applied.
+    wrong = configs({"int": 1.5, "text": "new", "bool": "x"})
+    assert writer.told(batch(wrong)) == {Code.OK: 1, Code.FIELD_TYPE_CONFLICTING: 2}
+    assert value(hub, "int") == (AttributeType.INT, 3)
+    assert value(hub, "text")[1] == "new"
 
 
-def test_the_rest_of_a_snapshot_is_applied(hub: HubThread, client: Client) -> None:
-    client.outcome(create("mixed"))
-    client.outcome(update("mixed", snapshot(1, assign={"v": 1}, append={"x": 1.0})))
-    outcome = client.outcome(
-        update(
-            "mixed",
-            snapshot(
-                2,
-                assign={"v": "text", "x": 5, "": 1, "sys/id": "X-1", "a" * 1025: 1, "good": True},
-                append={"v": 1.0, "x": 2.0, "sys/y": 1.0},
-            ),
+@pytest.mark.parametrize(
+    ("update", "code"),
+    [
+        (configs({"": 1}), Code.FIELD_PATH_EMPTY),
+        (configs({"x" * 1025: 1}), Code.FIELD_PATH_EXCEEDS_SIZE_LIMIT),
+        (configs({"a\x00b": 1}), Code.FIELD_PATH_INVALID),
+        (configs({"sys/id": "X-1"}), Code.FIELD_PATH_NON_WRITABLE),
+        (configs({"sys/name": "X"}), Code.FIELD_PATH_NON_WRITABLE),
+        (points(1, {"sys/loss": 1.0}), Code.FIELD_PATH_NON_WRITABLE),
+        (configs({"sys/failed": "yes"}), Code.FIELD_TYPE_CONFLICTING),
+        (points(1, {"a": True}), Code.FIELD_TYPE_UNSUPPORTED),
+        (configs({"a": ("histogram", [0, 1], [1])}), Code.FIELD_TYPE_UNSUPPORTED),
+        (configs({"a": ("time", -9_000_000_000)}), Code.DATETIME_VALUE_OUT_OF_RANGE),
+        (configs({"a": ("time", 2**60)}), Code.DATETIME_VALUE_OUT_OF_RANGE),
+        (configs({"a": "x" * (2**20 + 1)}), Code.STRING_VALUE_EXCEEDS_SIZE_LIMIT),
+        (configs({"a": {"x" * 2**19, "y" * 2**19, "z"}}), Code.STRING_SET_EXCEEDS_SIZE_LIMIT),
+        (configs({"a": ("file", "x" * 5000)}), Code.FILE_REF_EXCEEDS_SIZE_LIMIT),
+        (points(10**12, {"a": 1.0}), Code.SERIES_STEP_TOO_LARGE),
+        (points(2**63, {"a": 1.0}), Code.SERIES_STEP_TOO_LARGE),
+        (
+            points(1, {"a": ("histogram", [0, math.nan], [1])}),
+            Code.HISTOGRAM_BIN_EDGES_CONTAINS_NAN,
+        ),
+        (
+            points(1, {"a": ("histogram", list(range(514)), [1] * 513)}),
+            Code.HISTOGRAM_TOO_MANY_BINS,
+        ),
+        (points(1, {"a": ("histogram", [1, 1], [1])}), Code.HISTOGRAM_BIN_EDGES_NOT_INCREASING),
+        (
+            points(1, {"a": ("histogram", [0, 1], [1, 2])}),
+            Code.HISTOGRAM_VALUES_LENGTH_DOESNT_MATCH_BINS,
+        ),
+    ],
+)
+def test_what_is_refused_alone(hub: HubThread, writer: Writer, update: Any, code: Code) -> None:
+    writer.create()
+    assert writer.told(batch(update, points(1, {"good": 1.0}))) == {Code.OK: 1, code: 1}
+    assert series(hub, "good") == [(1.0, 1.0)]
+
+
+def test_order_of_points(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    told = writer.told(
+        batch(
+            points(1, {"a": 1.0, "b": math.nan}),
+            points(2, {"a": 2.0, "b": math.nan}),
+            points(2, {"a": 2.0, "b": math.nan}, time=2_000),
+            points(2, {"a": 3.0}),
+            points(1, {"a": 1.0, "c": -math.inf}),
+            points(0.5, {"b": 1.0}),
         )
     )
-    assert outcome == {
-        IngestCode.OK: 2,
-        IngestCode.FIELD_PATH_EXCEEDS_SIZE_LIMIT: 1,
-        IngestCode.FIELD_PATH_EMPTY: 1,
-        IngestCode.FIELD_PATH_NON_WRITABLE: 2,
-        IngestCode.FIELD_TYPE_CONFLICTING: 3,
+    assert told == {
+        Code.OK: 5,
+        Code.SERIES_POINT_DUPLICATE: 2,
+        Code.SERIES_STEP_NON_INCREASING: 3,
     }
-    assert floats(hub, "mixed", "x") == [(1.0, 1.0), (2.0, 2.0)]
+    assert series(hub, "a") == [(1.0, 1.0), (2.0, 2.0)]
+    assert series(hub, "c") == [(1.0, -math.inf)]
+    assert [step for step, _ in series(hub, "b")] == [1.0, 2.0]
 
 
-def test_previews_give_way_and_come_after_what_is_final(client: Client) -> None:
-    client.outcome(create("previewed"))
-    outcomes = [
-        client.outcome(update("previewed", snapshot(step, append={"x": 1.0}, preview=preview)))
-        for step, preview in ((1, None), (3, 0.5), (2, 0.5), (1, 0.5), (3, None))
-    ]
-    refused = {IngestCode.SERIES_PREVIEW_STEP_NOT_AFTER_LAST_COMMITTED_STEP: 1}
-    assert outcomes == [{0: 1}, {0: 1}, {0: 1}, refused, {0: 1}]
+def test_a_step_has_fewer_millionths_than_a_million(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    wrong = points(1, {"a": 1.0})
+    wrong.step.micro = 1_000_000
+    told = {Code.OK: 1, Code.SERIES_STEP_INVALID: 1}
+    assert writer.told(batch(wrong, points(1, {"a": 2.0}))) == told
+    assert series(hub, "a") == [(1.0, 2.0)]
 
 
-def test_a_step_that_is_not_told_is_the_next_whole_one(hub: HubThread, client: Client) -> None:
-    client.outcome(create("stepless"))
-    client.outcome(update("stepless", snapshot(None, append={"x": 1.0})))
-    client.outcome(update("stepless", snapshot(4.5, append={"x": 2.0})))
-    client.outcome(update("stepless", snapshot(None, append={"x": 3.0})))
-    assert floats(hub, "stepless", "x") == [(0.0, 1.0), (4.5, 2.0), (5.0, 3.0)]
+def test_another_process_writes_to_the_run(hub: HubThread, writer: Writer, tmp_path: Path) -> None:
+    writer.create()
+    writer.told(batch(points(1, {"a": 1.0})))
+    run = hub.hub.store.find_run(PROJECT, run_id="r")
+    assert run is not None
+    other = SqliteStore(tmp_path / "runs.db")
+    other.append_batch(run.key, "w", 1, [LogPoints({"a": 5.0}, 5_000_000, 1), Assign({"b": 1})])
+    other.close()
+    update = points(4, {"a": 4.0, "b": 1.0})
+    assert writer.told(batch(update)) == {
+        Code.SERIES_STEP_NON_INCREASING: 1,
+        Code.FIELD_TYPE_CONFLICTING: 1,
+    }
 
 
-def test_texts_may_come_in_any_order(client: Client) -> None:
-    client.outcome(create("captured"))
-    lines = [snapshot(step, append={"out": f"line {step}"}) for step in (3, 1, 1, 2)]
-    assert client.outcome(update("captured", *lines)) == {IngestCode.OK: 4}
+def test_previews(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    previews = batch(
+        points(1, {"a": 1.0}),
+        points(5, {"a": 5.0}, preview=0.5),
+        points(3, {"a": 3.0}, preview=math.nan),
+        points(1, {"a": 9.0}, preview=0.5),
+        points(4, {"a": 4.0}),
+    )
+    assert writer.told(previews) == {
+        Code.OK: 4,
+        Code.SERIES_PREVIEW_STEP_NOT_AFTER_LAST_COMMITTED_STEP: 1,
+    }
+    assert series(hub, "a") == [(1.0, 1.0), (4.0, 4.0)]
+    shown = series(hub, "a", include_previews=True)
+    assert shown == [(1.0, 1.0), (4.0, 4.0), (5.0, 5.0)]
 
 
-def test_what_is_not_there(hub: HubThread, client: Client) -> None:
-    nothing = update("nobody", snapshot(1, append={"x": 1.0}))
-    assert client.outcome(nothing) == {IngestCode.RUN_NOT_FOUND: 1}
-    elsewhere = update("nobody", snapshot(1, append={"x": 1.0}), project="ann/nowhere")
-    assert client.outcome(elsewhere) == {IngestCode.PROJECT_NOT_FOUND: 1}
-    fork = message("ForkPoint")(parent_run_id="nobody")
-    orphan = create("orphan", fork_point=fork)
-    assert client.outcome(orphan) == {IngestCode.RUN_FORK_PARENT_NOT_FOUND: 1}
-    assert hub.hub.store.find_run(PROJECT, run_id="orphan") is not None
+def test_other_series_take_any_order(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    told = writer.told(
+        batch(
+            points(3, {"text": "c", "file": ("file", "c"), "h": ("histogram", [0, 1], [3])}),
+            points(1, {"text": "a", "file": ("file", "a")}),
+            points(3, {"text": "d"}),
+        )
+    )
+    assert told == {Code.OK: 6}
+    assert series(hub, "text") == [(1.0, "a"), (3.0, "d")]
+    assert [step for step, _ in series(hub, "file")] == [1.0, 3.0]
 
 
-def test_others_see_no_project_and_viewers_may_not_write(hub: HubThread, client: Client) -> None:
-    client.outcome(create("private"))
-    eve = Client(hub, hub.token("eve"))
-    operation = update("private", snapshot(1, append={"x": 1.0}))
-    assert eve.outcome(operation) == {IngestCode.PROJECT_NOT_FOUND: 1}
-    assert eve.outcome(create("intruder")) == {IngestCode.PROJECT_NOT_FOUND: 1}
-    hub.hub.accounts.grant(PROJECT, "eve", Role.VIEWER)
-    for refused in (eve.send(operation), eve.send(create("intruder"))):
-        assert refused.status_code == 403
-        assert refused.json()["errorType"] == "ACCESS_DENIED"
-    assert hub.hub.store.find_run(PROJECT, run_id="intruder") is None
-    eve.http.close()
+def test_points_without_a_step_follow_the_highest(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    writer.told(batch(points(None, {"a": 1.0}), points(2.5, {"a": 2.0}), points(None, {"a": 3.0})))
+    assert series(hub, "a") == [(0.0, 1.0), (2.5, 2.0), (3.0, 3.0)]
 
 
-def test_ids_are_known_to_any_hub() -> None:
-    id = statuses.make_id({IngestCode.OK: 5, IngestCode.RUN_DUPLICATE: 1})
-    assert statuses.read_id(id) == {0: 5, 11: 1}
-    for foreign in ("", "x", id + "x", "0" * 32 + ".9999-1", "0" * 32):
-        assert statuses.read_id(foreign) == {}
+def test_sets_are_changed(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    update = message("UpdateRunSnapshot")()
+    update.modify_sets["sys/tags"].string.values["a"] = 1
+    update.modify_sets["sys/tags"].string.values["b"] = 1
+    assert writer.told(batch(update)) == {Code.OK: 1}
+    update.modify_sets["sys/tags"].string.values["a"] = 2
+    update.modify_sets["sys/id"].string.values["a"] = 1
+    assert writer.told(batch(update)) == {Code.OK: 1, Code.FIELD_PATH_NON_WRITABLE: 1}
+    assert value(hub, "sys/tags")[1] == frozenset({"b"})
+
+
+def test_a_request_sent_again_changes_nothing_and_is_told_the_same(
+    tmp_path: Path,
+) -> None:
+    hub = HubThread(tmp_path / "runs.db")
+    writer = Writer(hub, hub.admin)
+    writer.create()
+    sent = batch(
+        points(1, {"a": 1.0}),
+        points(1, {"a": 2.0}),
+        points(2, {"a": 2.0}),
+        points(None, {"b": 1.0}),
+    )
+    first = writer.submit(sent)
+    told = {Code.OK: 3, Code.SERIES_STEP_NON_INCREASING: 1}
+    writer.told(batch(points(7, {"a": 7.0, "b": 7.0})))
+    again = writer.submit(sent)
+    assert writer.check(first, again, "unknown", "") == [told, told, {Code.OK: 1}, {Code.OK: 1}]
+    assert series(hub, "b") == [(0.0, 1.0), (7.0, 7.0)]
+    hub.stop()
+    hub = HubThread(tmp_path / "runs.db")
+    try:
+        writer = Writer(hub, hub.token("admin"))
+        assert writer.check(first) == [told]
+        assert writer.told(sent) == told
+        assert writer.told(batch(points(7, {"a": 7.0}))) == {Code.SERIES_POINT_DUPLICATE: 1}
+    finally:
+        hub.stop()
+
+
+def test_who_may_not_write(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    accounts = hub.hub.accounts
+    viewer = Writer(hub, hub.token("vera"))
+    stranger = Writer(hub, hub.token("otto"))
+    accounts.grant(PROJECT, "vera", Role.VIEWER)
+    for operation in (creation("new"), creation(), batch(points(1, {"a": 1.0}))):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            viewer.submit(operation)
+        assert error.value.code == 403
+        error.value.close()
+    assert stranger.told(batch(points(1, {"a": 1.0}))) == {Code.PROJECT_NOT_FOUND: 1}
+    assert hub.hub.store.find_run(PROJECT, run_id="new") is None
+    assert stranger.create("mine", "otto/own") == {Code.OK: 1}
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\xff", b"\x42\x05\x0a\x0aabc"])
+def test_bytes_that_are_no_message(writer: Writer, body: bytes) -> None:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        writer.post("/api/client/v1/ingest", body)
+    assert error.value.code == 400
+    error.value.close()
 
 
 @given(st.binary(max_size=200))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_bytes_of_any_kind_change_nothing(hub: HubThread, client: Client, body: bytes) -> None:
-    before = hub.hub.store.list_projects()
+def test_bytes_of_any_kind_change_nothing(hub: HubThread, writer: Writer, body: bytes) -> None:
+    before, codes = hub.hub.store.list_projects(), {200}
     for path in ("/api/client/v1/ingest", "/api/client/v1/ingest/check"):
-        answer = client.http.post(path, content=body)
-        assert answer.status_code in (200, 400)
+        try:
+            writer.post(path, body)
+        except urllib.error.HTTPError as error:
+            codes.add(error.code)
+            error.close()
+    assert codes <= {200, 400}
     assert hub.hub.store.list_projects() == before
 
 
 def test_a_body_without_a_token(hub: HubThread) -> None:
-    answer = httpx.post(hub.address + "/api/client/v1/ingest", content=b"")
-    assert answer.status_code == 401
+    request = urllib.request.Request(hub.address + "/api/client/v1/ingest", data=b"")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=30)
+    assert error.value.code == 401
+    error.value.close()
