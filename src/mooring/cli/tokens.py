@@ -69,7 +69,8 @@ def create(
 ) -> None:
     """Create a token and print it, once: the hub keeps a hash of it only.
 
-    Standard output gets the token alone; with --format json, jsonl or csv its number and user too.
+    A terminal gets a line that exports it, for Mooring's clients and Neptune's; another program the
+    token alone, or with --format json, jsonl or csv its number and user too.
     """
     until = None if expires is None else now_micros() + read_span(expires)
     with opened_accounts(store) as accounts:
@@ -83,12 +84,13 @@ def create(
         place = address or accounts.get_address() or _DEFAULT_ADDRESS
     token = ApiToken(place.rstrip("/"), made.secret).encode()
     if output.format in (Format.TABLE, Format.MARKDOWN):
-        output.picture(token)  # on one line, which a table would fold
+        line = f"export NEPTUNE_API_TOKEN={token}" if output.on_terminal else token
+        output.picture(line)  # on one line, which a table would fold
     else:
         output.record({"id": made.info.id, "user": made.info.user, "token": token})
     output.say(
-        f"Token {made.info.id} of {made.info.user}, shown this once. To use it: "
-        "export MOORING_API_TOKEN=…, or NEPTUNE_API_TOKEN=…"
+        f"Token {made.info.id} of {made.info.user}, shown this once. To use it, export it as "
+        "MOORING_API_TOKEN or NEPTUNE_API_TOKEN."
     )
 
 
