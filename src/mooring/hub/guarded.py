@@ -382,12 +382,12 @@ class GuardedStore:
             self.need_blob(digest)
         return self._store.set_events_once(key, path, value, where=where, request=request)
 
-    def import_run(self, spec: RunSpec) -> RunImport:
+    def import_run(self, spec: RunSpec, *, request: str | None = None) -> RunImport:
         """Begin to import a run. See `TransfersRuns.import_run`."""
         checked = self._checked_spec(spec)
         self._need_entrance(checked.project, Role.CONTRIBUTOR)
         return GuardedImport(
-            self._store.import_run(checked),
+            self._store.import_run(checked, request=request),
             need_blob=self.need_blob,
             enter=lambda commit: self._enter(checked.project, Role.CONTRIBUTOR, commit),
         )

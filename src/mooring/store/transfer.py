@@ -105,8 +105,12 @@ class RunImport(Protocol):
 class TransfersRuns(Protocol):
     """A store that takes runs in whole and gives away the files that hold them."""
 
-    def import_run(self, spec: RunSpec) -> RunImport:
-        """Begin to import a run."""
+    def import_run(self, spec: RunSpec, *, request: str | None = None) -> RunImport:
+        """Begin to import a run.
+
+        `request` names the import for those who may not hear of its end: one of a name that was
+        entered before enters nothing, and its `commit` returns the run that is there.
+        """
         ...
 
     def count_points(self, key: int) -> Sequence[tuple[str, AttributeType, int]]:

@@ -627,3 +627,25 @@ def test_previews_go_out_and_come_in(store: Store) -> None:
     assert again is not None
     assert again.to_pylist() == previews.to_pylist()
     assert store.read_previews(store.create_run(RunSpec(project=PROJECT)).key) is None
+
+
+def test_an_import_of_a_name_is_entered_once(store: Store) -> None:
+    assert isinstance(store, TransfersRuns)
+    spec = RunSpec(project=PROJECT, run_id="once")
+    runs = []
+    for value in (1.0, 2.0):  # as if the answer to the first one had got lost
+        with store.import_run(spec, request="a" * 32) as incoming:
+            incoming.write_points(FLOAT, floats("x", [value]))
+            runs.append(incoming.commit())
+    assert runs[0] == runs[1]
+    assert read(store, runs[0].key, "x") == [(0, 1.0)]
+    with store.import_run(spec, request="b" * 32) as incoming, pytest.raises(AlreadyExists):
+        incoming.commit()
+    other = RunSpec(project=PROJECT, run_id="other")
+    with (
+        store.import_run(other, request="a" * 32) as incoming,
+        pytest.raises(InvalidInput, match="was another one"),
+    ):
+        incoming.commit()
+    assert store.find_run(PROJECT, run_id="other") is None
+    assert store.check().ok

@@ -83,9 +83,11 @@ class HubConnection:
         ) as answer:
             return _json(answer)
 
-    def send_for_value(self, path: str, content: Content, *, kind: str) -> Any:
+    def send_for_value(
+        self, path: str, content: Content, *, kind: str, request: str | None = None
+    ) -> Any:
         """Send a body, and return the value of the message that answers it."""
-        headers = {"content-type": kind, REQUEST_HEADER: uuid.uuid4().hex}
+        headers = {"content-type": kind, REQUEST_HEADER: request or uuid.uuid4().hex}
         with self._answer("POST", ROOT + path, content, headers, _LONG_S) as answer:
             return self._decode(answer.content)
 

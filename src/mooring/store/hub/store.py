@@ -397,13 +397,15 @@ class HubStore:
 
     # runs as a whole
 
-    def import_run(self, spec: RunSpec) -> RunImport:
+    def import_run(self, spec: RunSpec, *, request: str | None = None) -> RunImport:
         """Begin to import a run. See `TransfersRuns.import_run`."""
         self._check_writable()
         self._settle()
 
         def send(stream: Callable[[], Any]) -> RunInfo:
-            run: RunInfo = self._hub.send_for_value("/imports", stream, kind=IMPORT_TYPE)
+            run: RunInfo = self._hub.send_for_value(
+                "/imports", stream, kind=IMPORT_TYPE, request=request
+            )
             return run
 
         return HubRunImport(spec, self._open_staging, send)

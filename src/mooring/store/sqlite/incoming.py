@@ -47,7 +47,7 @@ from mooring.model import (
 from mooring.store.blobs import file_error, sync_file, sync_folder
 from mooring.store.cells import dumps
 from mooring.store.sqlite import aggregates as row_of
-from mooring.store.sqlite import experiments
+from mooring.store.sqlite import experiments, receipts
 from mooring.store.sqlite.aggregates import AttributeRow, combine, series_row
 from mooring.store.sqlite.catalog import Catalog
 from mooring.store.sqlite.codec import column_value, store_value
@@ -97,6 +97,7 @@ class SqliteRunImport:
         segments: SegmentFolder,
         sealer: Sealer,
         spec: RunSpec,
+        request: str | None,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -106,6 +107,7 @@ class SqliteRunImport:
         self._segments = segments
         self._sealer = sealer
         self._spec = spec
+        self._request = request
         self._values: dict[str, tuple[AttributeType, Any]] = {}
         self._types: dict[str, AttributeType] = {}
         self._pending: list[Series] = []
@@ -241,7 +243,12 @@ class SqliteRunImport:
         self._wait_for_disk()
         spec = replace(self._spec, name=None)
         with self._database.write() as connection:
+            before = self._find_before(connection)
+            if before is not None:
+                self.abort()
+                return before
             run = self._runs.insert(connection, spec, self._reader)
+            receipts.enter_answer(connection, self._request, run.key)
             for path in self._erased:
                 connection.execute(
                     "DELETE FROM attributes WHERE path = ? AND run = ?", (paths[path], run.key)
@@ -260,6 +267,16 @@ class SqliteRunImport:
                 )
         self._done = True
         return self._runs_info(run)
+
+    def _find_before(self, connection: sqlite3.Connection) -> RunInfo | None:
+        """Return the run that an earlier import of this name has entered."""
+        key = None if self._request is None else receipts.find_answer(connection, self._request)
+        if key is None:
+            return None
+        run = self._runs.get(connection, [key])[0]
+        if (run.project, run.run_id) != (self._spec.project, self._spec.run_id):
+            raise InvalidInput(f"request {self._request!r} was another one; give each its own name")
+        return run
 
     def _runs_info(self, run: RunInfo) -> RunInfo:
         with self._database.read() as connection:

@@ -71,9 +71,9 @@ class Reading:
         self._parts = (database, catalog, columns, runs, self.series, segments, self.sealer)
         self.care = Care(database, catalog, runs, segments, blobs, self.sealer, self.series, cache)
 
-    def import_run(self, spec: RunSpec) -> SqliteRunImport:
+    def import_run(self, spec: RunSpec, request: str | None) -> SqliteRunImport:
         """Begin to import a run."""
-        return SqliteRunImport(*self._parts, spec)
+        return SqliteRunImport(*self._parts, spec, request)
 
     def read_series(
         self,

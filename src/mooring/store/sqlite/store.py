@@ -417,12 +417,14 @@ class SqliteStore:
 
     # runs as a whole
 
-    def import_run(self, spec: RunSpec) -> RunImport:
+    def import_run(self, spec: RunSpec, *, request: str | None = None) -> RunImport:
         """Begin to import a run. See `TransfersRuns.import_run`."""
         self._check_writable()
+        if request is not None:
+            receipts.check_name(request, "request")
         if spec.parent is not None:
             self._fold()
-        return self._read_side.import_run(spec)
+        return self._read_side.import_run(spec, request)
 
     def count_points(self, key: int) -> Sequence[tuple[str, AttributeType, int]]:
         """Return a run's own series. See `TransfersRuns.count_points`."""

@@ -142,7 +142,12 @@ class StreamRoutes:
         settings = self._hub.settings
         folder = settings.data / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
-        receiver = ImportReceiver(store.import_run, folder, max_message=settings.max_body_bytes)
+        name = _name(request.headers.get(REQUEST_HEADER, ""), f"the header {REQUEST_HEADER}")
+        receiver = ImportReceiver(
+            lambda spec: store.import_run(spec, request=name),
+            folder,
+            max_message=settings.max_body_bytes,
+        )
         try:
             async for piece in stream_body(
                 request, limit=settings.max_stream_bytes, timeout_s=settings.body_timeout_s

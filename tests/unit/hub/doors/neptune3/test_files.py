@@ -199,7 +199,7 @@ def test_a_link_ends(tmp_path: Path) -> None:
     link = client.link("a", "write")
     time.sleep(2.1)
     assert httpx.put(link, content=b"x").status_code == 503
-    assert client.download("a") is None
+    assert hub.hub.store.find_uploads(PROJECT, ["a"]) == {}
     client.http.close()
     hub.stop()
 
