@@ -220,7 +220,9 @@ class Part:
                 table = file.read_row_groups(
                     list(chosen), columns=names, use_threads=rows > _MANY_ROWS
                 )
-            for column in table.columns:
+            for name, column in zip(table.column_names, table.columns, strict=True):
+                if len(column) != rows:  # of some damaged pages fewer values come, and no error
+                    raise ValueError(f"column {name!r} has {len(column)} of {rows} values")
                 if not pa.types.is_primitive(column.type):
                     column.validate(full=True)  # texts of damaged pages are no UTF-8
             return table
