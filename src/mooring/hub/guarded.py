@@ -330,6 +330,18 @@ class GuardedStore:
             self.need_blob(digest)
         return self._store.append_batch(key, writer, first, updates)
 
+    def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
+        """Apply a batch once. See `SqliteStore.append_once`."""
+        self.need_runs([key], Role.CONTRIBUTOR)
+        for digest in _digests(updates):
+            self.need_blob(digest)
+        return self._store.append_once(key, name, updates)
+
+    def find_receipt(self, key: int, name: str) -> Receipt | None:
+        """Return what became of a batch. See `SqliteStore.find_receipt`."""
+        self.need_runs([key], Role.CONTRIBUTOR)
+        return self._store.find_receipt(key, name)
+
     def last_applied(self, key: int, writer: str) -> int:
         """Return a writer's last number. See `AppendsBatches.last_applied`."""
         self.need_runs([key], Role.CONTRIBUTOR)

@@ -330,6 +330,18 @@ class SqliteStore:
         """Apply numbered updates, each once. See `AppendsBatches.append_batch`."""
         return self._batches.append(key, writer, first, updates)
 
+    def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
+        """Apply a batch of a name that stands for it alone, once, in one transaction.
+
+        Sent again, it changes nothing and is told the same, for an hour at least; after that it
+        may be applied again. `RunNotFound` when the run is gone.
+        """
+        return self._batches.append_once(key, name, updates)
+
+    def find_receipt(self, key: int, name: str) -> Receipt | None:
+        """Return what became of the batch of a name; None when it is not known."""
+        return self._batches.find_receipt(key, name)
+
     def last_applied(self, key: int, writer: str) -> int:
         """Return a writer's last number. See `AppendsBatches.last_applied`."""
         return self._batches.last_applied(key, writer)
