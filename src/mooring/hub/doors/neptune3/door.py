@@ -26,7 +26,7 @@ from mooring.errors import (
     Unauthenticated,
 )
 from mooring.hub.accounts import Principal
-from mooring.hub.bodies import read_body
+from mooring.hub.bodies import is_short, read_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3 import identifiers
 from mooring.hub.doors.neptune3.access import AccessTokens
@@ -107,6 +107,8 @@ class Door:
     def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
+                if not is_short(request):  # a short body may be read before its sender is known
+                    await run_in_threadpool(self.authenticate, request)
                 body = await read_body(
                     request, limit=MAX_BODY, timeout_s=self.hub.settings.body_timeout_s
                 )

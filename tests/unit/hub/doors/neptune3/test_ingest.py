@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -439,3 +440,13 @@ def test_a_body_without_a_token(hub: HubThread) -> None:
         urllib.request.urlopen(request, timeout=30)
     assert error.value.code == 401
     error.value.close()
+
+
+def test_a_long_body_is_not_read_of_strangers(hub: HubThread) -> None:
+    with socket.create_connection(("127.0.0.1", int(hub.address.rpartition(":")[2]))) as client:
+        client.sendall(
+            b"POST /api/client/v1/ingest HTTP/1.1\r\nhost: hub\r\n"
+            b"content-length: 16000000\r\nauthorization: Bearer x\r\n\r\n"
+        )
+        client.settimeout(10)
+        assert client.recv(12) == b"HTTP/1.1 401"
