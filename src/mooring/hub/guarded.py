@@ -369,9 +369,14 @@ class GuardedStore:
         self.need_runs([key])
         return self._store.series_ends(key)
 
-    def foreign_changes(self) -> int:
-        """Return what changes with what other processes do. See `SqliteStore`."""
-        return self._store.foreign_changes()
+    def mark_changes(self) -> tuple[int, int]:
+        """Return how far the store is. See `SqliteStore.mark_changes`."""
+        return self._store.mark_changes()
+
+    def changed_since(self, key: int, mark: tuple[int, int]) -> bool:
+        """Return whether a run may have changed. See `SqliteStore.changed_since`."""
+        self.need_runs([key])
+        return self._store.changed_since(key, mark)
 
     def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
         """Append points of many series. See `AppendsBatches.write_table_once`."""

@@ -381,11 +381,25 @@ class SqliteStore:
             for name, (_, step, value) in zip(names, rows, strict=True)
         }
 
-    def foreign_changes(self) -> int:
-        """Return a number that is another one once another process has changed the file."""
-        with self._database.lock:
-            row = self._database.writer.execute("PRAGMA data_version").fetchone()
-        return int(row[0])
+    def mark_changes(self) -> tuple[int, int]:
+        """Return what `changed_since` is to be asked with later."""
+        with self._database.read() as connection:
+            last = "SELECT (SELECT max(seq) FROM log), (SELECT max(id) FROM segments)"
+            row, segment = connection.execute(last).fetchone()
+        return row or 0, segment or 0
+
+    def changed_since(self, key: int, mark: tuple[int, int]) -> bool:
+        """Return whether anybody may have written to a run after a mark was taken.
+
+        It costs nothing for what was written to other runs, but for segments.
+        """
+        with self._database.read() as connection:
+            (changed,) = connection.execute(
+                "SELECT EXISTS(SELECT 1 FROM log WHERE seq > ? AND run = ?) "
+                "OR coalesce((SELECT max(id) FROM segments), 0) != ?",
+                (mark[0], key, mark[1]),
+            ).fetchone()
+        return bool(changed)
 
     def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
         """Append points of many float series once. See `AppendsBatches.write_table_once`."""

@@ -210,9 +210,11 @@ class Ingest:
             except BaseException:
                 state.forget()  # it has learned what the store does not have
                 raise
-            settle(store, run, uploads)
             if any(decode_verdict(str(error)) == {} for _, error in receipt.refused):
                 state.forget()
+            else:
+                state.keep(store)
+            settle(store, run, uploads)
             return _told(receipt.refused, plan.verdict)
 
 

@@ -1,7 +1,7 @@
 """What runs have so far, as far as it decides whether an update can be taken.
 
 Of each run that is being written the types of its attributes and the ends of its series are kept,
-until another process changes the file.
+until somebody else writes to it, by whatever door or process.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class RunState:
     def __init__(self, run: RunInfo) -> None:
         self.lock = threading.Lock()
         self._run = run
-        self._mark: int | None = None
+        self._mark: tuple[int, int] | None = None
         self._types: dict[str, AttributeType] = {}
         self._places: dict[str, int] = {}
         self._steps: np.ndarray
@@ -130,13 +130,17 @@ class RunState:
         """Read it anew the next time."""
         self._mark = None
 
+    def keep(self, store: GuardedStore) -> None:
+        """Enter that what it has planned is in the store."""
+        self._mark = store.mark_changes()
+
     def refresh(self, store: GuardedStore) -> None:
         """Read it, unless nobody else has written since."""
         import numpy as np
 
-        mark = store.foreign_changes()
-        if mark == self._mark:
+        if self._mark is not None and not store.changed_since(self._run.key, self._mark):
             return
+        mark = store.mark_changes()
         self._types = dict(store.attribute_types(self._run.key))
         ends = store.series_ends(self._run.key)
         fork = self._run.fork_step

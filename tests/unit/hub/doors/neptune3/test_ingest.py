@@ -302,14 +302,18 @@ def test_a_step_has_fewer_millionths_than_a_million(hub: HubThread, writer: Writ
     assert series(hub, "a") == [(1.0, 2.0)]
 
 
-def test_another_process_writes_to_the_run(hub: HubThread, writer: Writer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["another process", "another door"])
+def test_others_write_to_the_run(
+    hub: HubThread, writer: Writer, tmp_path: Path, place: str
+) -> None:
     writer.create()
     writer.told(batch(points(1, {"a": 1.0})))
     run = hub.hub.store.find_run(PROJECT, run_id="r")
     assert run is not None
-    other = SqliteStore(tmp_path / "runs.db")
+    other = SqliteStore(tmp_path / "runs.db") if place == "another process" else hub.hub.store
     other.append_batch(run.key, "w", 1, [LogPoints({"a": 5.0}, 5_000_000, 1), Assign({"b": 1})])
-    other.close()
+    if other is not hub.hub.store:
+        other.close()
     update = points(4, {"a": 4.0, "b": 1.0})
     assert writer.told(batch(update)) == {
         Code.SERIES_STEP_NON_INCREASING: 1,
