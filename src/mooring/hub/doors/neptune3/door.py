@@ -131,11 +131,24 @@ class Door:
         return handler(Asked(self, principal, store, dict(request.query_params), body, request))
 
     def authenticate(self, request: Request) -> Principal:
-        """Return whose access token a request bears; `Unauthenticated` for none."""
+        """Return whose access token a request bears.
+
+        Raises
+        ------
+        Unauthenticated
+            When it bears none that this hub made and that is still good.
+        AccessDenied
+            When the API token behind it was revoked: writers repeat after a 401 until the access
+            token ends by itself, and stop here.
+        """
         text = bearer_text(request)
         if text is None:
             raise Unauthenticated("this request needs an access token", status=401)
-        return self.hub.accounts.authenticate_id(self.access.read(text))
+        token = self.access.read(text)
+        try:
+            return self.hub.accounts.authenticate_id(token)
+        except Unauthenticated as error:
+            raise AccessDenied(str(error)) from None
 
     def refusal(self, error: MooringError) -> Answer:
         """Return the answer to an error, with the type that clients look for."""
