@@ -106,12 +106,12 @@ class Recorder:
             body = body.replace(self._theirs, self.address.encode())
         return answer.status, answer.headers.get("Content-Type", ""), body
 
-    def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
-            def do_GET(self) -> None:  # noqa: N802 - the name that is looked for
+            def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {
                     name: value
@@ -126,7 +126,7 @@ class Recorder:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_POST = do_GET  # noqa: N815
+            do_POST = do_GET
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def serialise(task: Mapping[str, Any]) -> Mapping[str, Any]:
     a run creates it. All runs get the same values.
     """
     import random
-    from datetime import datetime, timedelta, timezone
+    from datetime import datetime, timedelta
 
     from neptune_api.proto.neptune_pb.ingest.v1.common_pb2 import Run as CreateRun
     from neptune_api.proto.neptune_pb.ingest.v1.pub.ingest_pb2 import RunOperation
@@ -92,7 +93,7 @@ def serialise(task: Mapping[str, Any]) -> Mapping[str, Any]:
     from neptune_scale.sync.parameters import MAX_REQUEST_SIZE_BYTES
     from neptune_scale.sync.sync_process import _partition_by_type_and_size
 
-    began = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
     folder = Path(task["bodies"])
     rows = made_up_rows(task["metrics"], 100)
     chance = random.Random(0)
