@@ -7,6 +7,7 @@ answers out of memory; what the hub needs, by sending the client's requests with
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from benchmarks.figures import (
 from benchmarks.processes import TaskFailed
 from benchmarks.recording import Asked, recording
 from benchmarks.servers import Server, mooring_hub
-from benchmarks.subjects import MOORING, NEPTUNE_QUERY
+from benchmarks.subjects import MOORING, NEPTUNE_QUERY, NEPTUNE_SCALE
 
 HUB = "Mooring hub"
 MEMORY = "the same answers out of memory"
@@ -46,7 +47,7 @@ class _Way:
 
 def measure_fetch(bench: Bench) -> list[Figure]:
     """Fetch all points of a run of very many metrics, from the hub and out of memory."""
-    if not {MOORING, NEPTUNE_QUERY} <= set(bench.subjects):
+    if not {MOORING, NEPTUNE_QUERY, NEPTUNE_SCALE} <= set(bench.subjects):
         return []
     series = 200 if bench.quick else SERIES
     question = Measure(
@@ -108,10 +109,15 @@ def _fetched(bench: Bench, question: Measure, ways: Sequence[_Way], n: str) -> l
 
 
 def _write_wide(bench: Bench, hub: Server, series: int, folder: Path) -> None:
+    """Write a run as neptune-scale does, five steps a request."""
     bench.say(f"hub · writing a run of {series:,} metrics")
-    points = series * EACH
-    task = {"task": "write_run", "run": "wide", "points": points, "series": series, **hub.facts}
-    bench.job("hub", task, folder / "write")
+    bodies = folder / "bodies"
+    made = {"task": "serialise", "runs": ["wide"], "bodies": str(bodies), "metrics": series}
+    steps = {"snapshots": 5, "requests": EACH // 5}
+    bench.task(NEPTUNE_SCALE, {**made, **steps}, folder / "made")
+    sent = {"task": "send", "bodies": str(bodies / "wide"), **hub.facts}
+    bench.jobs_together("neptune3", folder / "write", [sent])
+    shutil.rmtree(bodies)
 
 
 def measure_page(bench: Bench) -> list[Figure]:
@@ -134,7 +140,7 @@ def measure_page(bench: Bench) -> list[Figure]:
 
 def measure_definitions(bench: Bench) -> list[Figure]:
     """Ask for the definitions of a run of very many attributes by a regular expression."""
-    if not {MOORING, NEPTUNE_QUERY} <= set(bench.subjects):
+    if not {MOORING, NEPTUNE_QUERY, NEPTUNE_SCALE} <= set(bench.subjects):
         return []
     series = 200 if bench.quick else SERIES
     with bench.folder() as folder, mooring_hub(folder) as hub:

@@ -95,7 +95,7 @@ def serialise(task: Mapping[str, Any]) -> Mapping[str, Any]:
 
     began = datetime(2026, 1, 1, tzinfo=UTC)
     folder = Path(task["bodies"])
-    rows = made_up_rows(task["metrics"], 100)
+    rows = made_up_rows(task["metrics"], max(1, min(100, 1_000_000 // task["metrics"])))
     chance = random.Random(0)
     for run in task["runs"]:
         (folder / run).mkdir(parents=True)

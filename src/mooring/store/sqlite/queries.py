@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class RunQueries:
             query,
             self._filters.path_id,
             lambda: self._all(connection, query, where, parameters),
+            None if query.sort else lambda keys, runs: self._mend(connection, query, keys, runs),
         )
         if listed is not None:
             page = listed[query.offset : query.offset + limit].tolist()
@@ -142,7 +144,39 @@ class RunQueries:
             replace(query, sort=None, offset=0),
             self._filters.path_id,
             lambda: self._newest_first(connection, where, parameters),
+            lambda keys, runs: self._mend(connection, query, keys, runs),
         )
+
+    def _mend(
+        self,
+        connection: sqlite3.Connection,
+        query: RunQuery,
+        keys: np.ndarray,
+        changed: Collection[int],
+    ) -> np.ndarray:
+        """Return the keys that a query selects, newest first, where only some runs have changed."""
+        import numpy as np
+
+        where, parameters = self._where(connection, query, by_run=True)
+        rows = connection.execute(
+            "SELECT runs.id FROM json_each(?) AS changed "
+            f"CROSS JOIN runs ON runs.id = changed.value WHERE {where}",
+            (json.dumps(list(changed)), *parameters),
+        )
+        matching = {key for (key,) in rows}
+        gone = np.isin(keys, [run for run in changed if run not in matching])
+        keys = keys[~gone]
+
+        def newest_first(key: int) -> tuple[int, int]:
+            (created,) = connection.execute(
+                "SELECT created FROM runs WHERE id = ?", (int(key),)
+            ).fetchone()
+            return -created, -int(key)
+
+        for key in matching.difference(keys[np.isin(keys, list(matching))].tolist()):
+            place = bisect_left(keys, newest_first(key), key=newest_first)
+            keys = np.insert(keys, place, key)
+        return keys
 
     def _newest_first(
         self, connection: sqlite3.Connection, where: str, parameters: list[object]
