@@ -515,7 +515,9 @@ class Fold:
             return paths, None
         if changes.deletes:
             return paths, None
-        return paths, {run for run, *_ in (*changes.attributes, *changes.states)}
+        runs = {run for run, _ in changes.attributes}
+        runs.update(state[0] for state in changes.states)
+        return paths, runs
 
     @staticmethod
     def _override_previews(connection: sqlite3.Connection, rows: Iterable[AttributeRow]) -> None:
