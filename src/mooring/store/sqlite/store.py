@@ -670,7 +670,7 @@ class SqliteStore:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
 
         def read() -> pa.Table:
-            with self._snapshot() as connection:
+            with self._snapshot() as connection, no_search_for_cycles():
                 return self._read_side.read_series(connection, keys, select, types[0], query)
 
         return self._again(read)
