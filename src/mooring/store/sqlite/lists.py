@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mooring.query import And, Compare, Exists, Expression, Not, Or
+from mooring.store.computed import SIZE
 from mooring.store.contract import RunQuery
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ _DEEP = 5_000
 _KEPT_BYTES = 64 << 20
 _KEPT_LISTS = 256
 _LONGEST_QUESTION = 10_000
-_UNTOLD = frozenset({"sys/state"})
-"""Attributes that change without a trace in the state: a run is opened, or its writer dies."""
+_UNTOLD = frozenset({"sys/state", SIZE})
+"""Attributes that change without a trace in the state: a writer dies, a file comes."""
 
 
 @dataclass(frozen=True, slots=True)
