@@ -47,14 +47,15 @@ def search(asked: Asked) -> Answer:
     if any(kind != "run" for kind in kinds):
         raise InvalidInput("type is run; projects of this hub hold nothing else to search")
     wanted = decode_search(asked.json())
-    return proto_answer(_find(asked.store, wanted, wanted.projection, project=project))
+    found = _find(asked.store, wanted, wanted.projection, project=project)
+    return proto_answer(found, texts=True)
 
 
 def search_globally(asked: Asked) -> Answer:
     """Answer a page of the runs of all projects that the user sees."""
     wanted = decode_search(asked.json())
     projection = tuple(dict.fromkeys((*_IDENTIFYING, *wanted.projection)))
-    return proto_answer(_find(asked.store, wanted, projection))
+    return proto_answer(_find(asked.store, wanted, projection), texts=True)
 
 
 def _find(
