@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mooring.query import And, Compare, Exists, Expression, Not, Or
+from mooring.store.computed import SIZE
 from mooring.store.contract import RunQuery
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ _LONGEST_QUESTION = 10_000
 _FEW_RUNS = 64
 """Runs that are looked at one by one, which takes 20 µs each."""
 _KEPT_FOLDS = 256
-_UNTOLD = frozenset({"sys/state"})
-"""Attributes that change without a trace in the state: a run is opened, or its writer dies."""
+_UNTOLD = frozenset({"sys/state", SIZE})
+"""Attributes that change without a trace in the state: a writer dies, a file comes."""
 
 
 @dataclass(frozen=True, slots=True)

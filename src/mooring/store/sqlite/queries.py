@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from mooring.errors import InvalidInput
 from mooring.model import ProjectName
+from mooring.store.computed import COMPUTED
 from mooring.store.contract import PathSelector, RunPage, RunQuery
+from mooring.store.sqlite.computed import expression
 from mooring.store.sqlite.filters import (
     FilterCompiler,
     field_condition,
@@ -60,7 +62,9 @@ class RunQueries:
             (total,) = connection.execute(
                 f"SELECT count(*) FROM runs WHERE {where}", parameters
             ).fetchone()
-        indexed = query.sort is None or sort_column(query.sort.field) == "value"
+        indexed = query.sort is None or (
+            sort_column(query.sort.field) == "value" and query.sort.field.path not in COMPUTED
+        )
         if indexed and 0 <= limit < total and total > LONG:
             where, parameters = self._where(connection, query, by_run=True)
         keys = self._page(connection, query, where, parameters, limit)
@@ -112,6 +116,8 @@ class RunQueries:
         parameters: list[object],
     ) -> np.ndarray:
         """Return the keys of all runs that a query selects, in its order."""
+        if query.sort is not None and query.sort.field.path in COMPUTED:
+            return self._keys(connection, replace(query, offset=0), where, parameters)
         matching = None
         if query.sort is not None:
             matching = self._matching(connection, query, where, parameters)
@@ -183,9 +189,18 @@ class RunQueries:
     def _newest_first(
         self, connection: sqlite3.Connection, where: str, parameters: list[object]
     ) -> np.ndarray:
+        return self._keys(connection, RunQuery(), where, parameters)
+
+    def _keys(
+        self,
+        connection: sqlite3.Connection,
+        query: RunQuery,
+        where: str,
+        parameters: list[object],
+    ) -> np.ndarray:
         import numpy as np
 
-        return np.array(self._page(connection, RunQuery(), where, parameters, -1), np.int64)
+        return np.array(self._page(connection, query, where, parameters, -1), np.int64)
 
     def _page(
         self,
@@ -197,9 +212,14 @@ class RunQueries:
     ) -> list[int]:
         newest = "runs.created DESC, runs.id DESC"
         path = self._filters.path_id(query.sort.field.path) if query.sort else None
-        if query.sort is None or path is None:
+        computed = None if query.sort is None else COMPUTED.get(query.sort.field.path)
+        if query.sort is None or path is None or computed is not None:
+            order = newest
+            if query.sort is not None and computed is not None:
+                direction = "ASC" if query.sort.ascending else "DESC"
+                order = f"{expression(computed.path)} {direction} NULLS LAST, {newest}"
             rows = connection.execute(
-                f"SELECT runs.id FROM runs WHERE {where} ORDER BY {newest} LIMIT ? OFFSET ?",
+                f"SELECT runs.id FROM runs WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
                 (*parameters, limit, query.offset),
             )
             return [row[0] for row in rows]

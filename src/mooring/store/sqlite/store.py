@@ -612,6 +612,13 @@ class SqliteStore:
         with self._snapshot() as connection:
             return self._read_side.attributes.aggregates(connection, keys, fields)
 
+    def read_computed(self, keys: Sequence[int], paths: Sequence[str]) -> Sequence[AttributeColumn]:
+        """Return what is computed. See `ComputesAttributes.read_computed`."""
+        from mooring.store.sqlite.computed import read_computed
+
+        with self._snapshot() as connection:
+            return read_computed(connection, keys, paths)
+
     def _attribute_row(
         self, connection: sqlite3.Connection, key: int, path: str
     ) -> tuple[Any, ...]:
