@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import neptune_fetcher.alpha as npt
 import pandas as pd
+import recording
 from neptune_fetcher import ReadOnlyProject, ReadOnlyRun
 from neptune_fetcher.alpha import runs
 from neptune_fetcher.alpha.filters import Attribute, AttributeFilter, Filter
@@ -180,6 +181,7 @@ questions = {
 
 answers = {}
 for question, ask in questions.items():
+    recording.ask(question)
     try:
         answers[question] = ask()
     except Exception as error:  # noqa: BLE001 - what is raised is an answer too
