@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,17 +28,17 @@ def _ids(project: ReadOnlyProject, **options: Any) -> dict[str, Any]:
 
 
 def _sorted_by(aggregate: str, *, ascending: bool) -> Question:
-    direction = "asc" if ascending else "desc"
+    options = f"sort_by={_attribute(aggregate)}, sort_direction={'asc' if ascending else 'desc'!r}"
     return (
-        f"runs.fetch_runs_table(runs=None, attributes=['none'], sort_by={_attribute(aggregate)}, "
-        f"sort_direction={direction!r})",
+        f"runs.fetch_runs_table(runs=None, attributes=['none'], {options})",
         lambda project: _ids(project, sort_by=getattr(LOSS, aggregate), ascending=ascending),
     )
 
 
 def _filtered_by(aggregate: str, than: float) -> Question:
+    condition = f"Filter.gt({_attribute(aggregate)}, {than})"
     return (
-        f"runs.fetch_runs_table(runs=Filter.gt({_attribute(aggregate)}, {than}), attributes=['none'])",
+        f"runs.fetch_runs_table(runs={condition}, attributes=['none'])",
         lambda project: _ids(project, query=getattr(LOSS, aggregate) > than),
     )
 
@@ -61,6 +60,7 @@ def _aggregates(project: ReadOnlyProject) -> dict[str, Any]:
 
 
 AGGREGATES = ("last", "min", "max", "average", "variance")
+SHOWN = f"AttributeFilter(name_eq=['metrics/loss'], aggregations={list(AGGREGATES)})"
 QUESTIONS: dict[str, Question] = {
     **{f"up by {name}": _sorted_by(name, ascending=True) for name in AGGREGATES},
     **{f"down by {name}": _sorted_by(name, ascending=False) for name in AGGREGATES},
@@ -70,8 +70,7 @@ QUESTIONS: dict[str, Question] = {
     "above average": _filtered_by("average", 2.0),
     "above variance": _filtered_by("variance", 0.5),
     "shown": (
-        "runs.fetch_runs_table(runs=None, attributes=AttributeFilter("
-        f"name_eq=['metrics/loss'], aggregations={list(AGGREGATES)!r}))",
+        f"runs.fetch_runs_table(runs=None, attributes={SHOWN})",
         _aggregates,
     ),
 }

@@ -6,7 +6,6 @@ Where no run has what is sorted by, ours raises `AttributeNotFound`, and theirs 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest

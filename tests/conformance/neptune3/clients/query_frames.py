@@ -11,29 +11,18 @@ from datetime import UTC, datetime
 import pandas as pd
 
 warnings.simplefilter("ignore")
-words = {}
 if os.environ["PACKAGE"] == "neptune_query":
     import neptune_query as npt
     from neptune_query import runs
     from neptune_query.filters import Attribute, AttributeFilter, Filter
-
-    words = dict(
-        npt=npt, runs=runs, Attribute=Attribute, AttributeFilter=AttributeFilter, Filter=Filter
-    )
 else:
-    from neptune_fetcher import ReadOnlyProject, ReadOnlyRun, alpha
-    from neptune_fetcher.alpha import runs
-    from neptune_fetcher.alpha.filters import Attribute, AttributeFilter, Filter
+    import neptune_fetcher
+    from neptune_fetcher import ReadOnlyRun  # noqa: F401 - a word of the expressions, as others
+    from neptune_fetcher import alpha as npt  # noqa: F401
+    from neptune_fetcher.alpha import runs  # noqa: F401
+    from neptune_fetcher.alpha.filters import Attribute, AttributeFilter, Filter  # noqa: F401
 
-    words = dict(
-        ReadOnlyRun=ReadOnlyRun,
-        project=ReadOnlyProject(),
-        npt=alpha,
-        runs=runs,
-        Attribute=Attribute,
-        AttributeFilter=AttributeFilter,
-        Filter=Filter,
-    )
+    project = neptune_fetcher.ReadOnlyProject()
 
 
 def plain(value):
@@ -61,7 +50,6 @@ def told(frame):
 
 
 frames = {
-    name: told(eval(expression, words))
-    for name, expression in json.loads(os.environ["FRAMES"]).items()
+    name: told(eval(expression)) for name, expression in json.loads(os.environ["FRAMES"]).items()
 }
 print(json.dumps(frames))
