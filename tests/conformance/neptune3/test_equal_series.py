@@ -1,7 +1,7 @@
 """Points of series are equal by `neptune-query`, `neptune-fetcher` and ours, through forks too.
 
-Their layouts are those of `framing.wide`; `fetch_values` has the same columns on both sides. Buckets are not
-compared: those of Neptune are closed on the right and ours on the left, by design.
+Their layouts are those of `framing.wide`; `fetch_values` has the same columns on both sides.
+Buckets are not compared: those of Neptune are closed on the right and ours on the left, by design.
 """
 
 from __future__ import annotations
