@@ -35,7 +35,7 @@ def values(run, *names):
 
 def points(run, path):
     frame = run[path].fetch_values()
-    return [[step, plain(value)] for step, value in zip(frame["step"], frame["value"])]
+    return [[step, plain(value)] for step, value in zip(frame["step"], frame["value"], strict=True)]
 
 
 print(
