@@ -21,14 +21,12 @@ from mooring.exchange.sources.neptune3.server import (
     PATIENCE_VARIABLE,
     TOKEN_VARIABLE,
     Neptune3Server,
+    patience,
 )
 from mooring.model import AttributeType
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PATIENCE_S = 300
-"""Seconds that a request is repeated, where `NEPTUNE_QUERY_RETRY_SOFT_TIMEOUT` does not tell."""
 
 _CUSTOM_ID = "sys/custom_run_id"
 _HEAD = (
@@ -41,6 +39,7 @@ _HEAD = (
     "sys/trashed",
 )
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
+_NUMBERS = "float_series"
 _TYPES = (
     "float",
     "int",
@@ -49,7 +48,7 @@ _TYPES = (
     "datetime",
     "string_set",
     "file",
-    "float_series",
+    _NUMBERS,
     "string_series",
     "histogram_series",
     "file_series",
@@ -92,9 +91,10 @@ class Reader:
         self._filters: Any = importlib.import_module("neptune_query.filters")
         self._types: Any = importlib.import_module("neptune_query.types")
         self._server = server
-        self._set = PATIENCE_VARIABLE not in os.environ
-        if self._set:  # read at each request, and from nowhere else
-            os.environ[PATIENCE_VARIABLE] = str(_PATIENCE_S)
+        self._patience_s = patience()
+        self._set = not os.environ.get(PATIENCE_VARIABLE)
+        if self._set:  # the package reads it at each request; its own default is half an hour
+            os.environ[PATIENCE_VARIABLE] = str(self._patience_s)
         self._away = threading.Event()
         package.set_api_token(server.token)
 
@@ -119,8 +119,9 @@ class Reader:
         return [{_CUSTOM_ID: id} | row for id, row in zip(frame.index, rows, strict=True)]
 
     def read_table(self, run: RunName) -> dict[str, tuple[str, Any]]:
-        """Return type and value of each attribute of a run; of a series the last value."""
+        """Return type and value of each attribute of a run; of a series the last value, or None."""
         chosen = self._filters.AttributeFilter(type=list(_TYPES))
+        numbers = self._filters.AttributeFilter(type=[_NUMBERS])
         with self._answering(run.project, run.run_id):
             frame = self._runs.fetch_runs_table(
                 project=run.project,
@@ -128,14 +129,20 @@ class Reader:
                 attributes=chosen,
                 type_suffix_in_column_names=True,
             )
+            # A series of provisional points alone has a name, and no value.
+            series = self._runs.list_attributes(
+                project=run.project, runs=self._filter(run), attributes=numbers
+            )
         if len(frame) != 1:
             raise SourceUnreadable(
                 f"run {run.run_id!r} of {run.project} is not there any more",
                 where=self._server.address,
                 run=run.run_id,
             )
-        found: dict[str, tuple[str, Any]] = {}
-        for named, value in frame.to_dict("records")[0].items():
+        found: dict[str, tuple[str, Any]] = dict.fromkeys(series, (_NUMBERS, None))
+        # As objects: a table of rows alone would make floats of whole numbers.
+        values = frame.to_numpy(dtype=object)[0].tolist()
+        for named, value in zip(frame.columns.tolist(), values, strict=True):
             path, _, type = str(named).rpartition(":")
             found[path] = (type, value)
         return found
@@ -243,10 +250,10 @@ class Reader:
             yield
         except errors.NeptuneRetryError as error:
             self._away.set()
+            why = _first_line(error.__cause__ or error)
             raise TargetUnreachable(
                 f"the server at {self._server.address} did not answer as it should for "
-                f"{_patience()} s: {_first_line(error.__cause__ or error)}; {PATIENCE_VARIABLE} "
-                "tells how long is waited",
+                f"{self._patience_s} s: {why} ({PATIENCE_VARIABLE} tells how long is waited)",
                 where=self._server.address,
                 run=run,
             ) from error
@@ -272,10 +279,6 @@ class Reader:
             ) from error
 
 
-def _patience() -> str:
-    return os.environ.get(PATIENCE_VARIABLE, "") or str(_PATIENCE_S)
-
-
 def _first_line(error: BaseException) -> str:
     """Return what an error of the package tells, without colours, in one line.
 
@@ -289,15 +292,11 @@ def _first_line(error: BaseException) -> str:
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows by attribute, without types and without what a run does not have."""
     plain = [str(name).rpartition(":")[0] for name in frame.columns]
-    columns = [frame.iloc[:, at].tolist() for at in range(len(plain))]
-    missing = frame.isna().to_numpy()
+    rows = frame.to_numpy(dtype=object).tolist()
+    there = frame.notna().to_numpy().tolist()
     return [
-        {
-            name: values[row]
-            for at, (name, values) in enumerate(zip(plain, columns, strict=True))
-            if not missing[row, at]
-        }
-        for row in range(len(frame))
+        {name: value for name, value, has in zip(plain, row, flags, strict=True) if has}
+        for row, flags in zip(rows, there, strict=True)
     ]
 
 

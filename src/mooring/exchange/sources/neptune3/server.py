@@ -22,6 +22,7 @@ PATIENCE_VARIABLE = "NEPTUNE_QUERY_RETRY_SOFT_TIMEOUT"
 """How many seconds `neptune-query` repeats a request that fails."""
 
 _FIRST_PATIENCE_S = 15.0
+_PATIENCE_S = 300
 _TIMEOUT_S = 30.0
 _BACKEND = "/api/backend/v1"
 _PAGE = 200
@@ -41,6 +42,17 @@ def read_token() -> ApiToken:
             "api_url and api_key; copy it again from where it was made"
         )
     return token
+
+
+def patience() -> int:
+    """Return how many seconds a request is repeated that fails; 300 if nothing else is told."""
+    text = os.environ.get(PATIENCE_VARIABLE, "").strip()
+    try:
+        return int(text) if text else _PATIENCE_S
+    except ValueError:
+        raise InvalidInput(
+            f"{PATIENCE_VARIABLE} is a whole number of seconds, not {text!r}"
+        ) from None
 
 
 def default_address() -> str:
@@ -81,18 +93,19 @@ class Neptune3Server:
         Raises
         ------
         TargetUnreachable
-            When it does not answer for `patience_s` seconds, by default 15.
+            When it does not answer for `patience_s` seconds; by default for 15, or for what the
+            environment tells, where that is less.
         SourceUnreadable
             When it refuses the token.
         """
         with self._client() as client:
-            self._exchange(client, _FIRST_PATIENCE_S if patience_s is None else patience_s)
+            self._exchange(client, patience_s)
 
     def list_projects(self) -> list[str]:
         """Return the full names of the projects that the server lists to the token, sorted."""
         names: dict[str, None] = {}
         with self._client() as client:
-            access = self._exchange(client, _FIRST_PATIENCE_S)
+            access = self._exchange(client)
             while True:
                 before = len(names)
                 query = {
@@ -113,7 +126,7 @@ class Neptune3Server:
     def has_project(self, project: str) -> bool:
         """Return whether the server has a project that the token may read."""
         with self._client() as client:
-            access = self._exchange(client, _FIRST_PATIENCE_S)
+            access = self._exchange(client)
             query = {"projectIdentifier": project}
             return self._get(client, f"{_BACKEND}/projects/get", query, access) is not None
 
@@ -123,7 +136,7 @@ class Neptune3Server:
         verify = os.environ.get("NEPTUNE_VERIFY_SSL", "true").lower() in ("true", "1")
         return httpx.Client(timeout=_TIMEOUT_S, verify=verify, follow_redirects=False)
 
-    def _exchange(self, client: httpx.Client, patience_s: float) -> str:
+    def _exchange(self, client: httpx.Client, patience_s: float | None = None) -> str:
         """Return an access token for the API token."""
         answer = self._ask(
             client,
@@ -149,7 +162,7 @@ class Neptune3Server:
     ) -> dict[str, Any] | None:
         """Return an answer; None where there is nothing, or nothing that may be seen."""
         headers = {"Authorization": f"Bearer {access}"}
-        answer = self._ask(client, path, query, headers, _FIRST_PATIENCE_S)
+        answer = self._ask(client, path, query, headers)
         if answer.status_code in (403, 404):
             return None
         if answer.status_code != 200:
@@ -162,10 +175,12 @@ class Neptune3Server:
         path: str,
         query: Mapping[str, str],
         headers: Mapping[str, str],
-        patience_s: float,
+        patience_s: float | None = None,
     ) -> httpx.Response:
         import httpx
 
+        if patience_s is None:
+            patience_s = min(_FIRST_PATIENCE_S, patience())
         started, wait = time.monotonic(), 0.25
         while True:
             try:

@@ -8,11 +8,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from mooring.errors import InvalidName, InvalidStep
 from mooring.exchange.reports import ProblemList
@@ -33,9 +34,6 @@ from mooring.model import (
     validate_run_id,
 )
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _AHEAD = 8
 _THREADS = 4
 _STORED = re.compile(r"[0-9a-f]{64}")
@@ -44,11 +42,19 @@ _SERIES = {str(type): type for type in AttributeType if type.is_series}
 
 @dataclass(slots=True)
 class _Known:
-    """What was read of a run, and is kept for what is asked next."""
+    """What was read of a run, and is kept for what is asked next.
+
+    Attributes
+    ----------
+    own : series that the run itself has points of, each with whether it has others than previews;
+        None until it is asked
+    previews : provisional points of series, None until they are asked
+    """
 
     values: dict[str, SourceValue]
     series: dict[str, AttributeType]
-    ends: dict[str, Column] | None = field(default=None)
+    own: dict[str, bool] | None = None
+    previews: pa.Table | None = None
 
 
 class Neptune3Source:
@@ -75,7 +81,6 @@ class Neptune3Source:
         self._tables: OrderedDict[RunName, Future[dict[str, tuple[str, Any]]]] = OrderedDict()
         self._known: OrderedDict[RunName, _Known] = OrderedDict()
         self._order: dict[RunName, int] = {}
-        self._told: set[tuple[RunName, str]] = set()
         try:
             self._server.check()
         except BaseException:
@@ -122,11 +127,10 @@ class Neptune3Source:
         Of a fork those that have points of its own.
         """
         known = self._read(run)
-        paths: Sequence[str] = sorted(known.series)
-        if run.parent is not None:
-            ends = self._read_ends(run, known)
-            paths = [path for path in paths if path in ends]
-        return [SourceSeries(path, known.series[path]) for path in paths]
+        return [
+            SourceSeries(path, known.series[path], None if has_points else 0)
+            for path, has_points in sorted(self._read_own(run, known).items())
+        ]
 
     def read_points(
         self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
@@ -152,27 +156,8 @@ class Neptune3Source:
     def read_extras(self, run: SourceRun) -> RunExtras:
         """Return the provisional points of a run."""
         known = self._read(run)
-        ends = self._read_ends(run, known)
-        open_ended = [path for path, end in sorted(ends.items()) if _is_preview(end)[-1:].any()]
-        found = list(self._read_previews(run, open_ended))
-        if not found:
-            return RunExtras()
-        import pyarrow as pa
-
-        tables = [
-            pa.table(
-                {
-                    "path": pa.array([path] * len(columns[0]), pa.string()),
-                    **dict(zip(("step", "time", "value", "completion"), columns, strict=True)),
-                }
-            )
-            for path, columns in found
-        ]
-        return RunExtras(
-            previews=pa.concat_tables(tables).sort_by(
-                [("path", "ascending"), ("step", "ascending")]
-            )
-        )
+        self._read_own(run, known)
+        return RunExtras(previews=known.previews)
 
     @contextmanager
     def open_file(self, file: SourceFile) -> Iterator[BinaryIO]:
@@ -248,42 +233,61 @@ class Neptune3Source:
                 known.values[path] = _source_value(run.project, type, value)
         return known
 
-    def _read_ends(self, run: SourceRun, known: _Known) -> Mapping[str, Column]:
-        """Return the last point that a run itself has of each series, provisional ones too."""
-        if known.ends is None:
-            name, ends = _name(run), {}
+    def _read_own(self, run: SourceRun, known: _Known) -> Mapping[str, bool]:
+        """Return the series that a run itself has points of, with whether these are no previews."""
+        if known.own is None:
+            name = _name(run)
+            own = dict.fromkeys(known.series, True) if run.parent is None else {}
+            open_ended: list[str] = []
             for type in dict.fromkeys(known.series.values()):
                 paths = sorted(path for path, found in known.series.items() if found is type)
                 for start in range(0, len(paths), PROBED):
                     some = paths[start : start + PROBED]
                     if type is AttributeType.FLOAT_SERIES:
-                        found = self._reader.read_numbers(name, some, most=1, previews=True)
+                        ends = self._reader.read_numbers(name, some, most=1, previews=True)
+                        open_ended += [end.path for end in ends if _is_preview(end).any()]
                     elif run.parent is not None:
-                        found = self._reader.read_objects(name, type, some, most=1)
+                        ends = self._reader.read_objects(name, type, some, most=1)
                     else:
-                        found = []
-                    ends.update({column.path: column for column in found})
-            known.ends = ends
-        return known.ends
+                        continue
+                    own.update({end.path: True for end in ends})
+            tables = []
+            for column, alone in self._iter_previews(name, open_ended):
+                own[column.path] = not alone
+                tables.append(_previews_of(column))
+            if tables:
+                order = [("path", "ascending"), ("step", "ascending")]
+                known.previews = pa.concat_tables(tables).sort_by(order)
+            known.own = own
+        return known.own
 
-    def _read_previews(
-        self, run: SourceRun, paths: Sequence[str]
-    ) -> Iterator[tuple[str, Sequence[np.ndarray]]]:
-        """Yield steps, times, values and completions of the provisional points of each series."""
+    def _iter_previews(self, name: RunName, paths: Sequence[str]) -> Iterator[tuple[Column, bool]]:
+        """Yield the provisional points of series, which come last, and whether these are all."""
         most = 100
         while paths:
             longer = []
-            for column in self._reader.read_numbers(_name(run), paths, most=most, previews=True):
-                provisional = _is_preview(column)
-                if len(provisional) >= most and provisional.all():
+            for column in self._reader.read_numbers(name, paths, most=most, previews=True):
+                alone = bool(_is_preview(column).all())
+                if alone and len(column.steps) >= most:
                     longer.append(column.path)  # there may be more of them before
-                    continue
-                steps, fits = to_micros(column.steps)
-                kept = provisional & fits
-                values = column.values.astype(np.float64)
-                columns = (steps, column.times, values, column.completions)
-                yield column.path, [each[kept] for each in columns]
+                else:
+                    yield column, alone
             paths, most = longer, most * 10
+
+
+def _previews_of(column: Column) -> pa.Table:
+    """Return the provisional points among those of a series."""
+    steps, fits = to_micros(column.steps)
+    kept = _is_preview(column) & fits
+    return pa.table(
+        {
+            "path": pa.array([column.path] * int(kept.sum()), pa.string()),
+            "step": steps[kept],
+            "time": column.times[kept],
+            "value": column.values[kept].astype(np.float64),
+            "completion": column.completions[kept],
+        }
+    )
 
 
 def _is_preview(column: Column) -> np.ndarray:
