@@ -6,7 +6,7 @@ import base64
 import http.client
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from benchmarks.peers.protocol import Task, serve_tasks, wait_for_go
 
 PROJECT = "local/bench"
+CREATION = "00000"
+"""The body of a run that creates it; those that follow are numbered from 1 on."""
 _CHANGED = 20
 """Runs that are changed in turn."""
 
@@ -29,11 +31,31 @@ def _connect(task: Mapping[str, Any]) -> tuple[http.client.HTTPConnection, dict[
     return connection, {"Authorization": f"Bearer {access}"}
 
 
-def send(task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Send the bodies of a run, one after the other, as its sender does: {"bodies"}.
+def create(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Create the runs whose bodies are in these folders: {"bodies"}."""
+    submit = _submitting(task)
+    for folder in task["bodies"]:
+        submit((Path(folder) / CREATION).read_bytes())
+    return {}
 
-    Raises where an operation was not taken.
-    """
+
+def send(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Send the updates of a run, one after the other, as its sender does: {"bodies"}."""
+    submit = _submitting(task)
+    _, *bodies = [file.read_bytes() for file in sorted(Path(task["bodies"]).iterdir())]
+    wait_for_go()
+    taken = []
+    start = end = time.monotonic()
+    for body in bodies:
+        before = end
+        submit(body)
+        end = time.monotonic()
+        taken.append(end - before)
+    return {"taken_s": taken, "started": start, "ended": end}
+
+
+def _submitting(task: Mapping[str, Any]) -> Callable[[bytes], None]:
+    """Return what sends a body; it raises where an operation was not taken."""
     from mooring.wire.neptune3.requests import Code, verdict_of
     from mooring.wire.neptune3.schema import message
 
@@ -49,18 +71,7 @@ def send(task: Mapping[str, Any]) -> Mapping[str, Any]:
         told = verdict_of(submitted.FromString(content).request_ids[-1])
         assert told.keys() == {Code.OK}, told
 
-    create, *bodies = [file.read_bytes() for file in sorted(Path(task["bodies"]).iterdir())]
-    submit(create)
-    wait_for_go()
-    taken = []
-    start = end = time.monotonic()
-    for body in bodies:
-        before = end
-        submit(body)
-        end = time.monotonic()
-        taken.append(end - before)
-    connection.close()
-    return {"taken_s": taken, "started": start, "ended": end}
+    return submit
 
 
 def repeat(task: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,7 +106,7 @@ def repeat(task: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"taken_s": taken, "bytes": max(lengths)}
 
 
-TASKS: Mapping[str, Task] = {"send": send, "repeat": repeat}
+TASKS: Mapping[str, Task] = {"create": create, "send": send, "repeat": repeat}
 
 if __name__ == "__main__":
     serve_tasks(TASKS, package="mooring")

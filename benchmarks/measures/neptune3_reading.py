@@ -115,6 +115,8 @@ def _write_wide(bench: Bench, hub: Server, series: int, folder: Path) -> None:
     made = {"task": "serialise", "runs": ["wide"], "bodies": str(bodies), "metrics": series}
     steps = {"snapshots": 5, "requests": EACH // 5}
     bench.task(NEPTUNE_SCALE, {**made, **steps}, folder / "made")
+    created = {"task": "create", "bodies": [str(bodies / "wide")], **hub.facts}
+    bench.job("neptune3", created, folder / "created")
     sent = {"task": "send", "bodies": str(bodies / "wide"), **hub.facts}
     bench.jobs_together("neptune3", folder / "write", [sent])
     shutil.rmtree(bodies)

@@ -130,7 +130,9 @@ def _send(bench: Bench, folder: Path, bodies: Path, points: int, writers: int) -
     """Send all bodies of some runs; return the rate, and what it cost."""
     runs = [f"run-{number}" for number in range(writers)]
     with mooring_hub(folder) as hub:
-        tasks = [{"task": "send", "bodies": str(bodies / run), **hub.facts} for run in runs]
+        folders = [str(bodies / run) for run in runs]
+        bench.job("neptune3", {"task": "create", "bodies": folders, **hub.facts}, folder / "made")
+        tasks = [{"task": "send", "bodies": place, **hub.facts} for place in folders]
         with _polled(bench, folder, runs, hub) as polled:
             before = hub.cpu_s()
             answers = bench.jobs_together("neptune3", folder / "clients", tasks)

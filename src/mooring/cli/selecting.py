@@ -27,8 +27,8 @@ FromStoreOption = Annotated[
     str | None,
     typer.Option(
         "--store",
-        help="Where the runs are: a store, or whatever import reads. "
-        f"Default: {STORE_VARIABLE}, else runs.db.",
+        help="Where the runs are: a store, or whatever import reads. Default: what --source is "
+        f"(neptune3: the server of NEPTUNE_API_TOKEN), else {STORE_VARIABLE}, else runs.db.",
         show_default=False,
     ),
 ]
