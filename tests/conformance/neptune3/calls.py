@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import UserDict, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Log:
 LOG = Log()
 
 
-class Told(UserDict[str, Any]):
+class Told(dict[str, Any]):
     """The answers of a script by question; each notes which tests read it."""
 
     def __init__(self, answers: dict[str, Any]) -> None:

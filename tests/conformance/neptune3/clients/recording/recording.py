@@ -34,7 +34,9 @@ MODULES = {
 }
 """Public modules, and what is public there without being in their `__all__`."""
 
-OPERATORS = {f"__{name}__" for name in "getitem setitem delitem exit and or invert".split()}
+OPERATORS = {
+    f"__{name}__" for name in ["getitem", "setitem", "delitem", "exit", "and", "or", "invert"]
+}
 PASSED_THROUGH = {"contextlib", "click", "logging"}
 """Packages that call on behalf of who called them."""
 
