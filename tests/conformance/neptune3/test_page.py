@@ -1,4 +1,4 @@
-"""Every public call of the clients is tried; the page tells how; `--write-conformance` writes it."""
+"""Every public call of the clients is tried, and the page (`--write-conformance`) tells how."""
 
 from __future__ import annotations
 

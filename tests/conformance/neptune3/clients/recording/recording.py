@@ -1,5 +1,6 @@
 """Notes which public calls of Neptune's packages a script makes; runs in their environments."""
 
+import atexit
 import enum
 import inspect
 import json
@@ -7,6 +8,7 @@ import os
 import sys
 import threading
 from importlib import import_module
+from pathlib import Path
 
 MODULES = {
     "neptune_scale": {
@@ -102,7 +104,7 @@ class _Recorder:
         elif direct or key not in self._within:
             (self._settled if direct else self._within).add(key)
             told = [self.test, self.question, self._names[key][0], direct]
-            with open(self.path, "a") as records:
+            with Path(self.path).open("a") as records:
                 records.write(json.dumps(told) + "\n")
 
 
@@ -127,6 +129,7 @@ def start():
         _recorder = _Recorder(path, test)
         threading.setprofile(_recorder)
         sys.setprofile(_recorder)
+        atexit.register(sys.setprofile, None)  # modules are taken apart after it
 
 
 def ask(question):
