@@ -6,10 +6,30 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-NOTES: dict[str, str] = {}
+NOTES: dict[str, str] = {
+    "neptune_scale.Run": "also with `mode` offline and disabled, as a fork, again, and by several "
+    "processes at a time",
+    "neptune_scale.Run.get_run_url": "leads to a page of the hub that shows code which reads it",
+    "neptune_scale.Run.get_experiment_url": "as `get_run_url`",
+    "neptune_scale.Run.terminate": "what it has not sent by then is sent by `neptune sync`",
+    "neptune_scale.projects.create_project": "`visibility`, `description` and `key` are taken and "
+    "change nothing",
+    "neptune_scale.legacy.Attribute.append": "`wait` is not known to the client either",
+    "neptune_scale.cli.commands.sync": "`neptune sync`, of what was logged offline or could not "
+    "be sent; through `main`, not through the command's script",
+    "neptune_query.download_files": "by links in the manner of S3, Azure and GCP",
+    "neptune_query.runs.download_files": "by links in the manner of S3, Azure and GCP",
+    "neptune_fetcher.fetchable.FetchableSeries.fetch_values": "`step_range` has both ends, as "
+    "on Neptune's server; the client's docstring has the left one excluded",
+    "neptune_fetcher.fetchable.UnsupportedFetchable.fetch": "the client answers None by itself",
+    "neptune_fetcher.fetchable.UnsupportedFetchable.fetch_last": "as `fetch`",
+    "neptune_fetcher.fetchable.UnsupportedFetchable.fetch_values": "an empty frame, as `fetch`",
+}
 """What a row has to tell beside how it went."""
 
-UNPROVED: dict[str, str] = {}
+UNPROVED: dict[str, str] = {
+    "neptune_fetcher.fetchable.Fetchable.fetch": "abstract: those of its subclasses are called",
+}
 """Why a call is not made."""
 
 _INTRODUCTION = """\

@@ -11,6 +11,13 @@ from tests.conformance.neptune3.sample import ODD
 
 LIVING = ["a-new", "a-old", "b", "fork", "plain"]
 PARAMS = ["layers", "lr", "mixed", "names", "optimizer", "verified", "when"]
+COUNTERS = {
+    f"sys/diagnostics/attributes/{kind}_count"
+    for kind in (
+        *("total", "bool", "int", "float", "string", "string_set", "file_ref", "histogram"),
+        *("float_series", "string_series", "histogram_series", "file_ref_series"),
+    )
+}
 
 EXPECTED: dict[str, object] = {
     "experiments": ["alpha", "beta", "gamma"],
@@ -152,7 +159,7 @@ def test_all_attributes(told: dict[str, Any]) -> None:
 
 
 def test_system_attributes(told: dict[str, Any]) -> None:
-    assert set(told["system attributes"]) == {
+    assert set(told["system attributes"]) == COUNTERS | {
         "sys/archived",
         "sys/creation_time",
         "sys/custom_run_id",
@@ -166,7 +173,10 @@ def test_system_attributes(told: dict[str, Any]) -> None:
         "sys/modification_time",
         "sys/owner",
         "sys/ping_time",
+        "sys/diagnostics/attributes/total_series_datapoints",
+        "sys/relative_creation_time_ms",
         "sys/running_time_seconds",
+        "sys/size",
         "sys/tags",
         "sys/trashed",
     }
