@@ -17,7 +17,6 @@ NOTES: dict[str, str] = {
     "neptune_scale.legacy.Attribute.append": "`wait` is not known to the client either",
     "neptune_scale.cli.commands.sync": "`neptune sync`, of what was logged offline or could not "
     "be sent; through `main`, not through the command's script",
-    "neptune_query.download_files": "by links in the manner of S3, Azure and GCP",
     "neptune_query.runs.download_files": "by links in the manner of S3, Azure and GCP",
     "neptune_fetcher.fetchable.FetchableSeries.fetch_values": "`step_range` has both ends, as "
     "on Neptune's server; the client's docstring has the left one excluded",

@@ -1,4 +1,4 @@
-"""Makes the calls of `neptune-fetcher` that read series, files, contexts and filters, one by one."""
+"""Calls what `neptune-fetcher` has for series, files, contexts and filters, one by one."""
 
 import json
 import math
