@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,14 +46,13 @@ class _Known:
 
     Attributes
     ----------
-    own : series that the run itself has points of, each with whether it has others than previews;
-        None until it is asked
-    previews : provisional points of series, None until they are asked
+    own : series that the run itself has points of; None until it is asked
+    previews : provisional points, which are asked together with `own`
     """
 
     values: dict[str, SourceValue]
     series: dict[str, AttributeType]
-    own: dict[str, bool] | None = None
+    own: set[str] | None = None
     previews: pa.Table | None = None
 
 
@@ -63,7 +62,7 @@ class Neptune3Source:
     The server and the user are those of the token in `NEPTUNE_API_TOKEN`. All attributes come,
     with the types of Neptune 3; a fork has its own points, and names its parent; previews come as
     such. What the protocol does not tell cannot come: times are in milliseconds, steps are doubles
-    (exact to a millionth up to 10^9), and of a file its media type and size.
+    (exact to a millionth up to 8·10^9), and of a file its media type and size.
 
     Values of the next runs are fetched ahead, by a few threads; points in blocks; files one by
     one, as they are opened, and their sizes are compared with what the server told.
@@ -127,10 +126,8 @@ class Neptune3Source:
         Of a fork those that have points of its own.
         """
         known = self._read(run)
-        return [
-            SourceSeries(path, known.series[path], None if has_points else 0)
-            for path, has_points in sorted(self._read_own(run, known).items())
-        ]
+        own = self._read_own(run, known)
+        return [SourceSeries(path, known.series[path]) for path in sorted(own)]
 
     def read_points(
         self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
@@ -233,11 +230,11 @@ class Neptune3Source:
                 known.values[path] = _source_value(run.project, type, value)
         return known
 
-    def _read_own(self, run: SourceRun, known: _Known) -> Mapping[str, bool]:
-        """Return the series that a run itself has points of, with whether these are no previews."""
+    def _read_own(self, run: SourceRun, known: _Known) -> Collection[str]:
+        """Return the series that a run itself has points of; previews are noted by the way."""
         if known.own is None:
             name = _name(run)
-            own = dict.fromkeys(known.series, True) if run.parent is None else {}
+            own = set(known.series) if run.parent is None else set()
             open_ended: list[str] = []
             for type in dict.fromkeys(known.series.values()):
                 paths = sorted(path for path, found in known.series.items() if found is type)
@@ -250,10 +247,11 @@ class Neptune3Source:
                         ends = self._reader.read_objects(name, type, some, most=1)
                     else:
                         continue
-                    own.update({end.path: True for end in ends})
+                    own.update(end.path for end in ends)
             tables = []
             for column, alone in self._iter_previews(name, open_ended):
-                own[column.path] = not alone
+                if alone:  # a series of previews alone has no points
+                    own.discard(column.path)
                 tables.append(_previews_of(column))
             if tables:
                 order = [("path", "ascending"), ("step", "ascending")]
