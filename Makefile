@@ -14,7 +14,7 @@ PEERS := $(XETRACK)/.installed $(PEER_NAMES:%=$(VENV)/peers/%/.installed)
 PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-conformance test-e2e test-within test-long peers check bench format clean
+.PHONY: help demo test test-conformance test-e2e test-moving test-within test-long peers check bench format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,15 +22,20 @@ help: ## list the targets
 demo: $(STAMP) ## train real models, log them, and ask the store about them
 	$(BIN)/python examples/04_main_job/main.py
 
-# Three parts of the tests, side by side: each waits for processes and disks as often as it computes.
-test: $(STAMP) $(PEERS) ## run the tests, in three parts side by side
-	$(MAKE) --no-print-directory -j3 --output-sync=target test-conformance test-e2e test-within
+# Four parts of the tests, side by side: each waits for processes and disks as often as it computes.
+test: $(STAMP) $(PEERS) ## run the tests, in four parts side by side
+	$(MAKE) --no-print-directory -j4 --output-sync=target \
+	  test-conformance test-e2e test-moving test-within
 
 test-conformance: # back ends, targets, real clients
 	$(BIN)/python -m pytest --durations=15 tests/conformance
 
 test-e2e: # processes, faults
-	$(BIN)/python -m pytest --durations=15 tests/e2e
+	$(BIN)/python -m pytest --durations=15 tests/e2e \
+	  --ignore=tests/e2e/exchange --ignore=tests/e2e/targets
+
+test-moving: # runs that come from elsewhere and go there
+	$(BIN)/python -m pytest --durations=15 tests/e2e/exchange tests/e2e/targets
 
 test-within: # everything else, and the examples of the docstrings
 	$(BIN)/python -m pytest --durations=15 \

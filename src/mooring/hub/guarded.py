@@ -330,6 +330,18 @@ class GuardedStore:
             self.need_blob(digest)
         return self._store.append_batch(key, writer, first, updates)
 
+    def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
+        """Apply a batch once. See `SqliteStore.append_once`."""
+        self.need_runs([key], Role.CONTRIBUTOR)
+        for digest in _digests(updates):
+            self.need_blob(digest)
+        return self._store.append_once(key, name, updates)
+
+    def find_receipt(self, key: int, name: str) -> Receipt | None:
+        """Return what became of a batch. See `SqliteStore.find_receipt`."""
+        self.need_runs([key], Role.CONTRIBUTOR)
+        return self._store.find_receipt(key, name)
+
     def last_applied(self, key: int, writer: str) -> int:
         """Return a writer's last number. See `AppendsBatches.last_applied`."""
         self.need_runs([key], Role.CONTRIBUTOR)
@@ -357,9 +369,14 @@ class GuardedStore:
         self.need_runs([key])
         return self._store.series_ends(key)
 
-    def foreign_changes(self) -> int:
-        """Return what changes with what other processes do. See `SqliteStore`."""
-        return self._store.foreign_changes()
+    def mark_changes(self) -> tuple[int, int]:
+        """Return how far the store is. See `SqliteStore.mark_changes`."""
+        return self._store.mark_changes()
+
+    def changed_since(self, key: int, mark: tuple[int, int]) -> bool:
+        """Return whether a run may have changed. See `SqliteStore.changed_since`."""
+        self.need_runs([key])
+        return self._store.changed_since(key, mark)
 
     def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
         """Append points of many series. See `AppendsBatches.write_table_once`."""
@@ -439,6 +456,10 @@ class GuardedStore:
     ) -> Sequence[AttributeColumn]:
         """Return one column for each field. See `Store.read_aggregates`."""
         return self._store.read_aggregates(self.need_runs(keys), fields)
+
+    def read_computed(self, keys: Sequence[int], paths: Sequence[str]) -> Sequence[AttributeColumn]:
+        """Return what is computed. See `ComputesAttributes.read_computed`."""
+        return self._store.read_computed(self.need_runs(keys), paths)
 
     def get_stats(self, key: int, path: str) -> SeriesStats:
         """Return what is kept of a series. See `Store.get_stats`."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
+import pytest
 
 from mooring import ReadOnlyProject
+from tests.conformance.neptune3.framing import plain
 from tests.conformance.neptune3.sample import ODD, PROJECT
 from tests.serving import HubThread
 
@@ -42,28 +41,24 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def _plain(value: Any) -> Any:
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else repr(value)
-    return value.item() if hasattr(value, "item") else value
-
-
 def _with_columns(options: dict[str, Any]) -> dict[str, Any]:
     """Name the columns that each of the two adds by itself, so that both have them."""
     added = ["sys/id", "sys/custom_run_id", "sys/name", options.get("sort_by", "sys/creation_time")]
     return {**options, "columns": [*added, *options.get("columns", ["params/lr"])]}
 
 
-def test_frames_are_equal(hub: HubThread, answers: Callable[..., Any]) -> None:
+@pytest.fixture(scope="module")
+def theirs(answers: Callable[..., Any]) -> Any:
     calls = [(name, _with_columns(options)) for name, options in CALLS]
-    theirs = answers("neptune_fetcher", "fetcher_frames.py", FRAMES=json.dumps(calls))
-    ours = ReadOnlyProject(PROJECT, store=hub.hub.store)
-    for (name, options), (columns, rows) in zip(calls, theirs, strict=True):
-        frame = getattr(ours, name)(**options)
-        made = [[_plain(cell) for cell in row] for row in frame.to_numpy(object)]
-        assert (list(frame.columns), made) == (columns, rows), (name, options)
-        assert rows
+    return answers("neptune_fetcher", "fetcher_frames.py", FRAMES=json.dumps(calls))
+
+
+@pytest.mark.parametrize("place", ["the hub", "the file"])
+def test_frames_are_equal(hub: HubThread, theirs: Any, place: str) -> None:
+    address = hub.address if place == "the hub" else str(hub.settings.store)
+    with ReadOnlyProject(PROJECT, api_token=hub.admin, store=address) as ours:
+        for (name, options), (columns, rows) in zip(CALLS, theirs, strict=True):
+            frame = getattr(ours, name)(**_with_columns(options))
+            made = [[plain(cell) for cell in row] for row in frame.to_numpy(object)]
+            assert (list(frame.columns), made) == (columns, rows), (name, options)
+            assert rows

@@ -1,4 +1,4 @@
-"""How long it is kept what was done for writers elsewhere."""
+"""What was done for callers elsewhere: it is known when they repeat it, and how long."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from mooring.errors import InvalidInput
 from mooring.model import RunInfo, RunSpec
 from mooring.store.appending import Assign
-from mooring.store.sqlite.receipts import KEEP_S, KEEP_UNRELEASED_S
+from mooring.store.sqlite.receipts import KEEP_ONCE_S, KEEP_S, KEEP_UNRELEASED_S
 from mooring.store.sqlite.store import SqliteStore
 
 UPDATES = [Assign({"a": 1}), Assign({"a": "refused"})]
@@ -91,3 +91,45 @@ def test_nothing_is_left_of_a_deleted_run(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for table in ("receipts", "refusals", "run_holders"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def single_batches(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM receipts").fetchone()
+        return int(count)
+
+
+def test_a_single_batch_is_applied_once(path: Path) -> None:
+    with SqliteStore(path) as store:
+        run = store.create_run(RunSpec(project="p"))
+        assert store.find_receipt(run.key, "name") is None
+        first = store.append_once(run.key, "name", UPDATES)
+        assert [n for n, _ in first.refused] == [2]
+        store.append_once(run.key, "other", [Assign({"a": 7})])
+        for updates in (UPDATES, UPDATES[:1], UPDATES * 2):
+            again = store.append_once(run.key, "name", updates)
+            assert again.last == 2
+            assert [str(error) for _, error in again.refused] == [str(first.refused[0][1])]
+        found = store.find_receipt(run.key, "name")
+        assert found is not None
+        assert [n for n, _ in found.refused] == [2]
+        assert store.get_value(run.key, "a")[1] == 7
+
+
+def test_single_batches_of_a_run_do_not_pile_up(path: Path) -> None:
+    with SqliteStore(path) as store, SqliteStore(path) as other:
+        run = store.create_run(RunSpec(project="p"))
+        for number in range(2_000):
+            store.append_once(run.key, f"old-{number}", [Assign({f"a{number // 500}": number})])
+        assert single_batches(path) == 2_000
+        age(path, KEEP_ONCE_S + 60)
+        other.append_once(run.key, "text", [Assign({"b": "text"})])
+        for number in range(1_200):
+            store.append_once(run.key, f"new-{number}", [Assign({"a0": number})])
+        assert single_batches(path) < 1_600
+        assert store.find_receipt(run.key, "old-0") is None
+        assert store.find_receipt(run.key, "new-0") is not None
+        # The types that a dropped batch brought are known to all.
+        for one in (store, other):
+            assert len(one.append_once(run.key, f"wrong-{id(one)}", [Assign({"a3": ""})]).refused)
+            assert len(one.append_once(run.key, f"wrong2-{id(one)}", [Assign({"b": 1})]).refused)

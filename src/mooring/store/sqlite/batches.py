@@ -24,6 +24,7 @@ from mooring.store.appending import (
     Delete,
     LogPoints,
     LogRows,
+    LogSteps,
     Receipt,
     Refused,
     Update,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _KEPT_ENCODERS = 256
 """Runs whose encoders are kept. One that comes again later reads its types anew."""
+
+_ONCE_BEFORE_DROPPING = 500
 
 _STEPS = MAX_STEP * STEP_SCALE
 _MAX_NUMBER = 2**63 - 1
@@ -62,6 +65,8 @@ class _Encoder(UpdateEncoder):
     ) -> None:
         self.lock = threading.Lock()
         self.rows: list[Row] = []
+        self.once = 0
+        """Single batches since old ones were dropped."""
         self.types: int | None = None
         """`Progress.types` that the known types agree with; None when they have to be read."""
         super().__init__(
@@ -98,6 +103,8 @@ class _Encoder(UpdateEncoder):
                 if step is not None and (type(step) is not int or not -_STEPS <= step <= _STEPS):
                     raise InvalidStep(f"a step is an integer up to ±10^18 here, not {step!r}")
                 self.log_at(update.values, step, update.time, update.preview_completion)
+            case LogSteps():
+                self.log_steps(update.paths, update.values, update.steps, update.times)
             case LogRows():
                 self.log_events(update.rows)
             case Assign():
@@ -139,10 +146,35 @@ class BatchAppender:
         if type(first) is not int or not 1 <= first <= _MAX_NUMBER - len(updates):
             raise InvalidInput(f"updates are numbered from 1 on, not {first!r}")
         encoder = self._encoder(key)
+        return self._enter(encoder, key, writer, first, updates)
+
+    def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
+        """Apply a single batch. See `SqliteStore.append_once`."""
+        check_name(name, "request")
+        return self._enter(self._encoder(key), key, name, 1, updates, once=True)
+
+    def find_receipt(self, key: int, name: str) -> Receipt | None:
+        """Return what became of a single batch. See `SqliteStore.find_receipt`."""
+        check_name(name, "request")
+        with self._database.read() as connection:
+            last = self._progress(connection, key, name).last
+            refused = receipts.find_refusals(connection, key, name, 1, last) if last else []
+        return Receipt(last, refused) if last else None
+
+    def _enter(
+        self,
+        encoder: _Encoder,
+        key: int,
+        writer: str,
+        first: int,
+        updates: Sequence[Update],
+        *,
+        once: bool = False,
+    ) -> Receipt:
         with encoder.lock:
             while True:
                 try:
-                    receipt = self._append(encoder, key, writer, first, updates)
+                    receipt = self._append(encoder, key, writer, first, updates, once)
                     break
                 except _Overtaken:
                     continue
@@ -155,12 +187,20 @@ class BatchAppender:
         return receipt
 
     def _append(
-        self, encoder: _Encoder, key: int, writer: str, first: int, updates: Sequence[Update]
+        self,
+        encoder: _Encoder,
+        key: int,
+        writer: str,
+        first: int,
+        updates: Sequence[Update],
+        once: bool,
     ) -> Receipt:
         last = first + len(updates) - 1
         before: list[Refusal] = []
         with self._database.read() as connection:
             progress = self._progress(connection, key, writer)
+            if once and progress.last:
+                last = progress.last  # whatever came now: it is the batch that was first
             if first <= progress.last:
                 before = receipts.find_refusals(
                     connection, key, writer, first, min(last, progress.last)
@@ -186,7 +226,11 @@ class BatchAppender:
             types = None
             if encoder.types_changed:
                 (types,) = connection.execute("SELECT max(seq) FROM log").fetchone()
-            receipts.enter_batch(connection, key, writer, last, types, refused)
+            receipts.enter_batch(connection, key, writer, last, types, refused, once=once)
+            encoder.once += once
+            if encoder.once >= _ONCE_BEFORE_DROPPING:
+                receipts.drop_single(connection, key)
+                encoder.once = 0
             holders.renew(connection, key, writer)
         if types is not None:
             encoder.types = types

@@ -18,8 +18,14 @@ from mooring.store.cells import dumps, loads
 
 KEEP_S = 7 * 86_400
 """How long a compaction leaves answers, and how far writers came that have released their run."""
+KEEP_ONCE_S = 3_600
+"""How long single batches are known for certain, and so many of each run longer."""
+_KEEP_ONCE = 1_000
 KEEP_UNRELEASED_S = 90 * 86_400
 """How long it leaves how far other writers came: what they hold back may still be on its way."""
+
+_ONCE = 2
+"""In the column `released`: the name stood for one batch, and nothing more comes under it."""
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -58,7 +64,8 @@ def find_progress(connection: sqlite3.Connection, run: int, writer: str) -> Prog
     """Return how far a writer came on a run; None when there is no such run."""
     row = connection.execute(
         "SELECT coalesce((SELECT last FROM receipts WHERE run = ?1 AND writer = ?2), 0), "
-        "coalesce((SELECT max(types) FROM receipts WHERE run = ?1), 0) FROM runs WHERE id = ?1",
+        "coalesce((SELECT max(types) FROM receipts WHERE run = ?1 AND types > 0), 0) "
+        "FROM runs WHERE id = ?1",
         (run, writer),
     ).fetchone()
     return None if row is None else Progress(*row)
@@ -71,16 +78,20 @@ def enter_batch(
     last: int,
     types: int | None,
     refused: Iterable[Refusal],
+    *,
+    once: bool = False,
 ) -> None:
     """Enter that a writer's updates up to `last` have been applied or refused.
 
-    `types` is the log's last row, where the batch changed the types of attributes.
+    `types` is the log's last row, where the batch changed the types of attributes. `once`: the
+    writer sends no other batch.
     """
     connection.execute(
-        "INSERT INTO receipts (run, writer, last, types, time) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (run, writer) DO UPDATE SET last = excluded.last, released = 0, "
-        "types = max(types, excluded.types), time = excluded.time",
-        (run, writer, last, types or 0, now_micros()),
+        "INSERT INTO receipts (run, writer, last, types, released, time) "
+        "VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (run, writer) DO UPDATE SET last = excluded.last, "
+        "released = excluded.released, types = max(types, excluded.types), time = excluded.time",
+        (run, writer, last, types or 0, _ONCE if once else 0, now_micros()),
     )
     connection.executemany(
         "INSERT OR REPLACE INTO refusals (run, writer, number, error) VALUES (?, ?, ?, ?)",
@@ -108,6 +119,34 @@ def release(connection: sqlite3.Connection, run: int, writer: str) -> None:
         "UPDATE receipts SET released = 1, time = ? WHERE run = ? AND writer = ?",
         (now_micros(), run, writer),
     )
+
+
+def drop_single(connection: sqlite3.Connection, run: int) -> None:
+    """Remove the single batches of a run that nobody will send again.
+
+    What one of them changed of the types is kept by the newest.
+    """
+    newest = connection.execute(
+        "SELECT writer, time FROM receipts WHERE run = ? AND released = ? "
+        "ORDER BY time DESC, writer LIMIT ?",
+        (run, _ONCE, _KEEP_ONCE),
+    ).fetchall()
+    if len(newest) < _KEEP_ONCE:
+        return
+    before = min(newest[-1][1], now_micros() - KEEP_ONCE_S * 1_000_000)
+    old = "run = ? AND released = ? AND time < ?"
+    bounds = (run, _ONCE, before)
+    connection.execute(
+        f"UPDATE receipts SET types = max(types, coalesce((SELECT max(types) FROM receipts "
+        f"WHERE {old}), 0)) WHERE run = ? AND writer = ?",
+        (*bounds, run, newest[0][0]),
+    )
+    connection.execute(
+        f"DELETE FROM refusals WHERE run = ? AND writer IN (SELECT writer FROM receipts "
+        f"WHERE {old})",
+        (run, *bounds),
+    )
+    connection.execute(f"DELETE FROM receipts WHERE {old}", bounds)
 
 
 def find_answer(connection: sqlite3.Connection, request: str) -> int | None:

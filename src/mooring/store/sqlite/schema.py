@@ -201,7 +201,7 @@ _FORMAT_4 = (
     DERIVED_INDEXES[2].format(""),
 )
 
-# Files whose content travels apart from what refers to it.
+# Files whose content travels apart from what refers to it; batches that are single ones.
 _FORMAT_5 = (
     """CREATE TABLE uploads (
         project INTEGER NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
@@ -213,6 +213,8 @@ _FORMAT_5 = (
         entered INTEGER NOT NULL, digest TEXT NOT NULL,
         PRIMARY KEY (run, attribute, step)) WITHOUT ROWID""",
     "CREATE INDEX file_references_path ON file_references (project, path)",
+    # Asked for with each batch, and few of the many receipts of a run have it.
+    "CREATE INDEX receipts_types ON receipts (run, types) WHERE types > 0",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

@@ -330,6 +330,18 @@ class SqliteStore:
         """Apply numbered updates, each once. See `AppendsBatches.append_batch`."""
         return self._batches.append(key, writer, first, updates)
 
+    def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
+        """Apply a batch of a name that stands for it alone, once, in one transaction.
+
+        Sent again, it changes nothing and is told the same, for an hour at least; after that it
+        may be applied again. `RunNotFound` when the run is gone.
+        """
+        return self._batches.append_once(key, name, updates)
+
+    def find_receipt(self, key: int, name: str) -> Receipt | None:
+        """Return what became of the batch of a name; None when it is not known."""
+        return self._batches.find_receipt(key, name)
+
     def last_applied(self, key: int, writer: str) -> int:
         """Return a writer's last number. See `AppendsBatches.last_applied`."""
         return self._batches.last_applied(key, writer)
@@ -369,11 +381,25 @@ class SqliteStore:
             for name, (_, step, value) in zip(names, rows, strict=True)
         }
 
-    def foreign_changes(self) -> int:
-        """Return a number that is another one once another process has changed the file."""
-        with self._database.lock:
-            row = self._database.writer.execute("PRAGMA data_version").fetchone()
-        return int(row[0])
+    def mark_changes(self) -> tuple[int, int]:
+        """Return what `changed_since` is to be asked with later."""
+        with self._database.read() as connection:
+            last = "SELECT (SELECT max(seq) FROM log), (SELECT max(id) FROM segments)"
+            row, segment = connection.execute(last).fetchone()
+        return row or 0, segment or 0
+
+    def changed_since(self, key: int, mark: tuple[int, int]) -> bool:
+        """Return whether anybody may have written to a run after a mark was taken.
+
+        It costs nothing for what was written to other runs, but for segments.
+        """
+        with self._database.read() as connection:
+            (changed,) = connection.execute(
+                "SELECT EXISTS(SELECT 1 FROM log WHERE seq > ? AND run = ?) "
+                "OR coalesce((SELECT max(id) FROM segments), 0) != ?",
+                (mark[0], key, mark[1]),
+            ).fetchone()
+        return bool(changed)
 
     def write_table_once(self, key: int, table: pa.Table, *, request: str) -> int:
         """Append points of many float series once. See `AppendsBatches.write_table_once`."""
@@ -586,6 +612,13 @@ class SqliteStore:
         with self._snapshot() as connection:
             return self._read_side.attributes.aggregates(connection, keys, fields)
 
+    def read_computed(self, keys: Sequence[int], paths: Sequence[str]) -> Sequence[AttributeColumn]:
+        """Return what is computed. See `ComputesAttributes.read_computed`."""
+        from mooring.store.sqlite.computed import read_computed
+
+        with self._snapshot() as connection:
+            return read_computed(connection, keys, paths)
+
     def _attribute_row(
         self, connection: sqlite3.Connection, key: int, path: str
     ) -> tuple[Any, ...]:
@@ -644,7 +677,7 @@ class SqliteStore:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
 
         def read() -> pa.Table:
-            with self._snapshot() as connection:
+            with self._snapshot() as connection, no_search_for_cycles():
                 return self._read_side.read_series(connection, keys, select, types[0], query)
 
         return self._again(read)

@@ -1,7 +1,7 @@
 """Records: what the API keeps and the store has no word for, as runs of the kind `record`.
 
 A record is one run of its project, `<resource>/<id>`, whose attributes are its fields. It is made
-by one transaction (`import_run`) and changed by one (`append_batch`), so that a SIGKILL between any
+by one transaction (`import_run`) and changed by one (`append_once`), so that a SIGKILL between any
 two lines leaves all of a change or nothing. Numbers that serve as ids are the store's own keys.
 """
 
@@ -332,7 +332,7 @@ class Records:
         """Apply updates to a run in one transaction; raises the error of the first refused one."""
         if not updates:
             return
-        receipt = self.store.append_batch(key, uuid.uuid4().hex, 1, updates)
+        receipt = self.store.append_once(key, uuid.uuid4().hex, updates)
         for _, error in receipt.refused:
             raise error
 

@@ -142,7 +142,8 @@ class StreamRoutes:
         settings = self._hub.settings
         folder = settings.data / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
-        name = _name(request.headers.get(REQUEST_HEADER, ""), f"the header {REQUEST_HEADER}")
+        given = request.headers.get(REQUEST_HEADER)
+        name = None if given is None else _name(given, f"the header {REQUEST_HEADER}")
         receiver = ImportReceiver(
             lambda spec: store.import_run(spec, request=name),
             folder,

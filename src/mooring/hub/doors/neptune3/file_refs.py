@@ -3,7 +3,7 @@
 Whoever takes updates writes a `stored_file` in the place of each file, and does this for a batch::
 
     expect(store, run, awaited)     # before the updates are written
-    store.append_batch(...)
+    store.append_once(...)
     settle(store, run, uploads)     # after it, also when the batch was there already
 
 All three before the request is answered: a request that comes again does what was left undone.

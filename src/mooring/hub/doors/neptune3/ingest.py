@@ -4,8 +4,9 @@ A request is applied before it is answered. Its id tells what became of it, so t
 be kept for the question that follows. Operations that cannot be taken are told in that status:
 clients repeat a request that is refused for ever.
 
-A request that comes again is known by its content. What was found wrong with it is kept with it,
-so that the second answer is the first one.
+A request that comes again is known by its content, for an hour at least. What was found wrong with
+it is kept with it, so that the second answer is the first one. Later, points that are there are
+told as duplicates, and values and members of sets are set once more.
 """
 
 from __future__ import annotations
@@ -184,20 +185,18 @@ class Ingest:
         except MooringError:
             current = None
         if current != name:
-            store.append_batch(run.key, f"n3-{digest}", 1, [Assign({"sys/name": name})])
+            store.append_once(run.key, f"n3-{digest}", [Assign({"sys/name": name})])
 
     # updates
 
     def _update(
         self, store: GuardedStore, run: RunInfo, operation: Operation, digest: str
     ) -> Verdict:
-        writer = f"n3-{digest}"
+        name = f"n3-{digest}"
         uploads = _uploads(operation)
         with self._states.of(store, run) as state:
-            done = store.last_applied(run.key, writer)
-            if done:
-                again = Refused(InvalidInput("it is here already"))
-                receipt = store.append_batch(run.key, writer, 1, [again] * done)
+            receipt = store.find_receipt(run.key, name)
+            if receipt is not None:
                 settle(store, run, uploads)
                 return _told(receipt.refused, Counter({Code.OK: max(1, len(operation.updates))}))
             try:
@@ -207,13 +206,15 @@ class Ingest:
                 if not plan.updates:
                     return +plan.verdict
                 expect(store, run, plan.awaited)
-                receipt = store.append_batch(run.key, writer, 1, plan.updates)
+                receipt = store.append_once(run.key, name, plan.updates)
             except BaseException:
                 state.forget()  # it has learned what the store does not have
                 raise
-            settle(store, run, uploads)
             if any(decode_verdict(str(error)) == {} for _, error in receipt.refused):
                 state.forget()
+            else:
+                state.keep(store)
+            settle(store, run, uploads)
             return _told(receipt.refused, plan.verdict)
 
 

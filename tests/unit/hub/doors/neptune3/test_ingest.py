@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,116 +24,14 @@ from mooring.store.sqlite.store import SqliteStore
 from mooring.wire.neptune3.requests import Code
 from mooring.wire.neptune3.schema import message
 from tests.serving import HubThread
-
-PROJECT = "team/digits"
-
-
-class Writer:
-    """A client of one user, that speaks the protocol itself."""
-
-    def __init__(self, hub: HubThread, token: str) -> None:
-        self.hub = hub
-        self._access = json.loads(
-            self._ask(
-                "/api/backend/v1/authorization/oauth-token", None, {"X-Neptune-Api-Token": token}
-            )
-        )["accessToken"]
-
-    def _ask(self, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
-        request = urllib.request.Request(self.hub.address + path, data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            read: bytes = answer.read()
-            return read
-
-    def post(self, path: str, body: bytes) -> bytes:
-        return self._ask(path, body, {"Authorization": f"Bearer {self._access}"})
-
-    def submit(self, operation: Any) -> str:
-        answer = self.post("/api/client/v1/ingest", operation.SerializeToString())
-        return str(message("SubmitResponse").FromString(answer).request_ids[-1])
-
-    def check(self, *ids: str) -> list[dict[Code, int]]:
-        asked = message("RequestIdList")()
-        for id in ids:
-            asked.ids.add(value=id)
-        answer = self.post("/api/client/v1/ingest/check", asked.SerializeToString())
-        return [
-            {Code(each.detail): each.count for each in status.code_by_count}
-            for status in message("BulkRequestStatus").FromString(answer).statuses
-        ]
-
-    def told(self, operation: Any) -> dict[Code, int]:
-        return self.check(self.submit(operation))[0]
-
-    def create(self, run_id: str = "r", project: str = PROJECT, **fields: Any) -> dict[Code, int]:
-        return self.told(creation(run_id, project, **fields))
-
-
-def creation(run_id: str = "r", project: str = PROJECT, **fields: Any) -> Any:
-    made = message("RunOperation")(project=project, run_id=run_id)
-    made.create.family = run_id
-    parent, step = fields.pop("parent", None), fields.pop("step", None)
-    if parent is not None:
-        made.create.fork_point.parent_run_id = parent
-        if step is not None:
-            made.create.fork_point.step.whole = step
-            made.create.fork_point.step.SetInParent()
-    for name, value in fields.items():
-        setattr(made.create, name, value)
-    return made
-
-
-def batch(*updates: Any, run_id: str = "r") -> Any:
-    made = message("RunOperation")(project=PROJECT, run_id=run_id)
-    made.update_batch.SetInParent()
-    made.update_batch.snapshots.extend(updates)
-    return made
-
-
-def points(
-    step: float | None, values: dict[str, Any], preview: float | None = None, time: int = 1_000
-) -> Any:
-    made = message("UpdateRunSnapshot")()
-    if step is not None:
-        made.step.whole, made.step.micro = divmod(round(step * 1e6), 1_000_000)
-        made.step.SetInParent()
-    made.timestamp.seconds = time
-    for path, value in values.items():
-        _set(made.append[path], value)
-    if preview is not None:
-        made.preview.is_preview, made.preview.completion_ratio = True, preview
-    return made
-
-
-def configs(values: dict[str, Any]) -> Any:
-    made = message("UpdateRunSnapshot")()
-    made.timestamp.seconds = 1_000
-    for path, value in values.items():
-        _set(made.assign[path], value)
-    return made
-
-
-def _set(target: Any, value: Any) -> None:
-    match value:
-        case bool():
-            target.bool = value
-        case int():
-            target.int64 = value
-        case float():
-            target.float64 = value
-        case str():
-            target.string = value
-        case set():
-            target.string_set.values.extend(value)
-        case ("file", path):
-            target.file_ref.path, target.file_ref.size_bytes = path, 3
-            target.file_ref.mime_type = "text/plain"
-        case ("time", seconds):
-            target.timestamp.seconds = seconds
-        case ("histogram", edges, counts):
-            target.histogram.bin_edges.extend(edges)
-            target.histogram.counts.values.extend(counts)
-            target.histogram.counts.SetInParent()
+from tests.unit.hub.doors.neptune3.writing import (
+    PROJECT,
+    Writer,
+    batch,
+    configs,
+    creation,
+    points,
+)
 
 
 @pytest.fixture
@@ -292,6 +190,20 @@ def test_order_of_points(hub: HubThread, writer: Writer) -> None:
     assert [step for step, _ in series(hub, "b")] == [1.0, 2.0]
 
 
+def test_many_steps_of_one_layout_in_a_request(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    rows = [points(step, {"a": step / 2, "b": 1.0}, time=step) for step in range(1, 9)]
+    assert writer.told(batch(*rows[:4])) == {Code.OK: 8}
+    # The first half comes again, one step with another value; the fifth follows the sixth again.
+    again = [*rows[:3], points(4, {"a": 9.0, "b": 1.0}, time=4), *rows[4:6], rows[4], *rows[6:]]
+    assert writer.told(batch(*again)) == {
+        Code.OK: 8,
+        Code.SERIES_POINT_DUPLICATE: 1,
+        Code.SERIES_STEP_NON_INCREASING: 9,
+    }
+    assert series(hub, "a") == [(float(step), step / 2) for step in range(1, 9)]
+
+
 def test_a_step_has_fewer_millionths_than_a_million(hub: HubThread, writer: Writer) -> None:
     writer.create()
     wrong = points(1, {"a": 1.0})
@@ -301,14 +213,18 @@ def test_a_step_has_fewer_millionths_than_a_million(hub: HubThread, writer: Writ
     assert series(hub, "a") == [(1.0, 2.0)]
 
 
-def test_another_process_writes_to_the_run(hub: HubThread, writer: Writer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["another process", "another door"])
+def test_others_write_to_the_run(
+    hub: HubThread, writer: Writer, tmp_path: Path, place: str
+) -> None:
     writer.create()
     writer.told(batch(points(1, {"a": 1.0})))
     run = hub.hub.store.find_run(PROJECT, run_id="r")
     assert run is not None
-    other = SqliteStore(tmp_path / "runs.db")
+    other = SqliteStore(tmp_path / "runs.db") if place == "another process" else hub.hub.store
     other.append_batch(run.key, "w", 1, [LogPoints({"a": 5.0}, 5_000_000, 1), Assign({"b": 1})])
-    other.close()
+    if other is not hub.hub.store:
+        other.close()
     update = points(4, {"a": 4.0, "b": 1.0})
     assert writer.told(batch(update)) == {
         Code.SERIES_STEP_NON_INCREASING: 1,
@@ -439,3 +355,13 @@ def test_a_body_without_a_token(hub: HubThread) -> None:
         urllib.request.urlopen(request, timeout=30)
     assert error.value.code == 401
     error.value.close()
+
+
+def test_a_long_body_is_not_read_of_strangers(hub: HubThread) -> None:
+    with socket.create_connection(("127.0.0.1", int(hub.address.rpartition(":")[2]))) as client:
+        client.sendall(
+            b"POST /api/client/v1/ingest HTTP/1.1\r\nhost: hub\r\n"
+            b"content-length: 16000000\r\nauthorization: Bearer x\r\n\r\n"
+        )
+        client.settimeout(10)
+        assert client.recv(12) == b"HTTP/1.1 401"
