@@ -22,17 +22,14 @@ from mooring.exchange.comparing import compare_runs
 from mooring.exchange.sources.store import StoreSource
 from mooring.hub.accounts import Role
 from mooring.hub.accounts.accounts import accounts_of
+from mooring.hub.doors.neptune3.system import IDENTITY
 from mooring.hub.settings import HubSettings
 from mooring.model import RunKind
+from mooring.store.computed import COMPUTED
 from tests.e2e.exchange.neptune3 import SCALE, AsTold, Beside, fill, floor_times, train
 from tests.serving import HubProcess, free_port
 
-ONLY_TOLD = {
-    "sys/diagnostics/project_uuid",
-    "sys/diagnostics/run_uuid",
-    "sys/experiment/running_time_seconds",
-    "sys/forking/requested_parent",
-}
+ONLY_TOLD = {*IDENTITY, *COMPUTED} - {"sys/size"}
 """Attributes that a server tells of every run, and a store does not keep."""
 
 

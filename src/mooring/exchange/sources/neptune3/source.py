@@ -37,6 +37,8 @@ from mooring.model import (
 _AHEAD = 8
 _THREADS = 4
 _STORED = re.compile(r"[0-9a-f]{64}")
+_OF_SERVER = frozenset({"sys/size"})
+"""Attributes that tell of the server and not of the run: this one changes when it tidies up."""
 _SERIES = {str(type): type for type in AttributeType if type.is_series}
 
 
@@ -224,6 +226,8 @@ class Neptune3Source:
     def _take_table(self, run: SourceRun, table: Mapping[str, tuple[str, Any]]) -> _Known:
         known = _Known({}, {})
         for path, (type, value) in table.items():
+            if path in _OF_SERVER:
+                continue
             if type in _SERIES:
                 known.series[path] = _SERIES[type]
             else:
