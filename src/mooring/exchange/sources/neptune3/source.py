@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from mooring.errors import InvalidName, InvalidStep
+from mooring.errors import InvalidName, InvalidStep, TargetUnreachable
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import (
     RunExtras,
@@ -81,7 +81,9 @@ class Neptune3Source:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mooring-neptune3")
         self._tables: OrderedDict[RunName, Future[dict[str, tuple[str, Any]]]] = OrderedDict()
         self._known: OrderedDict[RunName, _Known] = OrderedDict()
-        self._order: dict[RunName, int] = {}
+        self._listed: list[RunName] = []
+        self._places: dict[RunName, int] = {}
+        self._next = 0
         try:
             self._server.check()
         except BaseException:
@@ -115,7 +117,9 @@ class Neptune3Source:
                 if run is not None:
                     found[run.run_id] = run
         runs = sorted(found.values(), key=lambda run: (run.created or 0, run.sys_id or ""))
-        self._order = {_name(run): at for at, run in enumerate(runs)}
+        start = len(self._listed)
+        self._listed += map(_name, runs)
+        self._places.update((_name(run), start + at) for at, run in enumerate(runs))
         return runs
 
     def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
@@ -175,6 +179,7 @@ class Neptune3Source:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._tables.clear()
         self._known.clear()
+        self._listed, self._places = [], {}
         self._reader.close()
 
     def _describe(
@@ -212,16 +217,24 @@ class Neptune3Source:
         return self._known[name]
 
     def _fetch_table(self, name: RunName) -> dict[str, tuple[str, Any]]:
-        """Return the attributes of a run; those of the next ones are asked for meanwhile."""
-        at = self._order.get(name)
-        names = [name] if at is None else [*self._order][at : at + _AHEAD]
-        for each in names:
+        """Return the attributes of a run.
+
+        Those of the next ones are asked for meanwhile, where runs are read as they were listed.
+        """
+        at = self._places.get(name, 0)
+        follows, self._next = at == self._next, at + 1
+        found = self._tables.pop(name, None)
+        for each in self._listed[at + 1 : at + _AHEAD] if follows or found else ():
             if each not in self._tables and each not in self._known:
                 self._tables[each] = self._threads.submit(self._reader.read_table, each)
-        found = self._tables.pop(name)
         while len(self._tables) > 2 * _AHEAD:
             self._tables.popitem(last=False)[1].cancel()
-        return found.result()
+        if found is not None:
+            try:
+                return found.result()
+            except TargetUnreachable:
+                pass  # a while ago; it may answer now
+        return self._reader.read_table(name)
 
     def _take_table(self, run: SourceRun, table: Mapping[str, tuple[str, Any]]) -> _Known:
         known = _Known({}, {})
