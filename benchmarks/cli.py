@@ -87,6 +87,7 @@ GROUPS = {
 EXAMPLE = """example:
   python -m benchmarks --only durable,log --peers xetrack,mlflow --rounds 3
   python -m benchmarks --only hub --peers mlflow_server,auger_client
+  python -m benchmarks --only neptune3 --peers neptune_scale,neptune_query
   python -m benchmarks --from benchmarks/results.json --markdown
 """
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import duckdb
 import duckdb_extension_sqlite_scanner
 import pytest
 
-from mooring import Reader, Tracker, open_store
+from mooring import File, Reader, Run, Tracker, open_store
 from mooring.store.sqlite.views import MAX_COLUMNS
 
 ROWS: list[dict[str, Any]] = [
@@ -132,6 +134,62 @@ def test_conn_lists_assets(tracker: Tracker) -> None:
     with Tracker(tracker.store, table="assets") as own:
         own.log({"x": 1})
         assert tracker.conn.execute("SELECT x FROM db.assets").fetchall() == [(1,)]
+
+
+def test_conn_has_what_runs_logged(path: Path) -> None:
+    with Run("team/nets", store=path, run_id="root", tags=["b", "a"], on_error="raise") as run:
+        run["params"] = {"lr": 0.1, "big": 2**60 + 1, "amp": True, "note": 'ü "x"'}
+        run["model"] = File(b"w", name="model.pt")
+        for step in range(3):
+            run.log({"loss": 1.5 - step, "line": f"at {step}"}, step=step / 2, timestamp=1e9 + step)
+        run.log({"loss": 99.0}, step=9, preview_completion=0.5)
+        run.log({"odd": math.nan}, step=1)
+    with Run("team/nets", store=path, run_id="fork", parent="root", fork_step=0.5) as run:
+        run.log({"loss": 7.0}, step=1)
+    with Run("team/nets", store=path, run_id="gone") as run:
+        run.log({"loss": -5.0}, step=1)
+        run.store.trash_runs([run.info.key])
+
+    def check(reader: Reader) -> None:
+        def ask(question: str) -> list[tuple[Any, ...]]:
+            return reader.conn.execute(question).fetchall()
+
+        loss = "SELECT run, step, value FROM db.points WHERE path = 'loss' ORDER BY run, step"
+        inherited = [(0.0, 1.5), (0.5, 0.5)]
+        assert ask(loss) == [
+            *(("fork", *point) for point in [*inherited, (1.0, 7.0)]),
+            *(("root", *point) for point in [*inherited, (1.0, -0.5)]),
+        ]
+        first = datetime.fromtimestamp(1e9, UTC).replace(tzinfo=None)
+        assert ask("SELECT DISTINCT project, min(time) FROM db.points GROUP BY project") == [
+            ("team/nets", first)
+        ]
+        assert ask("SELECT value FROM points WHERE path = 'odd' AND isnan(value)") != []
+        lines = "SELECT value FROM db.texts WHERE run = 'fork' ORDER BY step"
+        assert ask(lines) == [("at 0",), ("at 1",)]
+        values = dict(ask("SELECT path, value FROM db.attributes WHERE run = 'root'"))
+        assert (values["params/big"], values["params/amp"]) == (str(2**60 + 1), "true")
+        assert (values["params/note"], values["line"]) == ('ü "x"', "at 2")
+        assert json.loads(values["sys/tags"]) == ["a", "b"]
+        assert json.loads(values["model"])["name"] == "model.pt"
+        low = "SELECT run FROM db.attributes WHERE path = 'params/lr' AND number < 0.5"
+        assert ask(low) == [("root",)]
+
+    with Reader(path) as reader:
+        check(reader)
+    with open_store(path) as store:
+        store.compact()
+        check(Reader(store))
+        with Tracker(store, table="points") as own:
+            own.log({"x": 1})
+            assert own.conn.execute("SELECT x FROM db.points").fetchall() == [(1,)]
+
+
+def test_conn_of_a_store_without_runs(path: Path) -> None:
+    open_store(path).close()
+    with Reader(path) as reader:
+        for table in ("points", "texts", "attributes"):
+            assert reader.conn.execute(f"SELECT * FROM db.{table}").fetchall() == []
 
 
 def test_conn_cannot_change_the_rows(tracker: Tracker) -> None:

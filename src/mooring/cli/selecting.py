@@ -37,7 +37,7 @@ KindOption = Annotated[
     typer.Option(
         "--from",
         "--source",
-        help="What the source is, if not known by its looks.",
+        help="What the source is, if not known by its looks, such as neptune3 or mlflow.",
         show_default=False,
     ),
 ]

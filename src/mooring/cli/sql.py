@@ -1,4 +1,4 @@
-"""The command `sql`: a statement of DuckDB on the tracker's tables of a store."""
+"""The command `sql`: a statement of DuckDB on the tables and the runs of a store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def add_to(group: typer.Typer) -> None:
         group,
         "sql",
         example='mooring sql runs.db "SELECT * FROM db.events WHERE accuracy > 0.8"\n'
-        'mooring sql runs.db "SELECT model, max(accuracy) FROM db.events GROUP BY model" --json',
+        'mooring sql runs.db "SELECT model, max(accuracy) FROM db.events GROUP BY model" --json\n'
+        "mooring sql runs.db \"SELECT run, min(value) FROM db.points WHERE path = 'loss' "
+        'GROUP BY run"',
     )(sql)
 
 
@@ -40,10 +42,12 @@ def sql(
     *,
     output: Output,
 ) -> None:
-    """Ask the tables of a store in SQL, as db.events, db.default, db.<table>.
+    """Ask a store in SQL: tables as db.events, db.default, db.<table>, and what runs logged.
 
-    Sealed rows and those that are not are there alike. SQL cannot change the tables: set,
-    delete and undelete do.
+    db.points and db.texts are the points of series, with project, run, path, step, time (UTC)
+    and value; a fork has those that it inherits, too. db.attributes has project, run, path, type,
+    value (as text) and number of each attribute, of a series the last one. Sealed rows and those
+    that are not are there alike. SQL cannot change the tables: set, delete and undelete do.
     """
     import duckdb
 

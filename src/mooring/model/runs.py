@@ -30,6 +30,7 @@ class RunSpec:
     parent, fork_step : the `key` of the run to fork from, and the last step inherited,
         in millionths (None: the parent's last step at this time)
     inherit_attributes : whether a fork copies the parent's attributes that are no series
+    inherit_tags : whether a fork copies the parent's tags, group tags and description, if not all
     created : microseconds since 1970, UTC (None: now)
     """
 
@@ -41,6 +42,7 @@ class RunSpec:
     parent: int | None = None
     fork_step: int | None = None
     inherit_attributes: bool = False
+    inherit_tags: bool = False
     created: int | None = None
     owner: str | None = None
 

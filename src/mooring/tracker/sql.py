@@ -1,4 +1,4 @@
-"""SQL on tracker's tables, by DuckDB: `tracker.conn`.
+"""SQL on tracker's tables and on runs, by DuckDB: `tracker.conn`.
 
 DuckDB never opens the store's file (two copies of SQLite in one process would drop each other's
 locks, see docs/decisions/0006): it is given the rows as Arrow, sealed and not sealed alike, and
@@ -9,6 +9,7 @@ brought up to date before it runs.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mooring.model import ProjectName
 from mooring.store.contract import Store, TableColumn
+from mooring.tracker.run_tables import RUN_TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _ARROW = "mooring_arrow"
 _ASSETS = "assets:"
 """Key of the list of assets; a project has a slash in its name."""
+_OF_RUNS = "runs:"
+"""What the keys of tables of all runs begin with; they are read when a statement is of them."""
 _LOCAL = "mooring:local"
 """Column of a copied table: its time, in microseconds of the local clock."""
 
@@ -111,7 +115,11 @@ class SqlConnection:
             del self._versions[name]
         for name, key in names.items():
             named = name.casefold().replace('"', '""')
-            if text is None or named in text or _lists_tables(text):
+            if key.startswith(_OF_RUNS):
+                wanted = text is None or _is_of(text, named)
+            else:
+                wanted = text is None or named in text or _lists_tables(text)
+            if wanted:
                 self._load(name, key)
 
     def _load(self, name: str, key: str) -> None:
@@ -134,7 +142,8 @@ class SqlConnection:
 class StoreTables:
     """The tracker's tables of a store: its projects, those of the workspace `local` by their name.
 
-    `assets` lists the assets, as `Assets.list` does, unless a table is called so.
+    `assets` lists the assets, as `Assets.list` does; `attributes`, `points` and `texts` hold those
+    of all runs, see `mooring.tracker.run_tables`. A tracker's table that is called so goes before.
     """
 
     def __init__(self, store: Store) -> None:
@@ -149,6 +158,8 @@ class StoreTables:
         if "events" in found:
             found["default"] = found["events"]
         found.setdefault("assets", _ASSETS)
+        for table in RUN_TABLES:
+            found.setdefault(table, _OF_RUNS + table)
         return found
 
     def load(self, key: str, version: str) -> tuple[str, pa.Table, str] | None:
@@ -157,6 +168,8 @@ class StoreTables:
 
         if key == _ASSETS:
             return self._load_assets(version)
+        if key.startswith(_OF_RUNS):
+            return "read", RUN_TABLES[key.removeprefix(_OF_RUNS)](self._store), "*"
         columns = self._store.list_columns(key)
         table = self._store.read_events(key, columns=[column.name for column in columns])
         if version and table.version == version:
@@ -206,6 +219,11 @@ def _expressions(columns: Sequence[TableColumn], schema: pa.Schema) -> Iterator[
         elif str(field.type) != "binary":
             cell = f"CAST({cell} AS {column.sql_type})"
         yield f"{cell} AS {_quoted(column.sql_name)}"
+
+
+def _is_of(text: str, name: str) -> bool:
+    """Tell whether a statement names a table where tables stand, and not only a column."""
+    return re.search(rf'(\bfrom|\bjoin|\.)\s*"?{re.escape(name)}\b', text) is not None
 
 
 def _lists_tables(text: str) -> bool:

@@ -7,17 +7,11 @@ from typing import Any
 
 import pytest
 
+from mooring.store.computed import COMPUTED, EXPERIMENT_TIME, REQUESTED_PARENT
 from tests.conformance.neptune3.sample import ODD
 
 LIVING = ["a-new", "a-old", "b", "fork", "plain"]
 PARAMS = ["layers", "lr", "mixed", "names", "optimizer", "verified", "when"]
-COUNTERS = {
-    f"sys/diagnostics/attributes/{kind}_count"
-    for kind in (
-        *("total", "bool", "int", "float", "string", "string_set", "file_ref", "histogram"),
-        *("float_series", "string_series", "histogram_series", "file_ref_series"),
-    )
-}
 
 EXPECTED: dict[str, object] = {
     "experiments": ["alpha", "beta", "gamma"],
@@ -159,7 +153,9 @@ def test_all_attributes(told: dict[str, Any]) -> None:
 
 
 def test_system_attributes(told: dict[str, Any]) -> None:
-    assert set(told["system attributes"]) == COUNTERS | {
+    of_forks_and_experiments = {REQUESTED_PARENT, EXPERIMENT_TIME}
+    assert set(told["system attributes"]) == {
+        *(COMPUTED.keys() - of_forks_and_experiments),
         "sys/archived",
         "sys/creation_time",
         "sys/custom_run_id",
@@ -173,10 +169,7 @@ def test_system_attributes(told: dict[str, Any]) -> None:
         "sys/modification_time",
         "sys/owner",
         "sys/ping_time",
-        "sys/diagnostics/attributes/total_series_datapoints",
-        "sys/relative_creation_time_ms",
         "sys/running_time_seconds",
-        "sys/size",
         "sys/tags",
         "sys/trashed",
     }

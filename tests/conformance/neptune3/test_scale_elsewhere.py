@@ -115,6 +115,26 @@ def test_series_are_shown(shell: Shell, store: str) -> None:
     assert points("root", "log/line") == [[float(n), f"line {n}"] for n in range(20)]
 
 
+def test_found_by_sql(shell: Shell, store: str) -> None:
+    def ask(query: str) -> list[list[Any]]:
+        return [list(row.values()) for row in shell.ask("sql", store, query)]
+
+    points = "FROM db.points WHERE path = 'train/loss' AND project = 'team/digits'"
+    assert ask(f"SELECT step, value {points} AND run = 'root' ORDER BY step") == LOSS
+    assert ask(f"SELECT run, count(*), max(value) {points} GROUP BY run ORDER BY run") == [
+        ["fork", 6, 7.0],
+        ["root", 20, 1.0],
+    ]
+    found = "SELECT run FROM db.attributes WHERE path = 'params/lr' AND number < 0.05"
+    assert ask(found) == [["fork"]]
+    tagged = "SELECT value FROM db.attributes WHERE path = 'sys/tags' AND run = 'root'"
+    assert ask(tagged) == [['["a b", "good"]']]
+    assert ask("SELECT run, value FROM db.texts WHERE step = 4 ORDER BY run") == [
+        ["fork", "line 4"],
+        ["root", "line 4"],
+    ]
+
+
 def test_exported_and_imported_again(shell: Shell, store: str, tmp_path: Path) -> None:
     named = store if "://" in store else str(shell.folder / store)
     shell.run("export", "--store", named, "-p", PROJECT, "--verify", folder=tmp_path)

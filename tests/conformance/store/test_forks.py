@@ -219,8 +219,11 @@ def test_attributes_are_inherited_on_request(store: Store) -> None:
     writer.log({"x": 1.0}, step=1)
     plainly = make(store, "plainly", parent, 1)
     fully = make(store, "fully", parent, 1, inherit_attributes=True)
-    assert attributes(store, plainly.key) == {"x": 1.0}
+    tagged = make(store, "tagged", parent, 1, inherit_tags=True)
+    assert attributes(store, plainly.key) == attributes(store, tagged.key) == {"x": 1.0}
     assert value(store, plainly.key, "sys/tags")[1] == frozenset()
+    assert value(store, tagged.key, "sys/tags")[1] == {"t"}
+    assert value(store, tagged.key, "sys/description")[1] == "why"
     assert attributes(store, fully.key) == {"x": 1.0, "lr": 0.1, "nan": "NaN", "note": "a"}
     assert value(store, fully.key, "sys/tags")[1] == {"t"}
     assert value(store, fully.key, "sys/description")[1] == "why"

@@ -163,7 +163,7 @@ def floor_times(points: pa.Table) -> pa.Table:
 
 
 def told_steps(points: pa.Table) -> pa.Table:
-    """Return points at steps as doubles tell them: beyond 9·10^9 a millionth is lost."""
+    """Return points at steps as doubles tell them: beyond 8·10^9 a millionth is lost."""
     steps = [step_to_micros(step_from_micros(micros)) for micros in points["step"].to_pylist()]
     at = points.column_names.index("step")
     return points.set_column(at, "step", pa.array(steps, pa.int64()))

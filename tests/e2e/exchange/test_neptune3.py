@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,17 +22,14 @@ from mooring.exchange.comparing import compare_runs
 from mooring.exchange.sources.store import StoreSource
 from mooring.hub.accounts import Role
 from mooring.hub.accounts.accounts import accounts_of
+from mooring.hub.doors.neptune3.system import IDENTITY
 from mooring.hub.settings import HubSettings
 from mooring.model import RunKind
+from mooring.store.computed import COMPUTED
 from tests.e2e.exchange.neptune3 import SCALE, AsTold, Beside, fill, floor_times, train
 from tests.serving import HubProcess, free_port
 
-ONLY_TOLD = {
-    "sys/diagnostics/project_uuid",
-    "sys/diagnostics/run_uuid",
-    "sys/experiment/running_time_seconds",
-    "sys/forking/requested_parent",
-}
+ONLY_TOLD = {*IDENTITY, *COMPUTED} - {"sys/size"}
 """Attributes that a server tells of every run, and a store does not keep."""
 
 
@@ -283,3 +281,90 @@ def test_a_project_that_others_own_is_not_there(served: Served, tmp_path: Path) 
     beside.run("export", "--source", "neptune3")
     projects = {project for project, *_ in read_rows(tmp_path / "exports/data")}
     assert projects == {SCALE}
+
+
+# kills
+
+
+KILLED = """
+import os, sys
+last, *sys.argv[1:] = sys.argv[1:]
+
+def die(event, args):
+    # at the n-th change of the export, just before it happens
+    global counted
+    if event == "open":
+        changes = isinstance(args[2], int) and bool(args[2] & (os.O_WRONLY | os.O_RDWR))
+    else:
+        changes = event in ("os.rename", "os.mkdir", "os.remove")
+    if changes and "exports" in str(args[0]):
+        counted += 1
+        if counted == int(last):
+            os.kill(os.getpid(), 9)
+
+counted = 0
+from mooring.cli import main
+from mooring.exchange.targets.parquet import exporting, parts
+parts.PART_BYTES = 20_000  # so that runs have several parts
+exporting.POINTS_AT_ONCE = 1_000
+sys.addaudithook(die)
+try:
+    main()
+finally:
+    print("changes", counted, file=sys.stderr)
+"""
+
+
+def test_an_export_that_is_killed_goes_on(served: Served, own: Path, tmp_path: Path) -> None:
+    beside = Beside(tmp_path, served.hub.admin)
+    options = ("export", "--source", "neptune3", "-p", "team/parts", "-p", SCALE)
+
+    def attempt(last: int) -> tuple[int, str]:
+        process = beside.start(last, *options, code=("-c", KILLED))
+        _, err = process.communicate(timeout=120)
+        return process.returncode, err
+
+    kills = 0
+    for last in (3, 8, 13, 18, 25, 30):
+        code, err = attempt(last)
+        if code == 0:
+            break
+        assert code == -9, err
+        kills += 1
+    assert kills >= 3
+    code, err = attempt(0)
+    assert code == 0, err
+    data = tmp_path / "exports/data"
+    assert [*data.rglob("*.tmp"), *data.rglob("*.journal")] == []
+    assert len([*data.glob("*/parts-*.parquet")]) > 1
+    ours, theirs = read_rows(own / "data"), read_rows(data)
+    assert {key for key in ours if key[0] in ("team/parts", SCALE) and key[2] != "far"} <= {*theirs}
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "exports").rglob("*.*")}
+    assert len(written) > 10
+    code, err = attempt(0)
+    assert code == 0, err
+    assert {path: path.stat().st_mtime_ns for path in written} == written  # nothing again
+
+
+def test_a_hub_that_dies_meanwhile_is_waited_for_and_then_told(tmp_path: Path) -> None:
+    fill(tmp_path / "runs.db")
+    port = free_port()
+    hub = HubProcess(tmp_path / "runs.db", port=port)
+    beside = Beside(tmp_path, hub.admin)
+    options = ("export", "--source", "neptune3")
+    process = beside.start(*options, NEPTUNE_QUERY_RETRY_SOFT_TIMEOUT="2")
+    data = tmp_path / "exports/data"
+    while not [*data.glob("*/*.parquet")] and process.poll() is None:
+        time.sleep(0.01)
+    hub.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert f"the server at {hub.address} did not answer as it should for 2 s" in err
+    assert "Traceback" not in err
+    again = HubProcess(tmp_path / "runs.db", port=port)
+    try:
+        out, _ = beside.run(*options, "--format", "json")
+        assert sum(one["done"] + one["present"] for one in json.loads(out)) == 12
+        assert sum(one["present"] for one in json.loads(out)) >= 1
+    finally:
+        again.stop()

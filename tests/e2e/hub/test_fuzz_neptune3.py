@@ -26,7 +26,7 @@ from tests.unit.wire.neptune3_traffic import Captured, load
 
 LONG = os.environ.get("MOORING_TEST_PROFILE") == "long"
 FUZZ = settings(
-    max_examples=1000 if LONG else 25,
+    max_examples=200 if LONG else 25,
     derandomize=not LONG,
     database=None,
     deadline=None,

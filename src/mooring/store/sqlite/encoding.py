@@ -221,6 +221,7 @@ class UpdateEncoder:
         if plan is None:
             for path in paths:
                 check_loggable(validate_path(path))
+            for path in paths:
                 self._check_type(path, AttributeType.FLOAT_SERIES)
             plan = self._new_plan(paths)
             if len(self._plans) < _MAX_SHAPES:

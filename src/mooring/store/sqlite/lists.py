@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mooring.query import And, Compare, Exists, Expression, Not, Or
@@ -32,6 +32,8 @@ _LONGEST_QUESTION = 10_000
 _FEW_RUNS = 64
 """Runs that are looked at one by one, which takes 20 µs each."""
 _KEPT_FOLDS = 256
+_QUICK_S = 0.02
+"""To sort 100,000 runs takes 80 ms, and the order is gone with the next score."""
 _UNTOLD = frozenset({"sys/state", SIZE})
 """Attributes that change without a trace in the state: a writer dies, a file comes."""
 
@@ -50,6 +52,8 @@ class _Kept:
     state: ListState
     keys: np.ndarray | None
     """None: asked for once, not worth keeping yet."""
+    is_quick: bool = False
+    """Whether the page that was asked for was found quickly without a list."""
 
 
 class RunLists:
@@ -104,6 +108,8 @@ class RunLists:
                 self._kept.move_to_end(question)
                 if kept.keys is not None:
                     return kept.keys
+                if kept.is_quick and _is_early(query):
+                    return None
             changed = None
             if kept is not None and not still and mend is not None:
                 changed = self._changed(kept.state, state)
@@ -111,12 +117,20 @@ class RunLists:
             keys = mend(kept.keys, changed)
             self._keep(question, _Kept(state, keys))
             return keys
-        if not still and changed is None and query.offset + (query.limit or 0) <= _DEEP:
+        if not still and changed is None and _is_early(query):
             self._keep(question, _Kept(state, None))
             return None
         keys = build()
         self._keep(question, _Kept(state, keys))
         return keys
+
+    def note_page(self, query: RunQuery, seconds: float) -> None:
+        """Tell how long it took to find a page without its list, which `find` did not give."""
+        question = _question(query)
+        with self._lock:
+            kept = None if question is None else self._kept.get(question)
+            if question is not None and kept is not None and kept.keys is None:
+                self._kept[question] = replace(kept, is_quick=seconds < _QUICK_S)
 
     def _holds(self, old: ListState, new: ListState, paths: Iterable[int | None]) -> bool:
         if (old.changes, old.last_run) != (new.changes, new.last_run):
@@ -173,6 +187,10 @@ def _question(query: RunQuery) -> str | None:
     parts = (query.project, query.projects, query.kinds, query.trashed, query.filter, query.sort)
     text = repr(parts)  # not the parts themselves: 1 and True are equal, and mean something else
     return text if len(text) <= _LONGEST_QUESTION else None
+
+
+def _is_early(query: RunQuery) -> bool:
+    return query.offset + (query.limit or 0) <= _DEEP
 
 
 def _paths(query: RunQuery) -> Iterator[str]:

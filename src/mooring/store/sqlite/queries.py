@@ -7,6 +7,7 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from mooring.errors import InvalidInput
@@ -67,7 +68,10 @@ class RunQueries:
         )
         if indexed and 0 <= limit < total and total > LONG:
             where, parameters = self._where(connection, query, by_run=True)
+        began = thread_time()
         keys = self._page(connection, query, where, parameters, limit)
+        if matching is not None:
+            self._lists.note_page(query, thread_time() - began)
         return RunPage(self._runs.get(connection, keys), total)
 
     def _where(

@@ -322,12 +322,14 @@ class RunTable:
         for code, paths in cut.items():
             series = reader.read(connection, [run], paths, types[code])
             connection.executemany(REPLACE_ATTRIBUTE, map(series_row, series.values()))
-        if spec.inherit_attributes:
+        if spec.inherit_attributes or spec.inherit_tags:
             kept = [self._catalog.system(path) for path in INHERITED_SYSTEM_PATHS]
+            wanted = f"path IN ({', '.join('?' * len(kept))})"
+            if spec.inherit_attributes:
+                wanted += " OR path NOT IN (SELECT id FROM paths WHERE path GLOB 'sys/*')"
             connection.execute(
                 f"{copy} FROM attributes WHERE run = ? AND type NOT IN ({_SERIES_CODES}) AND "
-                f"(path IN ({', '.join('?' * len(kept))}) OR path NOT IN "
-                "(SELECT id FROM paths WHERE path GLOB 'sys/*'))",
+                f"({wanted})",
                 (run, parent.key, *kept),
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from mooring.errors import InvalidName, InvalidStep
+from mooring.errors import InvalidName, InvalidStep, TargetUnreachable
 from mooring.exchange.reports import ProblemList
 from mooring.exchange.source import (
     RunExtras,
@@ -37,6 +37,8 @@ from mooring.model import (
 _AHEAD = 8
 _THREADS = 4
 _STORED = re.compile(r"[0-9a-f]{64}")
+_OF_SERVER = frozenset({"sys/size"})
+"""Attributes that tell of the server and not of the run: this one changes when it tidies up."""
 _SERIES = {str(type): type for type in AttributeType if type.is_series}
 
 
@@ -46,14 +48,13 @@ class _Known:
 
     Attributes
     ----------
-    own : series that the run itself has points of, each with whether it has others than previews;
-        None until it is asked
-    previews : provisional points of series, None until they are asked
+    own : series that the run itself has points of; None until it is asked
+    previews : provisional points, which are asked together with `own`
     """
 
     values: dict[str, SourceValue]
     series: dict[str, AttributeType]
-    own: dict[str, bool] | None = None
+    own: set[str] | None = None
     previews: pa.Table | None = None
 
 
@@ -63,7 +64,7 @@ class Neptune3Source:
     The server and the user are those of the token in `NEPTUNE_API_TOKEN`. All attributes come,
     with the types of Neptune 3; a fork has its own points, and names its parent; previews come as
     such. What the protocol does not tell cannot come: times are in milliseconds, steps are doubles
-    (exact to a millionth up to 10^9), and of a file its media type and size.
+    (exact to a millionth up to 8·10^9), and of a file its media type and size.
 
     Values of the next runs are fetched ahead, by a few threads; points in blocks; files one by
     one, as they are opened, and their sizes are compared with what the server told.
@@ -80,7 +81,9 @@ class Neptune3Source:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mooring-neptune3")
         self._tables: OrderedDict[RunName, Future[dict[str, tuple[str, Any]]]] = OrderedDict()
         self._known: OrderedDict[RunName, _Known] = OrderedDict()
-        self._order: dict[RunName, int] = {}
+        self._listed: list[RunName] = []
+        self._places: dict[RunName, int] = {}
+        self._next = 0
         try:
             self._server.check()
         except BaseException:
@@ -114,7 +117,9 @@ class Neptune3Source:
                 if run is not None:
                     found[run.run_id] = run
         runs = sorted(found.values(), key=lambda run: (run.created or 0, run.sys_id or ""))
-        self._order = {_name(run): at for at, run in enumerate(runs)}
+        start = len(self._listed)
+        self._listed += map(_name, runs)
+        self._places.update((_name(run), start + at) for at, run in enumerate(runs))
         return runs
 
     def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
@@ -127,10 +132,8 @@ class Neptune3Source:
         Of a fork those that have points of its own.
         """
         known = self._read(run)
-        return [
-            SourceSeries(path, known.series[path], None if has_points else 0)
-            for path, has_points in sorted(self._read_own(run, known).items())
-        ]
+        own = self._read_own(run, known)
+        return [SourceSeries(path, known.series[path]) for path in sorted(own)]
 
     def read_points(
         self, run: SourceRun, type: AttributeType, paths: Sequence[str] | None = None
@@ -176,6 +179,7 @@ class Neptune3Source:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._tables.clear()
         self._known.clear()
+        self._listed, self._places = [], {}
         self._reader.close()
 
     def _describe(
@@ -213,31 +217,41 @@ class Neptune3Source:
         return self._known[name]
 
     def _fetch_table(self, name: RunName) -> dict[str, tuple[str, Any]]:
-        """Return the attributes of a run; those of the next ones are asked for meanwhile."""
-        at = self._order.get(name)
-        names = [name] if at is None else [*self._order][at : at + _AHEAD]
-        for each in names:
+        """Return the attributes of a run.
+
+        Those of the next ones are asked for meanwhile, where runs are read as they were listed.
+        """
+        at = self._places.get(name, 0)
+        follows, self._next = at == self._next, at + 1
+        found = self._tables.pop(name, None)
+        for each in self._listed[at + 1 : at + _AHEAD] if follows or found else ():
             if each not in self._tables and each not in self._known:
                 self._tables[each] = self._threads.submit(self._reader.read_table, each)
-        found = self._tables.pop(name)
         while len(self._tables) > 2 * _AHEAD:
             self._tables.popitem(last=False)[1].cancel()
-        return found.result()
+        if found is not None:
+            try:
+                return found.result()
+            except TargetUnreachable:
+                pass  # a while ago; it may answer now
+        return self._reader.read_table(name)
 
     def _take_table(self, run: SourceRun, table: Mapping[str, tuple[str, Any]]) -> _Known:
         known = _Known({}, {})
         for path, (type, value) in table.items():
+            if path in _OF_SERVER:
+                continue
             if type in _SERIES:
                 known.series[path] = _SERIES[type]
             else:
                 known.values[path] = _source_value(run.project, type, value)
         return known
 
-    def _read_own(self, run: SourceRun, known: _Known) -> Mapping[str, bool]:
-        """Return the series that a run itself has points of, with whether these are no previews."""
+    def _read_own(self, run: SourceRun, known: _Known) -> Collection[str]:
+        """Return the series that a run itself has points of; previews are noted by the way."""
         if known.own is None:
             name = _name(run)
-            own = dict.fromkeys(known.series, True) if run.parent is None else {}
+            own = set(known.series) if run.parent is None else set()
             open_ended: list[str] = []
             for type in dict.fromkeys(known.series.values()):
                 paths = sorted(path for path, found in known.series.items() if found is type)
@@ -250,10 +264,11 @@ class Neptune3Source:
                         ends = self._reader.read_objects(name, type, some, most=1)
                     else:
                         continue
-                    own.update({end.path: True for end in ends})
+                    own.update(end.path for end in ends)
             tables = []
             for column, alone in self._iter_previews(name, open_ended):
-                own[column.path] = not alone
+                if alone:  # a series of previews alone has no points
+                    own.discard(column.path)
                 tables.append(_previews_of(column))
             if tables:
                 order = [("path", "ascending"), ("step", "ascending")]

@@ -145,6 +145,7 @@ class Ingest:
                     parent=None if parent is None else parent.key,
                     fork_step=None if parent is None else create.fork_step,
                     inherit_attributes=create.inherit_configs,
+                    inherit_tags=True,
                     created=min(max(created, MIN_TIME), MAX_TIME),
                 )
             )

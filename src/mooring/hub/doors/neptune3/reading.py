@@ -29,6 +29,8 @@ from mooring.wire.neptune3.values import fill_attribute
 TOLD = frozenset(TYPE_NAMES)
 _SERIES = frozenset(type for type in TOLD if type.is_series)
 EVERY_NAME = NameFilter()
+_MADE = frozenset({*IDENTITY, *COMPUTED})
+"""What is told as it is here: a run that was read from another server kept what that told."""
 _FEW = 20
 _IDS = {"sys_id": "sys/id", "run_id": "sys/custom_run_id"}
 
@@ -149,7 +151,7 @@ def list_names(
         (path, TYPE_NAMES[type])
         for select in choice.selectors()
         for path, type in find(select)
-        if chosen(path)
+        if chosen(path) and path not in _MADE
     ]
     # What is told of every run, or of those that have another attribute, and kept of none.
     told = [(name, AttributeType.STRING, "sys/id") for name in IDENTITY]
@@ -196,7 +198,7 @@ def read_columns(store: GuardedStore, keys: Sequence[int], choice: Choice) -> li
                 AttributeColumn(column.path, column.type, column.rows, column.stats)
                 for column in store.read_stats(keys, replace(select, types=series))
             )
-    columns = [column for column in columns if chosen(column.path)]
+    columns = [each for each in columns if chosen(each.path) and each.path not in _MADE]
     computed = [each.path for each in COMPUTED.values() if choice.accepts(each.path, each.type)]
     if computed:
         columns += store.read_computed(keys, computed)

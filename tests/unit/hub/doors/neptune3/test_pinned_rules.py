@@ -70,6 +70,9 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Writer]:
     client.told(batch(points(20, {"loss": 1_000.0}, preview=0.5), run_id="b"))
     client.told(batch(configs({"lr": 0.1, "opt": "adam 2", "set": {"x"}}), run_id="a"))
     client.told(batch(configs({"opt": "sgd"}), run_id="c"))
+    run = hub.hub.store.find_run(PROJECT, run_id="a")
+    assert run is not None
+    hub.hub.store.open_writer(run.key).change_set("sys/tags", add=["good"])
     yield client
     hub.stop()
 
@@ -285,10 +288,12 @@ def test_a_fork_lists_series_that_it_only_inherits(writer: Writer) -> None:
 
 
 @pytest.mark.parametrize(("inherit", "expected"), [(True, {"lr", "opt", "set"}), (False, set())])
-def test_configs_are_inherited_where_it_is_asked_for(
+def test_tags_are_inherited_and_configs_where_it_is_asked_for(
     writer: Writer, inherit: bool, expected: set[str]
 ) -> None:
     run_id = f"configs {inherit}"
     writer.create(run_id, parent="a", step=0, inherit_configs=inherit)
-    found = _values(writer, attributeNamesFilter=["lr", "opt", "set"])
-    assert set(found.get(_sys_id(writer, run_id), {})) == expected
+    found = _values(writer, attributeNamesFilter=["lr", "opt", "set", "sys/tags"])
+    values = found[_sys_id(writer, run_id)]
+    assert list(values.pop("sys/tags").string_set_properties.value) == ["good"]
+    assert set(values) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -256,6 +257,26 @@ def test_previews_count_for_names_and_not_for_values(admin: Reader) -> None:
     (attribute,) = page.entries[0].attributes
     series = attribute.float_series_properties
     assert (attribute.name, series.last, series.last_step, series.max) == ("both", 1.0, 1.0, 1.0)
+
+
+def test_what_another_server_told_of_itself_is_not_told_twice(tmp_path: Path) -> None:
+    started = HubThread(tmp_path / "runs.db")
+    try:
+        told = {"sys/diagnostics/run_uuid": "of old", "sys/size": 7, "lr": 0.5}
+        with started.hub.store.import_run(RunSpec(project=PROJECT, run_id="in")) as incoming:
+            incoming.set_values(told)
+            run = incoming.commit()
+        admin = _reader(started, started.admin)
+        names = [entry["name"] for entry in admin.names()["entries"]]
+        assert set(told) <= set(names)
+        assert len(names) == len(set(names))
+        (entry,) = admin.values(attributeNamesFilter=sorted(told)).entries
+        found = {each.name: each for each in entry.attributes}
+        assert len(entry.attributes) == len(found) == 3
+        uuid = found["sys/diagnostics/run_uuid"].string_properties.value
+        assert uuid == run_uuid(run.key)
+    finally:
+        started.stop()
 
 
 def test_one_run_by_the_old_endpoints(admin: Reader) -> None:
