@@ -12,6 +12,7 @@ import pytest
 
 from mooring.model import FileRef
 from mooring.store.contract import PathSelector, SeriesQuery
+from tests.conformance.neptune3.calls import Told
 from tests.e2e.exchange.peer import find_peer
 from tests.serving import HubThread
 
@@ -36,9 +37,10 @@ class Called:
             NEPTUNE_API_TOKEN=hub.admin,
             NEPTUNE_PROJECT=PROJECT,
         )
-        self.told: dict[str, Any] = json.loads(printed.splitlines()[-1])
+        self.told = Told(json.loads(printed.splitlines()[-1]))
 
     def run(self, run_id: str) -> int | None:
+        self.told[run_id]  # what is stored is its answer too: a question has the name of its run
         found = self.store.find_run(PROJECT, run_id=run_id)
         return found.key if found else None
 
@@ -85,7 +87,7 @@ def test_histograms_tell_their_lists(called: Called) -> None:
 
 
 def test_log_and_the_end_of_a_with_block(called: Called) -> None:
-    assert called.told["submitted"] is True
+    assert called.told["with"] is True
     assert called.value("with", "lr") == 0.5
     assert called.value("with", "names") == frozenset({"x", "y"})
     assert called.value("with", "sys/tags") == frozenset({"a"})
@@ -123,7 +125,7 @@ def test_a_disabled_run_logs_nothing(called: Called) -> None:
 def test_a_run_that_is_terminated(called: Called) -> None:
     """What it had logged is there; what comes after is not."""
     assert called.values("ended", "loss") == [1.0]
-    for url in called.told["urls"]:
+    for url in called.told["ended"]:
         page = httpx.get(url)
         assert page.status_code == 200
         assert PROJECT in page.text

@@ -5,6 +5,7 @@ import logging
 import subprocess
 from pathlib import Path
 
+import recording
 from neptune_scale import NeptuneLoggingHandler, Run, legacy, projects
 from neptune_scale.api.run import SourceTrackingConfig
 from neptune_scale.types import Histogram
@@ -136,27 +137,27 @@ def log_offline():
     run.close()
 
 
-def main():
+def ask_histograms():
     counted = Histogram(bin_edges=[0, 1, 2], counts=[3, 4])
     dense = Histogram(bin_edges=[0, 1], densities=[0.5])
-    told = {
-        "projects": ask_projects(),
-        "histograms": [
-            counted.bin_edges_as_list(),
-            counted.counts_as_list(),
-            dense.densities_as_list(),
-        ],
-        "submitted": log_by_one_call(),
-    }
-    log_as_to_the_older_client()
-    log_messages()
-    log_the_source()
-    told["disabled"] = log_nothing()
-    told["urls"] = end_at_once()
-    log_offline()
-    told["errors"] = errors
-    print(json.dumps(told))
+    return [counted.bin_edges_as_list(), counted.counts_as_list(), dense.densities_as_list()]
 
+
+questions = {
+    "projects": ask_projects,
+    "histograms": ask_histograms,
+    "with": log_by_one_call,
+    "legacy": log_as_to_the_older_client,
+    "messages": log_messages,
+    "source": log_the_source,
+    "disabled": log_nothing,
+    "ended": end_at_once,
+    "offline": log_offline,
+}
 
 if __name__ == "__main__":
-    main()
+    told = {}
+    for question, ask in questions.items():
+        recording.ask(question)
+        told[question] = ask()
+    print(json.dumps({**told, "errors": errors}))
