@@ -112,6 +112,26 @@ def test_content_that_comes_before(given: Uploading) -> None:
     assert given.points("images") == [(5, b"y")]
 
 
+def test_all_that_came_before_a_batch(given: Uploading) -> None:
+    paths = ["a", "b", "c", "d"]
+    for path in paths:
+        given.upload(path, path.encode())
+    given.uploads.await_files(
+        given.run.key,
+        [
+            *(_awaited(f"files/{path}", path) for path in "ab"),
+            *(_awaited("images", path, step) for step, path in enumerate("cd")),
+        ],
+    )
+    for path in "ab":
+        given.write(Assign({f"files/{path}": FileRef("", 1, "text/plain", path)}, 1))
+    for step, path in enumerate("cd"):
+        given.write(LogPoints({"images": FileRef("", 1, "text/plain", path)}, step, 1))
+    given.uploads.give_uploads(given.run.key, paths)
+    assert [given.content("files/a"), given.content("files/b")] == [b"a", b"b"]
+    assert given.points("images") == [(0, b"c"), (1, b"d")]
+
+
 def test_a_repetition_keeps_what_came(given: Uploading) -> None:
     given.assign("model", "x", time=1)
     given.log("images", 5, "y", time=1)
@@ -214,3 +234,7 @@ def test_a_path_is_a_name(given: Uploading, path: str, tmp_path: Path) -> None:
     given.assign("model", path)
     given.upload(path, b"content")
     assert given.content("model") == b"content"
+
+
+def _awaited(attribute: str, path: str, step: int | None = None) -> AwaitedFile:
+    return AwaitedFile(attribute=attribute, upload=path, mime_type="text/plain", step=step, time=1)

@@ -6,6 +6,7 @@ entered before the update that writes it: alone it does nothing.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -88,17 +89,23 @@ class Uploads:
 
         def enter(connection: sqlite3.Connection) -> None:
             number = _project(connection, project)
-            for path, digest, size, due in connection.execute(
+            found = connection.execute(
                 "SELECT path, digest, size, due FROM uploads WHERE project = ? "
                 "AND path IN (SELECT value FROM json_each(?)) AND digest != ''",
                 (number, json.dumps(list(paths))),
-            ).fetchall():
-                waiting = connection.execute(
+            ).fetchall()
+            waiting = [
+                connection.execute(
                     f"{_WAITING} project = ? AND path = ? AND "
                     "CASE digest WHEN '' THEN ? <= 0 ELSE run = ? END",
                     (number, path, due, run),
                 ).fetchall()
-                self._give(connection, path, Upload(digest, size), waiting)
+                for path, _, _, due in found
+            ]
+            # Of all at once: what is written for the first is behind for the second.
+            _check_current(connection, itertools.chain.from_iterable(waiting))
+            for (path, digest, size, _), references in zip(found, waiting, strict=True):
+                self._give(connection, path, Upload(digest, size), references)
 
         self._in_step(enter)
 
@@ -111,6 +118,7 @@ class Uploads:
             waiting = connection.execute(
                 f"{_WAITING} project = ? AND path = ?", (number, path)
             ).fetchall()
+            _check_current(connection, waiting)
             self._give(connection, path, upload, waiting)
             connection.execute(
                 f"{_ENTER} DO UPDATE SET digest = excluded.digest, size = excluded.size, "
@@ -152,8 +160,7 @@ class Uploads:
         upload: Upload,
         waiting: Sequence[_Reference],
     ) -> None:
-        """Write content into what refers to it."""
-        _check_current(connection, sorted({reference[0] for reference in waiting}))
+        """Write content into what refers to it; see that this is current first."""
         for run, attribute, step, mime, time, before in waiting:
             row = connection.execute(
                 "SELECT type, value FROM attributes WHERE path = ? AND run = ?", (attribute, run)
@@ -221,8 +228,9 @@ def _project(connection: sqlite3.Connection, name: str) -> int:
     return int(row[0])
 
 
-def _check_current(connection: sqlite3.Connection, runs: Sequence[int]) -> None:
+def _check_current(connection: sqlite3.Connection, waiting: Iterable[_Reference]) -> None:
     """Raise `_Behind` where the log holds what could have changed or removed a file."""
+    runs = sorted({reference[0] for reference in waiting})
     if connection.execute(
         "SELECT 1 FROM log WHERE seq > (SELECT value FROM meta WHERE key = 'watermark') "
         "AND run IN (SELECT value FROM json_each(?)) AND (kind IN (?, ?, ?) OR "
