@@ -10,6 +10,14 @@ from typing import Any
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-conformance",
+        action="store_true",
+        help="write the pages of docs that tell what was proved of other packages' clients",
+    )
+
+
 @pytest.fixture(autouse=True)
 def _own_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the user's own settings, and run docstring examples in an empty folder."""

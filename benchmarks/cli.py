@@ -29,6 +29,8 @@ from benchmarks.measures import (
     importing,
     logging,
     names,
+    neptune3_reading,
+    neptune3_writing,
     paths,
     reading,
     searching,
@@ -68,17 +70,24 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "hub_search": hub_reading.measure_search,
     "hub_calls": hub_serving.measure_calls,
     "hub_idle": hub_serving.measure_idle,
+    "neptune3_ingest": neptune3_writing.measure_ingest,
+    "neptune3_fetch": neptune3_reading.measure_fetch,
+    "neptune3_page": neptune3_reading.measure_page,
+    "neptune3_definitions": neptune3_reading.measure_definitions,
+    "neptune3_training": neptune3_writing.measure_training,
+    "neptune3_seen": neptune3_writing.measure_seen,
     "search_quality": searching.measure_quality,
     "search_latency": searching.measure_latency,
     "search_store": searching.measure_store,
 }
 GROUPS = {
     group: [name for name in MEASURES if name.startswith(f"{group}_")]
-    for group in ("hub", "search")
+    for group in ("hub", "neptune3", "search")
 }
 EXAMPLE = """example:
   python -m benchmarks --only durable,log --peers xetrack,mlflow --rounds 3
   python -m benchmarks --only hub --peers mlflow_server,auger_client
+  python -m benchmarks --only neptune3 --peers neptune_scale,neptune_query
   python -m benchmarks --from benchmarks/results.json --markdown
 """
 

@@ -136,7 +136,8 @@ def against(figures: Sequence[Figure], subject: str, *rivals: Rival) -> list[Fig
 
 def _bar_of(rival: Rival, median: float, better: Better) -> Bar:
     if better is Better.LESS:
-        part = f" / {rival.times:g}" if rival.times != 1 else ""
+        part = f" / {rival.times:g}" if rival.times > 1 else ""
+        part = f" x {1 / rival.times:g}" if rival.times < 1 else part
         return Bar("median", median / rival.times, f"{rival.peer}{part}")
     part = f"{rival.times:g} x " if rival.times != 1 else ""
     return Bar("median", median * rival.times, f"{part}{rival.peer}")

@@ -62,6 +62,10 @@ class Server:
         found = [_weigh(pid) for pid in _family(self._process.pid)]
         return Memory(sum(r for r, _ in found), sum(p for _, p in found), len(found))
 
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU that it has used, all its processes together."""
+        return sum(_cpu_s(pid) for pid in _family(self._process.pid))
+
     def kill(self) -> None:
         """End it by SIGKILL, children and all."""
         with suppress(ProcessLookupError):
@@ -159,6 +163,11 @@ def _family(pid: int) -> list[int]:
     for member in family:
         family += [child for child, parent in parents.items() if parent == member]
     return family
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _weigh(pid: int) -> tuple[float, float]:

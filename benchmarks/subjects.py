@@ -120,6 +120,14 @@ NEPTUNE_SCALE = Subject(
     imports="neptune_scale",
     syncs=1,
 )
+NEPTUNE_QUERY = Subject(
+    key="neptune_query",
+    title="neptune-query",
+    call="fetch_metrics, fetch_runs_table, list_attributes",
+    requirements="neptune_query.txt",
+    imports="neptune_query",
+    logs=False,
+)
 EXPORTER_RULES = Subject(
     key="exporter_rules",
     title="exporter's rules (re-created)",
@@ -173,6 +181,7 @@ SUBJECTS = (
     WANDB,
     TENSORBOARDX,
     NEPTUNE_SCALE,
+    NEPTUNE_QUERY,
     EXPORTER_RULES,
     MOORING_LOAD,
     MLFLOW_SERVER,

@@ -174,15 +174,15 @@ def write_runs(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Write small runs straight into a store's file: {"file", "runs"}."""
     import mooring
     from mooring.model import RunSpec
+    from mooring.store.appending import Assign, LogPoints
 
     start = time.perf_counter()
     with closing(mooring.open_store(task["file"])) as store:
         for number, row in enumerate(random_runs(task["runs"])):
             run = store.create_run(RunSpec(project=PROJECT, run_id=f"run-{number}"))
-            with closing(store.open_writer(run.key)) as writer:
-                writer.assign({f"params/{name}": row[name] for name in ("lr", "layers")})
-                writer.assign({"params/optimizer": row["optimizer"]})
-                writer.log({"accuracy": row["accuracy"]}, step=0)
+            params = {f"params/{name}": row[name] for name in ("lr", "layers", "optimizer")}
+            points = LogPoints({"accuracy": row["accuracy"]}, 0, STARTED)
+            store.append_once(run.key, f"run-{number}", [Assign(params), points])
     return {"seconds": time.perf_counter() - start}
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from mooring.store.appending import (
     Delete,
     LogPoints,
     LogRows,
+    LogSteps,
     Update,
 )
 from mooring.store.contract import Durability
@@ -35,10 +37,28 @@ texts = st.sampled_from(["", "a", "é", "\ud800"])
 times = st.integers(NOON, NOON + 10**7) | st.sampled_from([2**62])
 steps = st.none() | st.integers(-4, 12).map(lambda n: n * STEP_SCALE // 2)
 cells = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | texts
+
+
+def _log_steps(paths: list[str], rows: list[tuple[int, float]], time: int) -> LogSteps:
+    values = [[value + place for place in range(len(paths))] for _, value in rows]
+    return LogSteps(
+        tuple(paths),
+        np.array(values, np.float64).reshape(len(rows), len(paths)),
+        np.array([step * STEP_SCALE for step, _ in rows], np.int64),
+        np.full(len(rows), time, np.int64),
+    )
+
+
 updates = st.one_of(
     st.builds(LogPoints, st.dictionaries(names, numbers | texts, max_size=3), steps, times),
     st.builds(
         LogPoints, st.dictionaries(names, numbers, max_size=2), steps, times, st.floats(0, 1)
+    ),
+    st.builds(
+        _log_steps,
+        st.lists(names, min_size=1, max_size=3, unique=True),
+        st.lists(st.tuples(st.integers(-4, 12), st.floats()), max_size=4),
+        times,
     ),
     st.builds(
         LogRows,
@@ -58,6 +78,10 @@ def write(writer: RunWriter, update: Update) -> None:
         case LogPoints(values, step, time, preview):
             exact = None if step is None else step / STEP_SCALE
             writer.log(values, step=exact, time=time, preview_completion=preview)
+        case LogSteps(paths, table, steps, times):
+            for step, time, row in zip(steps.tolist(), times.tolist(), table.tolist(), strict=True):
+                values = dict(zip(paths, row, strict=True))
+                writer.log(values, step=step / STEP_SCALE, time=time)
         case LogRows(rows):
             writer.log_events(rows)
         case Assign(values):

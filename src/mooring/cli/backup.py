@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mooring.cli.commands import Misuse, command
-from mooring.cli.options import DryRunOption, StoreOption, store_address
+from mooring.cli.options import DryRunOption, StoreOption, source_address, store_address
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
@@ -105,7 +105,7 @@ def backup(
 
     if folder is None and not sys.stdin.isatty():
         raise Misuse("Missing argument 'FOLDER'. Name the folder to write to.")
-    opened = open_source(store_address(store), source)
+    opened = open_source(source_address(store, source), source)
     try:
         if folder is None:
             answers = ask_questions(opened.list_projects(), answers=sys.stdin, words=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mooring.cli.commands import command, make_group
-from mooring.cli.options import DryRunOption, OverwriteOption, store_address
+from mooring.cli.options import DryRunOption, OverwriteOption, source_address
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
 from mooring.cli.selecting import (
@@ -45,6 +45,7 @@ def add_to(group: typer.Typer) -> None:
         "parquet",
         example="mooring export -p team/digits\n"
         "mooring export -p team/digits -r 'DIG-1.*' --exclude files --verify\n"
+        "mooring export --source neptune3 -p team/digits    # of the server of NEPTUNE_API_TOKEN\n"
         "mooring export parquet --store runs.db --data-path backup/data --files-path backup/files",
     )(export_parquet)
     command(exports, "xetrack", example="mooring export xetrack new.db --store runs.db")(
@@ -116,7 +117,7 @@ def export_parquet(
         model_data=model_data_path,
         model_files=model_files_path,
     )
-    opened = open_source(store_address(store), source)
+    opened = open_source(source_address(store, source), source)
     try:
         with output.progress("exporting") as progress:
             report = export_runs(

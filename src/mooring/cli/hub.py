@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,15 @@ from mooring.errors import InvalidAddress, InvalidInput, MissingExtra, MooringEr
 
 if TYPE_CHECKING:
     from mooring.client.spool import SpoolHead
+
+
+class FileLinks(StrEnum):
+    """Providers of storage, whose clients know what to do with their links."""
+
+    AWS = "aws"
+    AZURE = "azure"
+    GCP = "gcp"
+
 
 _HOST = "127.0.0.1"
 _PORT = 8080
@@ -61,6 +71,14 @@ def hub(
     max_upload_gib: Annotated[
         float, typer.Option("--max-upload-gib", min=0.001, help="Largest file, in GiB.")
     ] = 64.0,
+    file_links: Annotated[
+        FileLinks,
+        typer.Option(
+            "--file-links",
+            help="Whose manner the links to files have that Neptune's clients are given. All lead "
+            "to this hub.",
+        ),
+    ] = FileLinks.AWS,
     optimizers_secret: Annotated[
         Path | None,
         typer.Option(
@@ -93,6 +111,7 @@ def hub(
         workers=workers,
         public_url=public_url,
         max_upload_bytes=int(max_upload_gib * (1 << 30)),
+        file_links=str(file_links),
         optimizers_secret=None if optimizers_secret is None else _read_secret(optimizers_secret),
     )
     settings, listening, token = prepare(settings)

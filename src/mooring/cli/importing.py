@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.cli.commands import command, make_group
+from mooring.cli.commands import Misuse, command, make_group
 from mooring.cli.options import DryRunOption, StoreOption, store_address
 from mooring.cli.output import Output
 from mooring.cli.reports import show_transfer
@@ -50,7 +50,8 @@ def add_to(group: typer.Typer) -> None:
         imports,
         "runs",
         example="mooring import exports/ --store runs.db --verify\n"
-        "mooring import runs logs/ --from tensorboard --into team/digits --dry-run",
+        "mooring import runs logs/ --from tensorboard --into team/digits --dry-run\n"
+        "mooring import --from neptune3 -p team/digits --store runs.db",
     )(import_runs)
     command(
         imports,
@@ -62,13 +63,15 @@ def add_to(group: typer.Typer) -> None:
 
 def import_runs(
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, a file, or where a server is: an export, a backup, another tracker's.",
+            help="A folder, a file, or where a server is: an export, a backup, another tracker's. "
+            "Left out with --from neptune3 (the server of NEPTUNE_API_TOKEN) and --from mlflow "
+            "(MLFLOW_TRACKING_URI).",
             show_default=False,
         ),
-    ],
+    ] = None,
     store: StoreOption = None,
     kind: KindOption = None,
     into: Annotated[
@@ -108,7 +111,7 @@ def import_runs(
     standard error.
     """
     from mooring.exchange.importing import import_runs as bring_in
-    from mooring.exchange.sources import SourceOptions, open_source
+    from mooring.exchange.sources import SourceOptions, default_address, open_source
 
     selection = make_selection(
         projects=project,
@@ -120,7 +123,10 @@ def import_runs(
         models=models,
     )
     options = SourceOptions(files=files_path, project=into, zone=read_zone(timezone))
-    opened = open_source(source, kind, options)
+    where = source or default_address(kind)
+    if where is None:
+        raise Misuse("Missing argument 'SOURCE'. Name where the runs are.")
+    opened = open_source(where, kind, options)
     try:
         address = store_address(store)
         # A dry run makes no store, not even an empty one.

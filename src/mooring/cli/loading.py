@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mooring.cli.commands import FAILED, PARTLY, command
-from mooring.cli.options import DryRunOption, store_address
+from mooring.cli.options import DryRunOption, source_address
 from mooring.cli.output import Output
 from mooring.cli.selecting import (
     ArchivedOption,
@@ -196,7 +196,7 @@ def load(
         user_id=user_id,
         online=online,
     )
-    address = str(data_path) if data_path is not None else store_address(source)
+    address = str(data_path) if data_path is not None else source_address(source, kind)
     with (
         closing(open_source(address, kind, SourceOptions(files=files_path))) as opened,
         closing(open_target(to, options, settings)) as target,

@@ -88,3 +88,10 @@ StoreOption = Annotated[
 def store_address(named: str | None) -> str:
     """Return the store that was named, else the default one."""
     return named or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
+
+
+def source_address(named: str | None, kind: str | None) -> str:
+    """Return the source that was named, else where its kind is by default, else the store."""
+    from mooring.exchange.sources import default_address
+
+    return named or default_address(kind) or store_address(None)

@@ -27,8 +27,8 @@ FromStoreOption = Annotated[
     str | None,
     typer.Option(
         "--store",
-        help="Where the runs are: a store, or whatever import reads. "
-        f"Default: {STORE_VARIABLE}, else runs.db.",
+        help="Where the runs are: a store, or whatever import reads. Default: what --source is "
+        f"(neptune3: the server of NEPTUNE_API_TOKEN), else {STORE_VARIABLE}, else runs.db.",
         show_default=False,
     ),
 ]
@@ -37,7 +37,7 @@ KindOption = Annotated[
     typer.Option(
         "--from",
         "--source",
-        help="What the source is, if not known by its looks.",
+        help="What the source is, if not known by its looks, such as neptune3 or mlflow.",
         show_default=False,
     ),
 ]

@@ -8,7 +8,7 @@ import typer
 
 from mooring.cli.commands import PARTLY, command
 from mooring.cli.formats import Format
-from mooring.cli.options import store_address
+from mooring.cli.options import source_address
 from mooring.cli.output import Output
 from mooring.cli.selecting import DataPathOption, KindOption, SourceArgument
 from mooring.cli.table import Table
@@ -42,7 +42,7 @@ def summary(
     from mooring.exchange.sources import open_source
     from mooring.exchange.summary import summarize
 
-    address = str(data_path) if data_path is not None else store_address(source)
+    address = str(data_path) if data_path is not None else source_address(source, kind)
     opened = open_source(address, kind)
     try:
         with output.progress("counting") as progress:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from mooring.exchange.selection import type_of
 from mooring.exchange.source import (
     FILE_TYPES,
+    UNKNOWN_COUNT,
     HasExtras,
     Source,
     SourceFile,
@@ -75,7 +76,7 @@ def chunks(
         paths: list[str] = []
         points = 0
         for one in sorted(members, key=lambda s: s.path):
-            count = one.count or 0
+            count = UNKNOWN_COUNT if one.count is None else one.count
             if paths and points + count > limit:
                 yield type, paths
                 paths, points = [], 0

@@ -9,7 +9,7 @@ from mimetypes import guess_type
 
 import pyarrow as pa
 
-from mooring.errors import ExchangeError, InvalidInput, SourceUnreadable
+from mooring.errors import ExchangeError, InvalidInput, SourceUnreadable, Transient
 from mooring.exchange.comparing import chunks
 from mooring.exchange.reports import Problem
 from mooring.exchange.selection import SelectedSource
@@ -53,6 +53,8 @@ class RunMover:
             try:
                 values[path] = self._take_value(value)
             except ExchangeError as error:
+                if isinstance(error, Transient):
+                    raise  # it is there, and comes when the run is tried again
                 missing.append(Problem(path, str(error)))
         return values
 
@@ -149,6 +151,8 @@ class RunMover:
                     )
                 )
             except ExchangeError as error:
+                if isinstance(error, Transient):
+                    raise
                 kept.append(False)
                 lost.setdefault(path, str(error))
                 continue

@@ -49,6 +49,27 @@ def iter_series(points: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         yield path, points.slice(first, count)
 
 
+def in_pieces(points: pa.Table, limit: int) -> Iterator[pa.Table]:
+    """Yield points in pieces of whole series, with no more than `limit` points, but for one series.
+
+    >>> from mooring.exchange.source import make_points
+    >>> from mooring.model import AttributeType
+    >>> points = make_points(
+    ...     AttributeType.FLOAT_SERIES, ["a", "a", "b", "c"], [0, 1, 0, 0], [1] * 4, [0.5] * 4
+    ... )
+    >>> [len(piece) for piece in in_pieces(points, 3)]
+    [3, 1]
+    """
+    start = end = 0
+    for _, first, count in rows_by_path(points):
+        if first > start and first + count - start > limit:
+            yield points.slice(start, first - start)
+            start = first
+        end = first + count
+    if end > start:
+        yield points.slice(start, end - start)
+
+
 def numbers(points: pa.Table, name: str) -> npt.NDArray[np.int64]:
     """Return a column of steps or times."""
     return points.column(name).to_numpy()  # type: ignore[no-any-return]

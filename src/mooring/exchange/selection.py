@@ -125,6 +125,15 @@ class AnswersQueries(Protocol):
         ...
 
 
+@runtime_checkable
+class FindsProjects(Protocol):
+    """A source that can tell of one project, and may have some that it does not list."""
+
+    def has_project(self, project: str) -> bool:
+        """Return whether there is a project of this full name."""
+        ...
+
+
 _IDENTITY = frozenset(
     {
         "sys/id",
@@ -164,14 +173,11 @@ class SelectedSource:
 
     def list_projects(self) -> Sequence[str]:
         """Return the projects that are taken; `ProjectNotFound` for one that is not there."""
-        known = self.source.list_projects()
-        chosen: Iterable[str] = known
+        chosen: Iterable[str]
         if self.selection.projects:
-            wanted = [str(ProjectName.parse(name)) for name in self.selection.projects]
-            for name in wanted:
-                if name not in known:
-                    raise ProjectNotFound(name, where=self.source.address, known=known)
-            chosen = dict.fromkeys(wanted)
+            chosen = self._named_projects(self.selection.projects)
+        else:
+            chosen = self.source.list_projects()
         if self.selection.workspace is not None:
             chosen = [n for n in chosen if n.partition("/")[0] == self.selection.workspace]
         include = [compile_pattern(text) for text in self.selection.project_patterns]
@@ -184,6 +190,18 @@ class SelectedSource:
             )
 
         return [name for name in chosen if fits(name)]
+
+    def _named_projects(self, names: Iterable[str]) -> Iterable[str]:
+        wanted = dict.fromkeys(str(ProjectName.parse(name)) for name in names)
+        source = self.source
+        if isinstance(source, FindsProjects):
+            missing = [name for name in wanted if not source.has_project(name)]
+        else:
+            missing = [name for name in wanted if name not in source.list_projects()]
+        if missing:
+            known = source.list_projects()
+            raise ProjectNotFound(missing[0], where=source.address, known=known)
+        return wanted
 
     def list_runs(self, project: str) -> Sequence[SourceRun]:
         """Return the runs that are taken."""

@@ -106,6 +106,10 @@ class SourceSeries:
     count: int | None = None
 
 
+UNKNOWN_COUNT = 20_000
+"""Number of points of a series that is assumed where the source does not know it."""
+
+
 @runtime_checkable
 class Source(Protocol):
     """Where runs are read from.

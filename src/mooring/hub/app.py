@@ -25,6 +25,7 @@ from mooring.hub.doors.native.answers import error_answer, json_answer, told_err
 from mooring.hub.doors.neptune3 import routes as neptune3_routes
 from mooring.hub.identity import authenticate
 from mooring.hub.observing import Meters, Observed
+from mooring.hub.prefix import Prefixed
 
 
 def create_app(hub: Hub, *, lines: TextIO | None = None) -> Starlette:
@@ -82,7 +83,10 @@ def create_app(hub: Hub, *, lines: TextIO | None = None) -> Starlette:
             *auger_routes(hub),
             *neptune3_routes(hub),
         ],
-        middleware=[Middleware(Observed, meters=meters, lines=lines)],
+        middleware=[
+            Middleware(Observed, meters=meters, lines=lines),
+            Middleware(Prefixed, address=hub.settings.address),
+        ],
         exception_handlers={HTTPException: not_found, MooringError: told, Exception: failed},
         lifespan=lifespan,
     )

@@ -457,6 +457,10 @@ class GuardedStore:
         """Return one column for each field. See `Store.read_aggregates`."""
         return self._store.read_aggregates(self.need_runs(keys), fields)
 
+    def read_computed(self, keys: Sequence[int], paths: Sequence[str]) -> Sequence[AttributeColumn]:
+        """Return what is computed. See `ComputesAttributes.read_computed`."""
+        return self._store.read_computed(self.need_runs(keys), paths)
+
     def get_stats(self, key: int, path: str) -> SeriesStats:
         """Return what is kept of a series. See `Store.get_stats`."""
         return self._store.get_stats(self.need_runs([key])[0], path)

@@ -22,6 +22,8 @@ class HubSettings:
     max_stream_bytes : longest body of a request that writes points, rows or a run
     max_upload_bytes : largest file
     link_seconds : how long a signed link is good for
+    file_links : whose manner the links have by which Neptune's clients send and fetch files:
+        `aws`, `azure` or `gcp`. All lead to this hub
     body_timeout_s : how long a request's body may take to come in without a byte of progress
     request_timeout_s : how long a model, or a compaction that a request asked for, may take
     max_search_bytes : longest body of a request for next trials, which holds a whole history
@@ -42,6 +44,7 @@ class HubSettings:
     max_search_bytes: int = 64 * MiB
     max_upload_bytes: int = 64 * 1024 * MiB
     link_seconds: int = 3600
+    file_links: str = "aws"
     body_timeout_s: float = 30.0
     request_timeout_s: float = 600.0
     optimizer_processes: int = 2

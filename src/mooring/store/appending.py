@@ -14,6 +14,7 @@ from mooring.errors import InvalidInput, MooringError
 from mooring.model import AttributeType, Typed, Value
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 
@@ -25,6 +26,20 @@ class LogPoints:
     step: int | None
     time: int
     preview_completion: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogSteps:
+    """`RunWriter.log` of the same metrics at many steps, one after the other: all or none.
+
+    `values` are floats, a row for each step and a column for each path; `steps` in millionths and
+    `times` in µs are integers.
+    """
+
+    paths: tuple[str, ...]
+    values: np.ndarray
+    steps: np.ndarray
+    times: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +82,7 @@ class Refused:
     error: InvalidInput
 
 
-Update = LogPoints | LogRows | Assign | ChangeSet | Delete | Refused
+Update = LogPoints | LogSteps | LogRows | Assign | ChangeSet | Delete | Refused
 
 
 @dataclass(frozen=True, slots=True)

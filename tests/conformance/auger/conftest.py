@@ -1,4 +1,4 @@
-"""One hub for all cases, and the page that tells how they went."""
+"""One hub for all cases."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conformance.auger.places import Place, Served
-
-WRITE = "--write-conformance"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(WRITE, metavar="FILE", help="write the page of all cases here")
 
 
 @pytest.fixture(scope="session")

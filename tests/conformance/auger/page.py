@@ -17,10 +17,9 @@ from tests.conformance.auger.registry import (
 _INTRODUCTION = """\
 # Conformance with the Auger hub API
 
-This page is made by the tests: `pytest tests/conformance/auger --write-conformance
-docs/conformance.md`. They call every method of `auger-hub-api-client` {version} from PyPI,
-unmodified, and every method of `HubClient`, against `mooring hub` as a process, and look at what
-it answers.
+This page is made by the tests: `pytest tests/conformance/auger --write-conformance`. They call
+every method of `auger-hub-api-client` {version} from PyPI, unmodified, and every method of
+`HubClient`, against `mooring hub` as a process, and look at what it answers.
 
 | | methods | passed | failed |
 | --- | --- | --- | --- |

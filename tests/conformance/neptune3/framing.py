@@ -13,6 +13,7 @@ import pandas as pd
 
 from mooring import ReadOnlyProject
 from mooring.model import FileRef, Histogram
+from tests.conformance.neptune3.calls import Told
 from tests.e2e.exchange.peer import find_peer
 from tests.serving import HubThread
 
@@ -35,8 +36,7 @@ def ask(
         PACKAGE=package,
         FRAMES=json.dumps({name: theirs for name, (theirs, _) in questions.items()}),
     )
-    told: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return told
+    return Told(json.loads(printed.splitlines()[-1]))
 
 
 def plain(value: Any) -> Any:

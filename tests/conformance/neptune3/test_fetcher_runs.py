@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from mooring.model import AttributeType
+from mooring.store.computed import COMPUTED
 from tests.conformance.neptune3.sample import ODD
 
+COUNTED = [path for path, each in COMPUTED.items() if each.type is AttributeType.INT]
 NEWEST_FIRST = ["fork", "plain", "b", "a-new", "a-old"]
 
 
@@ -79,7 +82,7 @@ EXPECTED: dict[str, object] = {
         "metrics/never",
         "params/layers",
         "params/mixed",
-        "sys/forking/depth",
+        *sorted(["sys/forking/depth", *COUNTED]),
     ],
     "alpha untyped filter": ["a-new"],
     "alpha series filter": ["alpha", "gamma"],

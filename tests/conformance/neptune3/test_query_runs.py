@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mooring.store.computed import COMPUTED, EXPERIMENT_TIME, REQUESTED_PARENT
 from tests.conformance.neptune3.sample import ODD
 
 LIVING = ["a-new", "a-old", "b", "fork", "plain"]
@@ -152,7 +153,9 @@ def test_all_attributes(told: dict[str, Any]) -> None:
 
 
 def test_system_attributes(told: dict[str, Any]) -> None:
+    of_forks_and_experiments = {REQUESTED_PARENT, EXPERIMENT_TIME}
     assert set(told["system attributes"]) == {
+        *(COMPUTED.keys() - of_forks_and_experiments),
         "sys/archived",
         "sys/creation_time",
         "sys/custom_run_id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ def run_client(folder: Path, hub: HubThread, body: str) -> subprocess.Popen[str]
     return subprocess.Popen(
         [peer.python, script],
         cwd=folder,
-        env=clean_environment(NEPTUNE_API_TOKEN=hub.admin, HOME=str(folder), PYTHONPATH=""),
+        env=clean_environment(
+            NEPTUNE_API_TOKEN=hub.admin, HOME=str(folder), PYTHONPATH=os.environ["PEER_PATH"]
+        ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.neptune3.calls import Told
 from tests.conformance.neptune3.series_sample import LONG, ODD, PROJECT, log_series
 from tests.e2e.exchange.peer import find_peer
 from tests.serving import HubThread
@@ -29,7 +30,7 @@ FAR = 1e9 + 0.000_001
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     peer = find_peer("neptune_query")
     hub = HubThread(tmp_path_factory.mktemp("hub") / "runs.db")
     try:
@@ -41,7 +42,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             NEPTUNE_PROJECT=PROJECT,
             ODD=ODD,
         )
-        yield json.loads(printed.splitlines()[-1])
+        yield Told(json.loads(printed.splitlines()[-1]))
     finally:
         hub.stop()
 

@@ -92,6 +92,28 @@ def test_lists(store: Store, runs: list[RunInfo]) -> None:
     in_every_state(store, check)
 
 
+@pytest.mark.parametrize("others", [0, 40])
+def test_lists_of_many_names(store: Store, runs: list[RunInfo], others: int) -> None:
+    """More names than are bound one by one, of a run and of many."""
+    names = [f"many/{number}" for number in range(700)]
+    store.open_writer(runs[0].key).assign(dict.fromkeys(names, 1))
+    store.open_writer(runs[1].key).assign({"many/0": 0.5, "many/700": 1})
+    more = [store.create_run(RunSpec(project="p")).key for _ in range(others)]
+    keys = [run.key for run in runs]
+    all_of_first = sorted((name, "int") for name in names)
+
+    def check() -> None:
+        chosen = names[:650]
+        assert users(store, keys[:1], patterns=("^many/",)) == all_of_first
+        assert users(store, keys[:1], paths=tuple(chosen)) == sorted((n, "int") for n in chosen)
+        found = users(store, [*keys, *more], patterns=("^many/",))
+        assert found == sorted([*all_of_first, ("many/0", "float"), ("many/700", "int")])
+        floats = frozenset({AttributeType.FLOAT})
+        assert users(store, keys, types=floats, patterns=("^many/",)) == [("many/0", "float")]
+
+    in_every_state(store, check)
+
+
 def test_lists_of_one_project(store: Store, runs: list[RunInfo]) -> None:
     other = store.create_run(RunSpec(project="q"))
     store.open_writer(other.key).assign({"other": 1})

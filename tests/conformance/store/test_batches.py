@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -29,6 +30,7 @@ from mooring.store.appending import (
     Delete,
     LogPoints,
     LogRows,
+    LogSteps,
     Update,
 )
 from tests.conformance.store.conftest import BackEnd, Place, taking_batches
@@ -56,6 +58,22 @@ def loss(number: int, value: float | None = None) -> LogPoints:
 
 def losses(first: int, last: int) -> list[Update]:
     return [loss(number) for number in range(first, last + 1)]
+
+
+def steps(
+    paths: tuple[str, ...],
+    values: list[list[float]],
+    numbers: list[int],
+    times: list[int] | None = None,
+) -> LogSteps:
+    """Points of whole steps."""
+    moments = [NOON + number for number in numbers] if times is None else times
+    return LogSteps(
+        paths,
+        np.array(values, np.float64).reshape(-1, len(paths)),
+        np.array(numbers, np.int64) * 10**6,
+        np.array(moments, np.int64),
+    )
 
 
 def logged(store: Store, run: RunInfo) -> list[int]:
@@ -98,6 +116,34 @@ def test_every_kind_of_update(store: Store, afar: AppendsBatches, run: RunInfo) 
         assert "gone" not in attributes(store, run.key)
 
     in_every_state(store, check)
+
+
+def test_many_steps_at_once_are_as_one_by_one(
+    store: Store, afar: AppendsBatches, run: RunInfo
+) -> None:
+    one_by_one = store.create_run(RunSpec(project="p", run_id="b"))
+    values = [[0.5, float("nan")], [float("-inf"), -0.0], [1e300, 5e-324]]
+    numbers = [-1, 0, 7]
+    update = steps(("loss", "é/acc"), values, numbers)
+    batch = [loss(-3), update, Assign({"lr": 0.5}), loss(9)]
+    receipt = afar.append_batch(run.key, ANN, 1, batch)
+    assert (receipt.last, list(receipt.refused)) == (4, [])
+    single = [
+        LogPoints(dict(zip(update.paths, row, strict=True)), number * 10**6, NOON + number)
+        for row, number in zip(values, numbers, strict=True)
+    ]
+    afar.append_batch(one_by_one.key, ANN, 1, [loss(-3), *single, Assign({"lr": 0.5}), loss(9)])
+    assert afar.append_batch(run.key, ANN, 1, batch).last == 4  # again
+
+    def check() -> None:
+        for path in update.paths:
+            found, expected = (table(store, [key.key], path) for key in (run, one_by_one))
+            for column in ("step", "time", "value"):
+                np.testing.assert_array_equal(found[column], expected[column])
+        assert attributes(store, run.key)["lr"] == 0.5
+
+    in_every_state(store, check)
+    assert not afar.append_batch(run.key, ANN, 5, [steps(("x",), [], [])]).refused
 
 
 def test_times_are_kept_as_given(store: Store, afar: AppendsBatches, run: RunInfo) -> None:
@@ -183,6 +229,9 @@ REFUSED: list[tuple[Update, Callable[[RunWriter], None], type[InvalidInput]]] = 
         lambda w: w.log({"text": "a"}, preview_completion=0.5),
         InvalidValue,
     ),
+    (steps(("",), [[1.0]], [0]), lambda w: w.log({"": 1.0}, step=0), InvalidPath),
+    (steps(("sys/x",), [[1.0]], [0]), lambda w: w.log({"sys/x": 1.0}), InvalidPath),
+    (steps(("x",), [[1.0]], [0], [2**62]), lambda w: w.log({"x": 1.0}, time=2**62), InvalidValue),
     (Assign({"v": 1, "loss": 1}), lambda w: w.assign({"v": 1, "loss": 1}), TypeConflict),
     (Assign({"sys/id": "A-1"}), lambda w: w.assign({"sys/id": "A-1"}), InvalidPath),
     (Assign({"v": [1]}), lambda w: w.assign({"v": [1]}), InvalidValue),  # type: ignore[dict-item]
@@ -249,6 +298,27 @@ def test_a_step_that_is_none(
         return
     (refused,) = afar.append_batch(run.key, ANN, 1, [LogPoints({"x": 1.0}, step, NOON)]).refused
     assert (refused[0], type(refused[1])) == (1, InvalidStep)
+
+
+@pytest.mark.parametrize(
+    ("update", "kind"),
+    [
+        (steps(("x",), [[1.0]], [10**12 + 1]), InvalidStep),
+        (steps(("x",), [[1.0]], [-(10**12) - 1]), InvalidStep),
+        (steps(("x", "x"), [[1.0, 2.0]], [0]), InvalidInput),
+        (steps(("x",), [[1.0], [2.0]], [0]), InvalidInput),
+        (steps(("x",), [[1.0]], [0], [NOON, NOON]), InvalidInput),
+        (steps(("x", "lr"), [[1.0, 2.0]], [0]), TypeConflict),
+    ],
+    ids=["high", "low", "twice", "values", "times", "type"],
+)
+def test_many_steps_that_cannot_be(
+    store: Store, afar: AppendsBatches, run: RunInfo, update: LogSteps, kind: type[InvalidInput]
+) -> None:
+    receipt = afar.append_batch(run.key, ANN, 1, [Assign({"lr": 1}), update, loss(3)])
+    assert [(number, type(error)) for number, error in receipt.refused] == [(2, kind)]
+    assert set(attributes(store, run.key)) == {"lr", "loss"}
+    assert logged(store, run) == [3]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import random
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from mooring.errors import InvalidName, ProjectNotFound
 from mooring.model import AttributeType, RunSpec
-from mooring.query import Compare, Field, Operator, Sort
+from mooring.query import Compare, Field, Not, Operator, Sort
 from mooring.store import PathSelector, RunQuery, Store
 from tests.conformance.store.conftest import Place
 from tests.conformance.store.reading import run_ids
@@ -157,3 +159,54 @@ def test_values_of_several_types_are_sorted_alike_on_every_page(store: Store) ->
                 for id in run_ids(store, sort=sort, limit=2, offset=offset)
             ]
             assert paged == whole
+
+
+def test_a_list_whose_runs_change_now_and_then(place: Place) -> None:
+    """What is filtered by changes itself, of one run or of some, before each question."""
+    stores = [place.open(), place.open()]
+    chance = random.Random(7)
+    runs = [
+        stores[0].create_run(
+            RunSpec(project="p", run_id=str(i), created=1_767_614_400_000_000 + i // 3)
+        )
+        for i in range(12)
+    ]
+    writers = [stores[i % 2].open_writer(run.key) for i, run in enumerate(runs)]
+    scores: dict[int, float] = {}
+    above = Compare(Field("score", AttributeType.FLOAT), Operator.GT, 0.5)
+    below = Not(above)
+    for _ in range(150):
+        for number in chance.sample(range(12), chance.choice([0, 1, 1, 3])):
+            if number in scores and chance.random() < 0.2:
+                writers[number].delete("score")
+                del scores[number]
+            else:
+                scores[number] = chance.random()
+                writers[number].assign({"score": scores[number]})
+        wanted = [i for i in reversed(range(12)) if scores.get(i, 0.0) > 0.5]
+        rest = [i for i in reversed(range(12)) if i not in wanted]
+        ranked = sorted(wanted, key=lambda i: -scores[i])
+        by_score = Sort(Field("score", AttributeType.FLOAT), ascending=False)
+        for filter, sort, expected in (
+            (above, None, wanted),
+            (above, by_score, ranked),
+            (below, None, rest),
+        ):
+            store = chance.choice(stores)
+            page = store.query_runs(RunQuery(project="p", filter=filter, sort=sort, limit=4))
+            assert [int(run.run_id) for run in page.runs] == expected[:4]
+            assert page.total == len(expected)
+
+
+def test_a_list_of_heads_follows_names(store: Store) -> None:
+    heads = Compare(Field("sys/experiment/is_head"), Operator.EQ, True)
+    runs = [store.create_run(RunSpec(project="p", run_id=str(i))) for i in range(4)]
+    expected: dict[str, str] = {}
+    for number, name in [(0, "a"), (1, "b"), (2, "a"), (3, "c"), (0, "b"), (1, "a")]:
+        with closing(store.open_writer(runs[number].key)) as writer:
+            writer.assign({"sys/name": name})
+        expected = {n: r for n, r in expected.items() if r != str(number)}
+        expected[name] = str(number)
+        for _ in range(3):
+            found = run_ids(store, heads, limit=5)
+            assert sorted(found) == sorted(expected.values())

@@ -112,6 +112,26 @@ def test_content_that_comes_before(given: Uploading) -> None:
     assert given.points("images") == [(5, b"y")]
 
 
+def test_content_of_many_files_that_came_before(given: Uploading) -> None:
+    paths = [f"up/{number}" for number in range(5)]
+    for path in paths:
+        given.upload(path, path.encode())
+    run = given.run
+    for step, path in enumerate(paths[2:]):
+        waiting = AwaitedFile(
+            attribute="images", upload=path, mime_type="image/png", step=step, time=1
+        )
+        given.uploads.await_files(run.key, [waiting])
+        given.write(LogPoints({"images": FileRef("", 9, "image/png", path)}, step, 1))
+    for path in paths[:2]:
+        waiting = AwaitedFile(attribute=path, upload=path, mime_type="text/plain", time=1)
+        given.uploads.await_files(run.key, [waiting])
+        given.write(Assign({path: FileRef("", 9, "text/plain", path)}, 1))
+    given.uploads.give_uploads(run.key, paths)
+    assert [given.content(path) for path in paths[:2]] == [b"up/0", b"up/1"]
+    assert given.points("images") == [(0, b"up/2"), (1, b"up/3"), (2, b"up/4")]
+
+
 def test_a_repetition_keeps_what_came(given: Uploading) -> None:
     given.assign("model", "x", time=1)
     given.log("images", 5, "y", time=1)

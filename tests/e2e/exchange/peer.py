@@ -24,7 +24,10 @@ class Peer:
         return ENVIRONMENTS / self.name / "bin" / "python"
 
     def run(self, code: str, *args: object, cwd: Path, check: bool = True, **more: str) -> str:
-        """Run code in a folder; `more` is added to the environment. Return what it prints."""
+        """Run code in a folder; `more` is added to the environment. Return what it prints.
+
+        Modules are found in the folder that `PEER_PATH` names too.
+        """
         script = cwd / "script.py"  # spawned processes import it: it cannot come from stdin
         script.write_text(textwrap.dedent(code))
         environment = {**os.environ, "HOME": str(cwd), **more}
@@ -32,7 +35,7 @@ class Peer:
             if name.startswith(("NEPTUNE_", "TRACKIO_", "AIM_")) and name not in more:
                 del environment[name]
         if "PYTHONPATH" not in more:
-            environment.pop("PYTHONPATH", None)
+            environment["PYTHONPATH"] = environment.get("PEER_PATH", "")
         done = subprocess.run(
             [self.python, script, *map(str, args)],
             cwd=cwd,

@@ -12,19 +12,23 @@ from mooring.exchange.points import rows_by_path
 from mooring.exchange.selection import type_of
 from mooring.exchange.source import SourceFile, SourceValue
 from mooring.model import AttributeType, Typed, micros_from_datetime
+from mooring.store.computed import COUNTERS, EXPERIMENT_TIME, POINTS, SIZE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 RECORDS = frozenset(
     {
+        *COUNTERS,
+        EXPERIMENT_TIME,
+        POINTS,
+        SIZE,
         "sys/experiment/is_head",
         "sys/modification_time",
         "sys/monitoring_time",
         "sys/ping_time",
         "sys/running_time",
         "sys/running_time_seconds",
-        "sys/size",
         "sys/state",
     }
 )

@@ -11,6 +11,7 @@ from mooring.exchange.loading.content import digest_points
 from mooring.exchange.points import rows_by_path
 from mooring.exchange.selection import SelectedSource, type_of
 from mooring.exchange.source import (
+    UNKNOWN_COUNT,
     Source,
     SourceFile,
     SourceRun,
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 CHUNK_POINTS = 500_000
 """Points that are in memory at once, unless a single series has more."""
-
-UNKNOWN_COUNT = CHUNK_POINTS // 4
-"""How long a series is thought to be whose length the source does not know."""
 
 
 @dataclass(frozen=True, slots=True)

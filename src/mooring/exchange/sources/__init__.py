@@ -21,7 +21,14 @@ from mooring.errors import (
 )
 from mooring.exchange.source import Source
 
-__all__ = ["SOURCES", "SourceKind", "SourceOptions", "detect_source", "open_source"]
+__all__ = [
+    "SOURCES",
+    "SourceKind",
+    "SourceOptions",
+    "default_address",
+    "detect_source",
+    "open_source",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +49,15 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """A kind of source: what it is, how it is opened, and how it is known by its looks."""
+    """A kind of source: what it is, how it is opened, and how it is known by its looks.
+
+    `default` tells where it is when nobody does; None: it has to be told.
+    """
 
     title: str
     open: Callable[[str, SourceOptions], Source]
     detect: Callable[[Path], bool]
+    default: Callable[[], str] | None = None
 
 
 def _parquet(address: str, options: SourceOptions) -> Source:
@@ -189,6 +200,12 @@ def _mlflow(address: str, options: SourceOptions) -> Source:
     return MlflowSource(f"sqlite:///{path.absolute()}" if path.is_file() else address)
 
 
+def _default_mlflow() -> str:
+    from mooring.exchange.mlflow_tracking.client import resolve_uri
+
+    return resolve_uri(None)
+
+
 def _is_mlflow(path: Path) -> bool:
     if path.is_dir():
         return any(path.glob("*/meta.yaml")) and not (path / "meta.yaml").exists()
@@ -198,6 +215,18 @@ def _is_mlflow(path: Path) -> bool:
             return {"experiments", "latest_metrics", "params"} <= {name for (name,) in found}
         except sqlite3.DatabaseError:
             return False  # no database, or a damaged one: nothing can be read from it
+
+
+def _neptune3(address: str, options: SourceOptions) -> Source:
+    from mooring.exchange.sources.neptune3 import Neptune3Source
+
+    return Neptune3Source(address)
+
+
+def _default_neptune3() -> str:
+    from mooring.exchange.sources.neptune3.server import default_address
+
+    return default_address()
 
 
 SOURCES: Mapping[str, SourceKind] = {
@@ -215,8 +244,16 @@ SOURCES: Mapping[str, SourceKind] = {
     "tensorboard": SourceKind(
         "a log directory of TensorBoard's event files", _tensorboard, _is_tensorboard
     ),
-    "mlflow": SourceKind("an MLflow server, database or folder", _mlflow, _is_mlflow),
+    "mlflow": SourceKind(
+        "an MLflow server, database or folder", _mlflow, _is_mlflow, _default_mlflow
+    ),
     "trackio": SourceKind("projects of trackio", _trackio, _is_trackio),
+    "neptune3": SourceKind(
+        "a Neptune 3 server, that of NEPTUNE_API_TOKEN",
+        _neptune3,
+        lambda path: False,
+        _default_neptune3,
+    ),
 }
 """Kinds by name, in the order in which they are looked for."""
 
@@ -251,6 +288,12 @@ def open_source(
             + (f". Did you mean {near[0]}?" if near else "")
         )
     return SOURCES[kind].open(address, options or SourceOptions())
+
+
+def default_address(kind: str | None) -> str | None:
+    """Return where a source of a kind is when nobody tells; None where it has to be told."""
+    known = SOURCES.get(kind or "")
+    return None if known is None or known.default is None else known.default()
 
 
 def detect_source(address: str) -> str:

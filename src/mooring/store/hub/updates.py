@@ -2,6 +2,7 @@
 
 ======================================================= ==============================
 ``["p", {path: value}, step, time]`` and a completion   points; the step in millionths
+``["m", [path], values, steps, times]``                 points of many steps, as base64
 ``["r", [[{name: cell}, time], …]]``                    rows of a tracker's table
 ``["a", {path: value}, time]``                          single values
 ``["s", path, [add], [remove], time]``                  changes of a set
@@ -13,13 +14,23 @@ Values are tagged as in `mooring.wire.native.messages` where JSON cannot say the
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from mooring.errors import InvalidInput, InvalidValue
-from mooring.store.appending import Assign, ChangeSet, Delete, LogPoints, LogRows, Refused, Update
+from mooring.store.appending import (
+    Assign,
+    ChangeSet,
+    Delete,
+    LogPoints,
+    LogRows,
+    LogSteps,
+    Refused,
+    Update,
+)
 from mooring.store.hub.messages import CODEC
 
 _PLAIN = frozenset({int, float, bool, str, type(None)})
@@ -41,6 +52,9 @@ def encode_update(update: Update) -> bytes:
             record = ["p", plain(values), step, time]
             if completion is not None:
                 record.append(completion)
+        case LogSteps(paths, values, steps, times):
+            arrays = values.astype("<f8"), steps.astype("<i8"), times.astype("<i8")
+            record = ["m", list(paths), *(b64encode(a.tobytes()).decode() for a in arrays)]
         case LogRows(rows):
             record = ["r", [[plain(values), time] for values, time in rows]]
         case Assign(values, time):
@@ -79,6 +93,8 @@ def _decode(record: Any) -> Update:
         kind = record[0]
         if kind == "p":
             return _points(record)
+        if kind == "m":
+            return _steps(record)
         if kind == "r":
             _, rows = record
             return LogRows([(_values(values), _time(time)) for values, time in rows])
@@ -109,6 +125,18 @@ def _points(record: list[Any]) -> LogPoints:
     if completion is not None and type(completion) not in (int, float):
         raise InvalidInput("the completion of a preview is a number")
     return LogPoints(_values(values), step, _time(time), completion)
+
+
+def _steps(record: list[Any]) -> LogSteps:
+    import numpy as np
+
+    _, paths, *texts = record
+    if type(paths) is not list or not paths:
+        raise InvalidInput(f"{_DASH}: its paths are no list")
+    values, steps, times = (b64decode(_text(text), validate=True) for text in texts)
+    table = np.frombuffer(values, "<f8").reshape(-1, len(paths))
+    integers = [np.frombuffer(numbers, "<i8") for numbers in (steps, times)]
+    return LogSteps(tuple(map(_text, paths)), table, *integers)
 
 
 def _values(values: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mooring.store.appending import (
     Delete,
     LogPoints,
     LogRows,
+    LogSteps,
     Receipt,
     Refused,
     Update,
@@ -102,6 +103,8 @@ class _Encoder(UpdateEncoder):
                 if step is not None and (type(step) is not int or not -_STEPS <= step <= _STEPS):
                     raise InvalidStep(f"a step is an integer up to ±10^18 here, not {step!r}")
                 self.log_at(update.values, step, update.time, update.preview_completion)
+            case LogSteps():
+                self.log_steps(update.paths, update.values, update.steps, update.times)
             case LogRows():
                 self.log_events(update.rows)
             case Assign():

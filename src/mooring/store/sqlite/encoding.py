@@ -13,11 +13,12 @@ from functools import cached_property
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from mooring.errors import InvalidValue, StoreClosed, TypeConflict
+from mooring.errors import InvalidInput, InvalidStep, InvalidValue, StoreClosed, TypeConflict
 from mooring.model import (
     MAX_STEP,
     MAX_TIME,
     MIN_TIME,
+    STEP_SCALE,
     AttributeType,
     RunInfo,
     Typed,
@@ -51,6 +52,8 @@ from mooring.store.values import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mooring.store.sqlite.catalog import Catalog
     from mooring.store.sqlite.database import Database
 
@@ -183,14 +186,56 @@ class UpdateEncoder:
             record = {"c": completion, "v": self._by_id(cells)}
             self._append((self._key, LOG_PREVIEW, step, time, None, dumps(record)))
         elif numbers and len(self._plans) < _MAX_SHAPES:
-            shape = self._catalog.intern_shape(self._catalog.intern(list(values)))
-            pack = struct.Struct(f"<{len(cells)}d").pack
+            shape, pack = plan = self._new_plan(tuple(values))
             data = pack(*(float(value) for value in values.values()))  # type: ignore[arg-type]
-            self._append((self._key, LOG_POINTS, step, time, shape.id, data))
-            self._plans[tuple(values)] = (shape.id, pack)
+            self._append((self._key, LOG_POINTS, step, time, shape, data))
+            self._plans[tuple(values)] = plan
         else:
             self._append((self._key, LOG_POINTS, step, time, None, dumps(self._by_id(cells))))
         self._learn(types)
+
+    def _new_plan(self, paths: tuple[str, ...]) -> _Plan:
+        shape = self._catalog.intern_shape(self._catalog.intern(list(paths)))
+        return shape.id, struct.Struct(f"<{len(paths)}d").pack
+
+    def log_steps(
+        self, paths: tuple[str, ...], values: np.ndarray, steps: np.ndarray, times: np.ndarray
+    ) -> None:
+        """Append one point to each path at each of many steps, all or none. See `LogSteps`."""
+        self._check_open()
+        count, width = len(steps), 8 * len(paths)
+        if not count or not width:
+            return
+        if (
+            values.shape != (count, len(paths))
+            or len(times) != count
+            or len(set(paths)) < len(paths)
+        ):
+            raise InvalidInput("there is one value for each step and path, and no path comes twice")
+        limit = MAX_STEP * STEP_SCALE
+        if not -limit <= int(steps.min()) <= int(steps.max()) <= limit:
+            raise InvalidStep("a step is an integer up to ±10^18 here")
+        checked_time(int(times.min()))
+        checked_time(int(times.max()))
+        plan = self._plans.get(paths)
+        if plan is None:
+            for path in paths:
+                check_loggable(validate_path(path))
+            for path in paths:
+                self._check_type(path, AttributeType.FLOAT_SERIES)
+            plan = self._new_plan(paths)
+            if len(self._plans) < _MAX_SHAPES:
+                self._plans[paths] = plan
+        data = values.astype("<f8").tobytes()
+        self._append_all(
+            [
+                (self._key, LOG_POINTS, step, time, plan[0], data[start : start + width])
+                for step, time, start in zip(
+                    steps.tolist(), times.tolist(), range(0, len(data), width), strict=True
+                )
+            ]
+        )
+        self._learn(dict.fromkeys(paths, AttributeType.FLOAT_SERIES))
 
     def log_event(self, values: Mapping[str, object], *, time: int | None = None) -> None:
         """Append one row to the tracker's table. See `RunWriter.log_event`."""

@@ -24,7 +24,9 @@ from mooring.query import (
     compile_pattern,
     read_literal,
 )
+from mooring.store.computed import COMPUTED
 from mooring.store.sqlite.catalog import Catalog
+from mooring.store.sqlite.computed import expression
 from mooring.store.sqlite.schema import TYPE_CODES
 
 _FINITE = "nullif(count - nan - pinf - ninf, 0)"
@@ -118,6 +120,10 @@ class FilterCompiler:
         return self._catalog.find_ids([path]).get(path)
 
     def _exists(self, field: Field) -> Condition:
+        computed = COMPUTED.get(field.path)
+        if computed is not None:
+            fits = field.type in (None, computed.type)
+            return self._exists(Field(computed.beside)) if fits else Condition("0")
         path = self.path_id(field.path)
         if path is None:
             return Condition("0")
@@ -129,7 +135,9 @@ class FilterCompiler:
     def _compare(self, compare: Compare, by_run: bool) -> Condition:
         operator = _POSITIVE.get(compare.operator, compare.operator)
         path = self.path_id(compare.field.path)
-        if path is None:
+        if compare.field.path in COMPUTED:
+            inner = _compare_computed(compare, operator)
+        elif path is None:
             inner = Condition("0")
         else:
             groups = list(self._groups(compare, operator))
@@ -206,6 +214,27 @@ class FilterCompiler:
             # CASE keeps SQLite from reading a text as JSON before it has looked at the type.
             groups.append(Condition(f"CASE WHEN {type_condition(wanted)} THEN {test} END", (text,)))
         return groups
+
+
+def _compare_computed(compare: Compare, operator: Operator) -> Condition:
+    """Compare what is computed; unknown (NULL) counts as false."""
+    field, value = compare.field, compare.value
+    type = COMPUTED[field.path].type
+    wanted = (type,) if field.type is None else _compatible(field.type)
+    if type not in wanted or field.aggregate is not None:
+        return Condition("0")
+    told = expression(field.path)
+    if operator in (Operator.MATCHES, Operator.CONTAINS):
+        if type is not AttributeType.STRING:
+            return Condition("0")
+        if operator is Operator.MATCHES:
+            compile_pattern(str(value))
+        test = "matches(?, {0})" if operator is Operator.MATCHES else "instr({0}, ?) > 0"
+        return Condition(f"coalesce({test.format(told)}, 0)", (str(value),))
+    literal = _as_literal(value, type)
+    if literal is None or (isinstance(literal, float) and math.isnan(literal)):
+        return Condition("0")
+    return Condition(f"coalesce({told} {operator} ?, 0)", (literal,))
 
 
 def _join(parts: Sequence[Condition], word: str, empty: str) -> Condition:

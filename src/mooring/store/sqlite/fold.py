@@ -80,8 +80,11 @@ class _Changes:
     assigned: Collection[Key] = ()
 
 
-Folded = Callable[[int, int, Iterable[int]], None]
-"""Is told from and up to which row of the log a fold went, and which paths it touched."""
+Folded = Callable[[int, int, Iterable[int], Collection[int] | None], None]
+"""Is told from and up to which row of the log a fold went, and which paths and runs it touched.
+
+Runs are None where others may be touched too.
+"""
 
 
 class Fold:
@@ -125,7 +128,8 @@ class Fold:
                     if connection_to_write is not None:
                         self._enter(connection_to_write, changes)
                 if connection_to_write is not None:
-                    self._folded(before[0], changes.watermark, self._touched(changes))
+                    touched = self._touched(changes)
+                    self._folded(before[0], changes.watermark, *touched)
 
     # computing
 
@@ -499,13 +503,21 @@ class Fold:
             "UPDATE meta SET value = ? WHERE key = 'watermark'", (changes.watermark,)
         )
 
-    def _touched(self, changes: _Changes) -> set[int]:
-        """Return the paths of the attributes that a fold changed, of any run."""
+    def _touched(self, changes: _Changes) -> tuple[set[int], set[int] | None]:
+        """Return the paths of the attributes that a fold changed, and their runs as far as known.
+
+        Forks have what they inherit of a deleted attribute; a name moves the head of an experiment.
+        """
         paths = {path for _, path in changes.attributes}
         paths.update(path for _, path, _ in changes.deletes)
         if self._name in paths:
             paths.update(map(self._catalog.system, experiments.PATHS))
-        return paths
+            return paths, None
+        if changes.deletes:
+            return paths, None
+        runs = {run for run, _ in changes.attributes}
+        runs.update(state[0] for state in changes.states)
+        return paths, runs
 
     @staticmethod
     def _override_previews(connection: sqlite3.Connection, rows: Iterable[AttributeRow]) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from mooring.errors import InvalidInput
 from mooring.model import ProjectName
+from mooring.store.computed import COMPUTED
 from mooring.store.contract import PathSelector, RunPage, RunQuery
+from mooring.store.sqlite.computed import expression
 from mooring.store.sqlite.filters import (
     FilterCompiler,
     field_condition,
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FEW_PATHS = 500
+_MAX_LOOK_UPS = 20_000
+"""One look-up takes 2 µs; to bring over an attribute of a run, wanted or not, takes 1 µs."""
 
 
 class RunQueries:
@@ -45,6 +51,7 @@ class RunQueries:
             query,
             self._filters.path_id,
             lambda: self._all(connection, query, where, parameters),
+            None if query.sort else lambda keys, runs: self._mend(connection, query, keys, runs),
         )
         if listed is not None:
             page = listed[query.offset : query.offset + limit].tolist()
@@ -56,10 +63,15 @@ class RunQueries:
             (total,) = connection.execute(
                 f"SELECT count(*) FROM runs WHERE {where}", parameters
             ).fetchone()
-        indexed = query.sort is None or sort_column(query.sort.field) == "value"
+        indexed = query.sort is None or (
+            sort_column(query.sort.field) == "value" and query.sort.field.path not in COMPUTED
+        )
         if indexed and 0 <= limit < total and total > LONG:
             where, parameters = self._where(connection, query, by_run=True)
+        began = thread_time()
         keys = self._page(connection, query, where, parameters, limit)
+        if matching is not None:
+            self._lists.note_page(query, thread_time() - began)
         return RunPage(self._runs.get(connection, keys), total)
 
     def _where(
@@ -108,6 +120,8 @@ class RunQueries:
         parameters: list[object],
     ) -> np.ndarray:
         """Return the keys of all runs that a query selects, in its order."""
+        if query.sort is not None and query.sort.field.path in COMPUTED:
+            return self._keys(connection, replace(query, offset=0), where, parameters)
         matching = None
         if query.sort is not None:
             matching = self._matching(connection, query, where, parameters)
@@ -142,14 +156,55 @@ class RunQueries:
             replace(query, sort=None, offset=0),
             self._filters.path_id,
             lambda: self._newest_first(connection, where, parameters),
+            lambda keys, runs: self._mend(connection, query, keys, runs),
         )
+
+    def _mend(
+        self,
+        connection: sqlite3.Connection,
+        query: RunQuery,
+        keys: np.ndarray,
+        changed: Collection[int],
+    ) -> np.ndarray:
+        """Return the keys that a query selects, newest first, where only some runs have changed."""
+        import numpy as np
+
+        where, parameters = self._where(connection, query, by_run=True)
+        rows = connection.execute(
+            "SELECT runs.id FROM json_each(?) AS changed "
+            f"CROSS JOIN runs ON runs.id = changed.value WHERE {where}",
+            (json.dumps(list(changed)), *parameters),
+        )
+        matching = {key for (key,) in rows}
+        gone = np.isin(keys, [run for run in changed if run not in matching])
+        keys = keys[~gone]
+
+        def newest_first(key: int) -> tuple[int, int]:
+            (created,) = connection.execute(
+                "SELECT created FROM runs WHERE id = ?", (int(key),)
+            ).fetchone()
+            return -created, -int(key)
+
+        for key in matching.difference(keys[np.isin(keys, list(matching))].tolist()):
+            place = bisect_left(keys, newest_first(key), key=newest_first)
+            keys = np.insert(keys, place, key)
+        return keys
 
     def _newest_first(
         self, connection: sqlite3.Connection, where: str, parameters: list[object]
     ) -> np.ndarray:
+        return self._keys(connection, RunQuery(), where, parameters)
+
+    def _keys(
+        self,
+        connection: sqlite3.Connection,
+        query: RunQuery,
+        where: str,
+        parameters: list[object],
+    ) -> np.ndarray:
         import numpy as np
 
-        return np.array(self._page(connection, RunQuery(), where, parameters, -1), np.int64)
+        return np.array(self._page(connection, query, where, parameters, -1), np.int64)
 
     def _page(
         self,
@@ -161,9 +216,14 @@ class RunQueries:
     ) -> list[int]:
         newest = "runs.created DESC, runs.id DESC"
         path = self._filters.path_id(query.sort.field.path) if query.sort else None
-        if query.sort is None or path is None:
+        computed = None if query.sort is None else COMPUTED.get(query.sort.field.path)
+        if query.sort is None or path is None or computed is not None:
+            order = newest
+            if query.sort is not None and computed is not None:
+                direction = "ASC" if query.sort.ascending else "DESC"
+                order = f"{expression(computed.path)} {direction} NULLS LAST, {newest}"
             rows = connection.execute(
-                f"SELECT runs.id FROM runs WHERE {where} ORDER BY {newest} LIMIT ? OFFSET ?",
+                f"SELECT runs.id FROM runs WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
                 (*parameters, limit, query.offset),
             )
             return [row[0] for row in rows]
@@ -216,9 +276,13 @@ class RunQueries:
         condition = f" AND {type_condition(sorted(select.types))}" if select.types else ""
         chosen: list[object] = []
         listed = None if paths is None else list(paths)
-        if listed is not None and len(listed) <= _FEW_PATHS:
-            condition += f" AND path IN ({','.join('?' * len(listed))})"
-            chosen += listed
+        looked_up = listed is not None and (
+            len(listed) <= _FEW_PATHS
+            or (keys is not None and len(keys) * len(listed) <= _MAX_LOOK_UPS)
+        )
+        if looked_up:
+            condition += " AND path IN (SELECT value FROM json_each(?))"
+            chosen.append(json.dumps(listed))
         distinct = "" if keys is not None and len(keys) == 1 else "DISTINCT "
         query = f"SELECT {distinct}path, type FROM attributes WHERE run IN"
         found: set[tuple[int, int]] = set()
@@ -238,7 +302,7 @@ class RunQueries:
                 batch = list(keys[start : start + 500])
                 marks = ",".join("?" * len(batch))
                 found.update(connection.execute(f"{query} ({marks}){condition}", [*batch, *chosen]))
-        if listed is None or len(listed) <= _FEW_PATHS:
+        if listed is None or looked_up:
             return list(found)
         wanted = set(listed)
         return [entry for entry in found if entry[0] in wanted]

@@ -612,6 +612,13 @@ class SqliteStore:
         with self._snapshot() as connection:
             return self._read_side.attributes.aggregates(connection, keys, fields)
 
+    def read_computed(self, keys: Sequence[int], paths: Sequence[str]) -> Sequence[AttributeColumn]:
+        """Return what is computed. See `ComputesAttributes.read_computed`."""
+        from mooring.store.sqlite.computed import read_computed
+
+        with self._snapshot() as connection:
+            return read_computed(connection, keys, paths)
+
     def _attribute_row(
         self, connection: sqlite3.Connection, key: int, path: str
     ) -> tuple[Any, ...]:
@@ -670,7 +677,7 @@ class SqliteStore:
             raise InvalidInput("read_series reads one series type: name it in PathSelector.types")
 
         def read() -> pa.Table:
-            with self._snapshot() as connection:
+            with self._snapshot() as connection, no_search_for_cycles():
                 return self._read_side.read_series(connection, keys, select, types[0], query)
 
         return self._again(read)

@@ -88,6 +88,8 @@ class Uploads:
 
         def enter(connection: sqlite3.Connection) -> None:
             number = _project(connection, project)
+            # Each is looked for before any is given: what is given lies in the log, unfolded.
+            found: list[tuple[str, Upload, Sequence[_Reference]]] = []
             for path, digest, size, due in connection.execute(
                 "SELECT path, digest, size, due FROM uploads WHERE project = ? "
                 "AND path IN (SELECT value FROM json_each(?)) AND digest != ''",
@@ -98,7 +100,10 @@ class Uploads:
                     "CASE digest WHEN '' THEN ? <= 0 ELSE run = ? END",
                     (number, path, due, run),
                 ).fetchall()
-                self._give(connection, path, Upload(digest, size), waiting)
+                found.append((path, Upload(digest, size), waiting))
+            _check_current(connection, [one for *_, waiting in found for one in waiting])
+            for each in found:
+                self._give(connection, *each)
 
         self._in_step(enter)
 
@@ -111,6 +116,7 @@ class Uploads:
             waiting = connection.execute(
                 f"{_WAITING} project = ? AND path = ?", (number, path)
             ).fetchall()
+            _check_current(connection, waiting)
             self._give(connection, path, upload, waiting)
             connection.execute(
                 f"{_ENTER} DO UPDATE SET digest = excluded.digest, size = excluded.size, "
@@ -152,8 +158,7 @@ class Uploads:
         upload: Upload,
         waiting: Sequence[_Reference],
     ) -> None:
-        """Write content into what refers to it."""
-        _check_current(connection, sorted({reference[0] for reference in waiting}))
+        """Write content into what refers to it, of which the log holds nothing unfolded."""
         for run, attribute, step, mime, time, before in waiting:
             row = connection.execute(
                 "SELECT type, value FROM attributes WHERE path = ? AND run = ?", (attribute, run)
@@ -221,8 +226,9 @@ def _project(connection: sqlite3.Connection, name: str) -> int:
     return int(row[0])
 
 
-def _check_current(connection: sqlite3.Connection, runs: Sequence[int]) -> None:
+def _check_current(connection: sqlite3.Connection, waiting: Iterable[_Reference]) -> None:
     """Raise `_Behind` where the log holds what could have changed or removed a file."""
+    runs = sorted({reference[0] for reference in waiting})
     if connection.execute(
         "SELECT 1 FROM log WHERE seq > (SELECT value FROM meta WHERE key = 'watermark') "
         "AND run IN (SELECT value FROM json_each(?)) AND (kind IN (?, ?, ?) OR "

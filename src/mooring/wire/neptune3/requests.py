@@ -61,7 +61,10 @@ _PREFIX = "n3"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One request: the creation of a run, or updates of it in order."""
+    """One request: the creation of a run, or updates of it in order.
+
+    Updates that follow each other and only append numbers are one element.
+    """
 
     project: str
     run_id: str
@@ -73,7 +76,7 @@ def decode_operation(data: bytes, layouts: Layouts) -> Operation:
     """Read a message `RunOperation`; `InvalidValue` when it is none."""
     texts = {1: "", 2: ""}
     create: CreateRun | None = None
-    updates: list[FloatPoints | Update] = []
+    spans: list[tuple[int, int]] = []
     for number, start, end in iter_fields(data, 0, len(data)):
         if number in texts:
             try:
@@ -83,20 +86,17 @@ def decode_operation(data: bytes, layouts: Layouts) -> Operation:
         elif number == 6:
             create = decode_create(data[start:end])
         elif number == 7:
-            updates.append(_update(data[start:end], layouts))
+            spans.append((start, end))
         elif number == 8:
-            updates.extend(
-                _update(data[begin:stop], layouts)
-                for field, begin, stop in iter_fields(data, start, end)
-                if field == 1
-            )
-    if create is not None and updates:
+            fields = iter_fields(data, start, end)
+            spans.extend((begin, stop) for field, begin, stop in fields if field == 1)
+    if create is not None and spans:
         raise InvalidValue("an operation either creates a run or updates it")
-    return Operation(texts[1], texts[2], create, tuple(updates))
-
-
-def _update(data: bytes, layouts: Layouts) -> FloatPoints | Update:
-    return layouts.read(data) or decode_update(data)
+    updates = tuple(
+        decode_update(found) if isinstance(found, bytes) else found
+        for found in layouts.read(data, spans)
+    )
+    return Operation(texts[1], texts[2], create, updates)
 
 
 def encode_submitted(request_id: str) -> bytes:

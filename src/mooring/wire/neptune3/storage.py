@@ -23,10 +23,14 @@ MAX_PATH_BYTES = 4096
 MAX_PARTS = 10_000
 _MAX_SIZE = 1 << 62
 
-_AMZ_DATE = "%Y%m%dT%H%M%SZ"
+_BASIC_DATE = "%Y%m%dT%H%M%SZ"
 _AZURE_DATE = "%Y-%m-%dT%H:%M:%SZ"
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _RANGE = re.compile(r"bytes=([0-9]{1,19})-[0-9]{0,19}")
+_CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)")
+_BLOCK = re.compile(r"<(Latest|Uncommitted|Committed)>([^<>]*)</\1>")
+_BLOCK_ID = re.compile(r"[A-Za-z0-9+/]{1,88}={0,2}")
+MAX_BLOCKS = 50_000
 
 
 class Provider(StrEnum):
@@ -34,6 +38,7 @@ class Provider(StrEnum):
 
     AWS = "aws"
     AZURE = "azure"
+    GCP = "gcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,8 @@ def _path(given: Mapping[str, object]) -> str:
 
 # signed links
 
+_PREFIXES = {Provider.AWS: "X-Amz-", Provider.GCP: "X-Goog-"}
+
 
 def write_query(given: Signature, *, now: int) -> str:
     """Return the query of a link in its provider's manner.
@@ -174,11 +181,12 @@ def write_query(given: Signature, *, now: int) -> str:
     if given.provider is Provider.AZURE:
         end = datetime.fromtimestamp(given.expires, UTC).strftime(_AZURE_DATE)
         return urlencode({"se": end, "sr": "b", "sig": given.signature})
+    prefix = _PREFIXES[given.provider]
     return urlencode(
         {
-            "X-Amz-Date": datetime.fromtimestamp(now, UTC).strftime(_AMZ_DATE),
-            "X-Amz-Expires": given.expires - now,
-            "X-Amz-Signature": given.signature,
+            f"{prefix}Date": datetime.fromtimestamp(now, UTC).strftime(_BASIC_DATE),
+            f"{prefix}Expires": given.expires - now,
+            f"{prefix}Signature": given.signature,
         }
     )
 
@@ -189,13 +197,14 @@ def read_query(query: Mapping[str, str]) -> Signature | None:
         if "sig" in query:
             end = _seconds(query.get("se", ""), _AZURE_DATE)
             return Signature(Provider.AZURE, end, query["sig"])
-        begin = _seconds(query.get("X-Amz-Date", ""), _AMZ_DATE)
+        for provider, prefix in _PREFIXES.items():
+            signature, lasts = query.get(f"{prefix}Signature"), query.get(f"{prefix}Expires", "")
+            if signature is not None and _SECONDS.fullmatch(lasts):
+                begin = _seconds(query.get(f"{prefix}Date", ""), _BASIC_DATE)
+                return Signature(provider, begin + int(lasts), signature)
     except (ValueError, OverflowError):
-        return None
-    lasts, signature = query.get("X-Amz-Expires", ""), query.get("X-Amz-Signature")
-    if signature is None or not _SECONDS.fullmatch(lasts):
-        return None
-    return Signature(Provider.AWS, begin + int(lasts), signature)
+        pass
+    return None
 
 
 def _seconds(text: str, form: str) -> int:
@@ -213,6 +222,66 @@ def begins_within(header: str, size: int) -> bool:
     """
     found = _RANGE.fullmatch(header.strip())
     return found is None or int(found[1]) < size
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which bytes of a file a request brings: from `first` on, `length` of `total` bytes.
+
+    `total` None: it is not known yet.
+    """
+
+    first: int
+    length: int
+    total: int | None
+
+
+def decode_content_range(header: str, *, size: int) -> Span:
+    """Read what a `Content-Range` says; `InvalidInput` when it is none.
+
+    One without bytes begins at the end that the file has so far, its `size`.
+
+    >>> decode_content_range("bytes 5-9/20", size=5), decode_content_range("bytes */20", size=5)
+    (Span(first=5, length=5, total=20), Span(first=5, length=0, total=20))
+    """
+    found = _CONTENT_RANGE.fullmatch(header.strip())
+    if found is None:
+        raise InvalidInput("Content-Range is like bytes 0-99/1000, or bytes */1000")
+    total = None if found[3] == "*" else int(found[3])
+    if found[1] is None:
+        return Span(size, 0, total)
+    first, last = int(found[1]), int(found[2])
+    if last < first or (total is not None and last >= total):
+        raise InvalidInput("the range of Content-Range ends before it begins, or after the file")
+    return Span(first, last - first + 1, total)
+
+
+def decode_block_id(text: str) -> str:
+    """Return the name that a client gives a block; `InvalidInput` when it is none.
+
+    >>> decode_block_id("QmxvY2sx")
+    'QmxvY2sx'
+    """
+    if not _BLOCK_ID.fullmatch(text):
+        raise InvalidInput("blockid is base64, of up to 64 bytes")
+    return text
+
+
+def decode_block_list(body: bytes) -> list[str]:
+    """Return the names of the blocks that make a file, in their order.
+
+    >>> decode_block_list(b"<BlockList><Latest>QQ==</Latest><Latest>Qg==</Latest></BlockList>")
+    ['QQ==', 'Qg==']
+    """
+    # Their form is fixed: nothing of XML's more dangerous parts is read.
+    text = "".join(body.decode("utf-8", "replace").split())
+    inner, end, rest = text.partition("<BlockList>")[2].partition("</BlockList>")
+    blocks = list(_BLOCK.finditer(inner))
+    if not end or rest or sum(len(block[0]) for block in blocks) != len(inner):
+        raise InvalidInput("the body is no list of blocks")
+    if len(blocks) > MAX_BLOCKS:
+        raise InvalidInput(f"a file has up to {MAX_BLOCKS} blocks")
+    return [decode_block_id(block[2]) for block in blocks]
 
 
 def encode_error(code: str, message: str) -> bytes:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import neptune_fetcher.alpha as npt
 import pandas as pd
+import recording
 from neptune_fetcher import ReadOnlyProject, ReadOnlyRun
 from neptune_fetcher.alpha import runs
 from neptune_fetcher.alpha.filters import Attribute, AttributeFilter, Filter
@@ -147,7 +148,8 @@ questions = {
     "alpha runs by id": lambda: runs.list_runs(["b", "plain"]),
     "alpha attributes": lambda: npt.list_attributes("alpha", "params/"),
     "alpha attributes of runs": lambda: runs.list_attributes(
-        "^(b|plain)$", AttributeFilter(type_in=["float_series", "int"])
+        "^(b|plain)$",
+        AttributeFilter(type_in=["float_series", "int"], name_matches_none="^sys/(dia|size|rel)"),
     ),
     "alpha untyped filter": lambda: runs.list_runs(Filter.eq("params/layers", 4)),
     "alpha series filter": lambda: npt.list_experiments(Filter.lt(LOSS, 1)),
@@ -180,6 +182,7 @@ questions = {
 
 answers = {}
 for question, ask in questions.items():
+    recording.ask(question)
     try:
         answers[question] = ask()
     except Exception as error:  # noqa: BLE001 - what is raised is an answer too

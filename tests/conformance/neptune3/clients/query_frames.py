@@ -9,6 +9,7 @@ import warnings
 from datetime import UTC, datetime
 
 import pandas as pd
+import recording
 
 warnings.simplefilter("ignore")
 if os.environ["PACKAGE"] == "neptune_query":
@@ -49,7 +50,8 @@ def told(frame):
     return {"columns": columns, "index": [plain(each) for each in frame.index], "rows": rows}
 
 
-frames = {
-    name: told(eval(expression)) for name, expression in json.loads(os.environ["FRAMES"]).items()
-}
+frames = {}
+for name, expression in json.loads(os.environ["FRAMES"]).items():
+    recording.ask(name)
+    frames[name] = told(eval(expression))
 print(json.dumps(frames))

@@ -7,6 +7,7 @@ import warnings
 from datetime import UTC, datetime
 
 import neptune_query as npt
+import recording
 from neptune_query import runs
 from neptune_query.experimental import fetch_experiments_table_global, fetch_runs_table_global
 from neptune_query.filters import Attribute, AttributeFilter, Filter
@@ -160,6 +161,7 @@ questions = {
 
 answers = {}
 for question, ask in questions.items():
+    recording.ask(question)
     try:
         answers[question] = ask()
     except Exception as error:  # noqa: BLE001 - what is raised is an answer too

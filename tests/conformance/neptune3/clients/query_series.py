@@ -6,6 +6,7 @@ import os
 import warnings
 
 import neptune_query as npt
+import recording
 from neptune_query import runs
 from neptune_query.filters import AttributeFilter
 from neptune_query.internal.retrieval import metrics
@@ -116,6 +117,7 @@ questions = {
 }
 answers = {}
 for question, ask in questions.items():
+    recording.ask(question)
     try:
         answers[question] = ask()
     except Exception as error:  # noqa: BLE001 - what it raises is an answer too

@@ -23,12 +23,14 @@ import pyarrow.parquet as pq
 from mooring.errors import AlreadyExists, ExportDamaged, MooringError, SourceUnreadable, StoreFull
 from mooring.exchange.comparing import chunks
 from mooring.exchange.fingerprint import fingerprint
+from mooring.exchange.points import in_pieces
 from mooring.exchange.reports import Outcome, Problem, RunOutcome, TransferReport
 from mooring.exchange.selection import (
     SelectedSource,
     type_of,
 )
 from mooring.exchange.source import (
+    UNKNOWN_COUNT,
     Progress,
     RunExtras,
     SourceFile,
@@ -268,7 +270,8 @@ class _Export:
             if (path, None) in written or (path, None) not in paths
         }
         parts = RunParts(places.parts_of(run), places.manifests_of(run), run.run_id, content)
-        many = sum(one.count or 0 for one in series) > POINTS_AT_ONCE
+        expected = (UNKNOWN_COUNT if one.count is None else one.count for one in series)
+        many = sum(expected) > POINTS_AT_ONCE
         steps: list[Callable[[], None]] = []
         step: Step = (lambda action: action()) if many else steps.append
         try:
@@ -333,8 +336,8 @@ class _Export:
         todo = [one for one in plain if one.path not in parts.done]
         for type, names in chunks(todo, POINTS_AT_ONCE):
             points = self._source.read_points(run, type, names)
-            if points.num_rows:
-                step(partial(_add_points, parts, run, type, points))
+            for piece in in_pieces(points, POINTS_AT_ONCE):
+                step(partial(_add_points, parts, run, type, piece))
 
     def _read_file_points(self, run: SourceRun, series: Sequence[SourceSeries]) -> list[pa.Table]:
         files = [one for one in series if one.type is AttributeType.FILE_SERIES]

@@ -11,13 +11,14 @@ from mooring.hub.doors.neptune3 import (
     files,
     identity,
     ingest,
+    pages,
     projects,
     search,
     series,
 )
 from mooring.hub.doors.neptune3.door import Door
 
-_PARTS = (identity, projects, ingest, search, attributes, series, buckets, files)
+_PARTS = (identity, projects, ingest, search, attributes, series, buckets, files, pages)
 
 
 def routes(hub: Hub) -> list[BaseRoute]:

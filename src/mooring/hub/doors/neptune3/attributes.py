@@ -105,7 +105,7 @@ def of_one_run(asked: Asked) -> Answer:
     add = result.entries.add
     for name, type in list_names(asked.store, Choice(types=tuple(types) or None), keys=[run.key]):
         add(name=name, type=type)
-    return proto_answer(result)
+    return proto_answer(result, texts=True)
 
 
 # values
@@ -121,7 +121,7 @@ def values_of_one_run(asked: Asked) -> Answer:
     )
     add = result.attributes.add
     fill_entries(asked.store, [run], Choice(names or EVERY_NAME), lambda _: add())
-    return proto_answer(result)
+    return proto_answer(result, texts=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def values(asked: Asked) -> Answer:
     following = _fill_page(asked.store, runs, choice, place, limit, result.entries)
     if following is not None:
         result.nextPage.nextPageToken = str(following)
-    return proto_answer(result)
+    return proto_answer(result, texts=True)
 
 
 def _runs(

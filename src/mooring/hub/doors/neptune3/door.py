@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -35,6 +36,8 @@ from mooring.hub.identity import bearer_text
 from mooring.model import RunInfo
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_LONG = 64 << 10
+"""Shorter answers are not worth compressing."""
 PROTOBUF = "application/x-protobuf"
 MAX_BODY = 32 << 20
 """Clients send up to 16 MiB to ingest, and 15 MB of series requests."""
@@ -42,22 +45,23 @@ MAX_BODY = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler answers."""
+    """What a handler answers. `texts`: it is worth compressing, as names and texts are."""
 
     body: bytes
     status: int = 200
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    texts: bool = False
 
 
 def json_answer(value: object, status: int = 200) -> Answer:
     """Return JSON."""
-    return Answer(orjson.dumps(value), status)
+    return Answer(orjson.dumps(value), status, texts=True)
 
 
-def proto_answer(message: Any) -> Answer:
+def proto_answer(message: Any, *, texts: bool = False) -> Answer:
     """Return a protobuf message."""
-    return Answer(message.SerializeToString(), media_type=PROTOBUF)
+    return Answer(message.SerializeToString(), media_type=PROTOBUF, texts=texts)
 
 
 @dataclass(slots=True)
@@ -128,7 +132,12 @@ class Door:
         principal = self.authenticate(request)
         request.scope["mooring.user"] = principal.name
         store = self.hub.store_for(principal)
-        return handler(Asked(self, principal, store, dict(request.query_params), body, request))
+        found = handler(Asked(self, principal, store, dict(request.query_params), body, request))
+        if found.texts and len(found.body) >= _LONG and _is_far(request):
+            packed = gzip.compress(found.body, compresslevel=1, mtime=0)
+            headers = {**found.headers, "content-encoding": "gzip", "vary": "accept-encoding"}
+            return replace(found, body=packed, headers=headers)
+        return found
 
     def authenticate(self, request: Request) -> Principal:
         """Return whose access token a request bears.
@@ -176,6 +185,17 @@ class Door:
         return store.need_project(identifier)
 
 
+def _is_far(request: Request) -> bool:
+    """Whether compressing saves more than it takes: not where the client is on this machine.
+
+    A server that stands before the hub is there too, and compresses itself, or is near its clients.
+    """
+    host = "" if request.client is None else request.client.host
+    packed = "gzip" in request.headers.get("accept-encoding", "").lower()
+    return packed and not (host.startswith("127.") or host in _LOCAL)
+
+
+_LOCAL = ("", "::1")
 _REFUSALS: tuple[tuple[type, int, str], ...] = (
     (Unauthenticated, 401, "UNAUTHORIZED"),
     (ProjectNotFound, 403, "ACCESS_DENIED"),

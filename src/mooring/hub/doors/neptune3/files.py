@@ -57,15 +57,15 @@ class Files:
 
     def sign(self, asked: Asked) -> Answer:
         """Answer links for uploads and downloads, in the order asked for."""
-        return self._sign(asked, Provider.AWS)
+        return self._sign(asked, Provider(self._hub.settings.file_links))
 
     def sign_azure(self, asked: Asked) -> Answer:
         """Answer links for downloads, as clients of Azure take them."""
-        return self._sign(asked, Provider.AZURE)
+        return self._sign(asked, Provider.AZURE, write=False)
 
-    def _sign(self, asked: Asked, provider: Provider) -> Answer:
+    def _sign(self, asked: Asked, provider: Provider, *, write: bool = True) -> Answer:
         wanted = decode_requests(asked.json())
-        if provider is Provider.AZURE and any(file.write for file in wanted):
+        if not write and any(file.write for file in wanted):
             raise InvalidInput("links to write to are those of /signedUrl")
         roles = {(file.project, file.write) for file in wanted}
         projects = {
@@ -82,16 +82,21 @@ class Files:
     def _link(
         self, asked: Asked, file: FileRequest, project: str, provider: Provider
     ) -> SignedFile:
+        size = file.size_bytes or 0
+        if file.write and size > self._limit:
+            # It is refused at the first byte. Azure's clients would try it again for ever.
+            provider = Provider.AWS
         grant = Grant(
             action="put" if file.write else "get",
             project=project,
             path=file.path,
             user=asked.principal.user if file.write else 0,
+            upload=uuid.uuid4().hex if file.write and provider is Provider.AZURE else "",
         )
         url = self._links.sign(grant, seconds=self._seconds, provider=provider)
         multipart = None
-        # One that is too long is refused at the first byte: it needs no parts.
-        if file.write and MULTIPART_FROM < (file.size_bytes or 0) <= self._limit:
+        in_parts = MULTIPART_FROM < size <= self._limit and provider is Provider.AWS
+        if file.write and in_parts:
             multipart = self._in_parts(asked, file, project)
         return SignedFile(file, provider, url, multipart)
 

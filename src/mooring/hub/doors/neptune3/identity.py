@@ -14,6 +14,7 @@ from mooring.errors import MooringError, Unauthenticated
 from mooring.hub.bodies import read_body
 from mooring.hub.doors.neptune3.access import CLIENT_ID, REALM
 from mooring.hub.doors.neptune3.door import HEADERS, Answer, Door, json_answer
+from mooring.wire.neptune3.swagger import describe_operations
 
 TOKEN_HEADER = "x-neptune-api-token"
 DISCOVERY = f"{REALM}/.well-known/openid-configuration"
@@ -25,6 +26,7 @@ def routes(door: Door) -> list[BaseRoute]:
     identity = Identity(door)
     return [
         Route("/api/backend/v1/clients/config", identity.config, methods=["GET"]),
+        Route("/api/backend/swagger.json", identity.operations, methods=["GET"]),
         Route(DISCOVERY, identity.discovery, methods=["GET"]),
         Route("/api/backend/v1/authorization/oauth-token", identity.exchange, methods=["GET"]),
         Route(f"{REALM}/protocol/openid-connect/token", identity.refresh, methods=["POST"]),
@@ -57,6 +59,10 @@ class Identity:
                 }
             )
         )
+
+    async def operations(self, request: Request) -> Response:
+        """Answer the operations that Neptune's older client finds here."""
+        return _response(json_answer(describe_operations()))
 
     async def discovery(self, request: Request) -> Response:
         """Answer where tokens are refreshed."""

@@ -34,10 +34,11 @@ class Grant:
 
     Attributes
     ----------
-    action : `get`, `put`, or `part` of an upload
-    project, path : the file, of `get` and `put`
+    action : `get`, `put`, `part` of an upload, or `session` of one that comes piece by piece
+    project, path : the file, of all but `part`
     user : who uploads
-    upload, number, limit : of a part: which one of which upload, and its longest length
+    upload : the id of an upload
+    number, limit : of a part: which one it is, and its longest length
     """
 
     action: str

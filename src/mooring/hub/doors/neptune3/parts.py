@@ -1,11 +1,18 @@
 """Parts of long files, until the upload is complete.
 
-A part is a file `uploads/<id>-<number>-<digest>` beside the store; the hub makes up the id. It gets
-that name when it is whole. What a SIGKILL leaves behind: parts that are removed after a day.
+They are files `uploads/<id>-...` beside the store; the hub makes up the id of the upload:
+
+    <id>-<number>-<digest>   a part as S3 has them, which got its name when it was whole
+    <id>-block-<digest>      a block as Azure has them, by the digest of the name it was given
+    <id>-session             the begin of a file as Google has it, which grows
+
+What a SIGKILL leaves behind: parts that are removed after a day.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import re
 import tempfile
@@ -16,7 +23,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 STALE_S = 24 * 3600.0
-_NAME = re.compile(r"[0-9a-f]{32}-(\d+-[0-9a-f]{64}|part-.*)")
+_NAME = re.compile(r"[0-9a-f]{32}-((\d+|block)-[0-9a-f]{64}|session|part-.*)")
 _ID = re.compile(r"[0-9a-f]{32}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SWEEP_S = 600.0
@@ -32,11 +39,10 @@ class Parts:
     def create(self, id: str) -> IO[bytes]:
         """Return a new file to write a part into. It is removed unless `keep` names it."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.NamedTemporaryFile(prefix=f"{id}-part-", dir=self._folder)
+        return tempfile.NamedTemporaryFile(prefix=f"{id}-part-", dir=self._folder, buffering=0)
 
     def keep(self, file: IO[bytes], id: str, number: int, digest: str) -> None:
         """Give a part that is whole its name. The same part again changes nothing."""
-        file.flush()
         path = self._path(id, number, digest)
         with suppress(FileExistsError):
             os.link(file.name, path)
@@ -47,6 +53,46 @@ class Parts:
             return None
         paths = [self._path(id, number, digest) for number, digest in enumerate(digests, 1)]
         return paths if all(path.exists() for path in paths) else None
+
+    def keep_block(self, file: IO[bytes], id: str, name: str) -> None:
+        """Give a block that is whole its name; it takes the place of another one of that name."""
+        kept = Path(f"{file.name}-named")
+        os.link(file.name, kept)
+        kept.replace(self._block(id, name))
+
+    def find_blocks(self, id: str, names: Sequence[str]) -> list[Path] | None:
+        """Return the blocks of these names in their order; None where one is missing."""
+        paths = [self._block(id, name) for name in names]
+        return paths if all(path.exists() for path in paths) else None
+
+    def list_blocks(self, id: str) -> list[Path]:
+        """Return all blocks of an upload."""
+        return list(self._folder.glob(f"{id}-block-*"))
+
+    def begin_session(self, id: str) -> None:
+        """Begin a file that comes piece by piece."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._session(id).touch()
+
+    def open_session(self, id: str) -> IO[bytes] | None:
+        """Return the file so far, to write into it at any place; None where there is none.
+
+        Nobody else has it meanwhile: `BlockingIOError` where somebody has.
+        """
+        try:
+            file = self._session(id).open("r+b", buffering=0)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def end_session(self, id: str) -> None:
+        """Remove a file that has become content."""
+        self._session(id).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove parts whose upload nobody went on with for a day; looked at now and then."""
@@ -62,6 +108,12 @@ class Parts:
 
     def _path(self, id: str, number: int, digest: str) -> Path:
         return self._folder / f"{id}-{number}-{digest}"
+
+    def _block(self, id: str, name: str) -> Path:
+        return self._folder / f"{id}-block-{hashlib.sha256(name.encode()).hexdigest()}"
+
+    def _session(self, id: str) -> Path:
+        return self._folder / f"{id}-session"
 
 
 class _Joined:

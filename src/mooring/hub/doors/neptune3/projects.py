@@ -8,11 +8,20 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from mooring.errors import AlreadyExists, InvalidInput, ProjectNotFound
+from mooring.hub.accounts import Role
 from mooring.hub.doors.neptune3.door import Answer, Asked, Door, json_answer
 from mooring.hub.doors.neptune3.identifiers import project_uuid, workspace_uuid
+from mooring.hub.guarded import GuardedStore
 from mooring.model import ProjectName
 
 _LISTED = re.compile(r"[\w\-.]+")
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_RELATIONS = {
+    "memberOrHigher": Role.CONTRIBUTOR,
+    "managerOrHigher": Role.OWNER,
+    "ownerOrHigher": Role.OWNER,
+}
+"""The least role of what is listed, by the name that clients have for it."""
 
 
 def routes(door: Door) -> list[BaseRoute]:
@@ -50,12 +59,41 @@ def create(asked: Asked) -> Answer:
 
 
 def listed(asked: Asked) -> Answer:
-    """Answer the projects that the user sees, as far as clients can read their names."""
-    entries = [_project(name) for name in asked.store.list_projects()]
-    fitting = [entry for entry in entries if _LISTED.fullmatch(str(entry["name"]))]
+    """Answer a page of the projects that the user sees, of all workspaces or of one.
+
+    Where all are asked for, those are left out whose names `neptune-scale` would stumble over.
+    """
+    workspace = asked.query.get("organizationIdentifier")
+    term = asked.query.get("searchTerm", "").casefold()
+    least = _RELATIONS.get(asked.query.get("userRelation", ""), Role.VIEWER)
+    names = asked.store.list_projects()
+    if least is not Role.VIEWER:
+        names = [name for name in names if _has_role(asked.store, name, least)]
+    entries = [_project(name) for name in names if term in name.casefold()]
+    if workspace is not None:
+        of_it = ("organizationName", "organizationId")
+        entries = [entry for entry in entries if workspace in map(entry.get, of_it)]
+    else:
+        entries = [entry for entry in entries if _LISTED.fullmatch(str(entry["name"]))]
+    offset = _count(asked, "offset", 0)
+    page = entries[offset : offset + _count(asked, "limit", len(entries))]
     return json_answer(
-        {"entries": fitting, "matchingItemCount": len(fitting), "totalItemCount": len(fitting)}
+        {"entries": page, "matchingItemCount": len(entries), "totalItemCount": len(entries)}
     )
+
+
+def _has_role(store: GuardedStore, project: str, least: Role) -> bool:
+    held = store.role_in(project)
+    return held is not None and held.covers(least)
+
+
+def _count(asked: Asked, name: str, default: int) -> int:
+    text = asked.query.get(name)
+    if text is None:
+        return default
+    if not _DIGITS.fullmatch(text):
+        raise InvalidInput(f"{name} is a whole number")
+    return int(text)
 
 
 def _project(full: str) -> dict[str, Any]:

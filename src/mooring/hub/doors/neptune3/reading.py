@@ -16,10 +16,11 @@ from mooring.hub.doors.neptune3.identifiers import (
     project_uuid,
     workspace_uuid,
 )
-from mooring.hub.doors.neptune3.system import ALIASES, IDENTITY, Alias
+from mooring.hub.doors.neptune3.system import IDENTITY
 from mooring.hub.guarded import GuardedStore
 from mooring.model import AttributeType, ProjectName, RunInfo, RunKind
 from mooring.query import Compare, Field, Operator, Or
+from mooring.store.computed import COMPUTED
 from mooring.store.contract import AttributeColumn, PathSelector, RunQuery
 from mooring.wire.neptune3.names import NameFilter
 from mooring.wire.neptune3.types import TYPE_NAMES, types_of
@@ -28,6 +29,8 @@ from mooring.wire.neptune3.values import fill_attribute
 TOLD = frozenset(TYPE_NAMES)
 _SERIES = frozenset(type for type in TOLD if type.is_series)
 EVERY_NAME = NameFilter()
+_MADE = frozenset({*IDENTITY, *COMPUTED})
+"""What is told as it is here: a run that was read from another server kept what that told."""
 _FEW = 20
 _IDS = {"sys_id": "sys/id", "run_id": "sys/custom_run_id"}
 
@@ -148,16 +151,16 @@ def list_names(
         (path, TYPE_NAMES[type])
         for select in choice.selectors()
         for path, type in find(select)
-        if chosen(path)
+        if chosen(path) and path not in _MADE
     ]
-    for alias in ALIASES:
-        if choice.accepts(alias.name, alias.type):
-            needed = {alias.source, alias.beside}
-            if needed <= {path for path, _ in find(PathSelector(paths=tuple(sorted(needed))))}:
-                found.append((alias.name, TYPE_NAMES[alias.type]))
-    texts = [name for name in IDENTITY if choice.accepts(name, AttributeType.STRING)]
-    if texts and (found or find(PathSelector(paths=("sys/id",)))):
-        found += [(name, TYPE_NAMES[AttributeType.STRING]) for name in texts]
+    # What is told of every run, or of those that have another attribute, and kept of none.
+    told = [(name, AttributeType.STRING, "sys/id") for name in IDENTITY]
+    told += [(each.path, each.type, each.beside) for each in COMPUTED.values()]
+    told = [(name, type, beside) for name, type, beside in told if choice.accepts(name, type)]
+    if told:
+        needed = tuple(sorted({beside for _, _, beside in told}))
+        held = {path for path, _ in find(PathSelector(paths=needed))}
+        found += [(name, TYPE_NAMES[type]) for name, type, beside in told if beside in held]
     # The store knows more types: several of them can have one name here.
     return sorted(dict.fromkeys(found))
 
@@ -195,26 +198,11 @@ def read_columns(store: GuardedStore, keys: Sequence[int], choice: Choice) -> li
                 AttributeColumn(column.path, column.type, column.rows, column.stats)
                 for column in store.read_stats(keys, replace(select, types=series))
             )
-    columns = [column for column in columns if chosen(column.path)]
-    for alias in ALIASES:
-        if choice.accepts(alias.name, alias.type):
-            columns += _read_alias(store, keys, alias)
+    columns = [each for each in columns if chosen(each.path) and each.path not in _MADE]
+    computed = [each.path for each in COMPUTED.values() if choice.accepts(each.path, each.type)]
+    if computed:
+        columns += store.read_computed(keys, computed)
     return columns
-
-
-def _read_alias(
-    store: GuardedStore, keys: Sequence[int], alias: Alias
-) -> Iterator[AttributeColumn]:
-    select = PathSelector(paths=tuple({alias.source, alias.beside}))
-    found = {column.path: column for column in store.read_attributes(keys, select)}
-    if alias.source in found and alias.beside in found:
-        source = found[alias.source]
-        allowed = set(_plain(found[alias.beside].rows))
-        pairs = zip(_plain(source.rows), _plain(source.values), strict=True)
-        kept = [(row, value) for row, value in pairs if row in allowed]
-        yield AttributeColumn(
-            alias.name, alias.type, [row for row, _ in kept], [value for _, value in kept]
-        )
 
 
 def _plain(values: Any) -> list[Any]:

@@ -47,20 +47,21 @@ def search(asked: Asked) -> Answer:
     if any(kind != "run" for kind in kinds):
         raise InvalidInput("type is run; projects of this hub hold nothing else to search")
     wanted = decode_search(asked.json())
-    return proto_answer(_find(asked.store, wanted, wanted.projection, project=project))
+    found = _find(asked.store, wanted, wanted.projection, project=project)
+    return proto_answer(found, texts=True)
 
 
 def search_globally(asked: Asked) -> Answer:
     """Answer a page of the runs of all projects that the user sees."""
     wanted = decode_search(asked.json())
     projection = tuple(dict.fromkeys((*_IDENTIFYING, *wanted.projection)))
-    return proto_answer(_find(asked.store, wanted, projection))
+    return proto_answer(_find(asked.store, wanted, projection), texts=True)
 
 
 def _find(
     store: GuardedStore, wanted: Search, projection: Sequence[str], *, project: str | None = None
 ) -> Any:
-    page = store.query_runs(_query(wanted, project))
+    page = store.query_runs(_query(store, wanted, project))
     result = message("ProtoLeaderboardEntriesSearchResultDTO")(matching_item_count=page.total)
     told = {project: told_of_project(project) for project in {run.project for run in page.runs}}
     add = result.entries.add
@@ -73,19 +74,19 @@ def _find(
     return result
 
 
-def _query(wanted: Search, project: str | None) -> RunQuery:
+def _query(store: GuardedStore, wanted: Search, project: str | None) -> RunQuery:
     conditions: list[Expression] = [_HEADS] if wanted.heads_only else []
     # What is in the trash is shown to those who can speak of it.
     trashed = None if wanted.knows_trash else False
     if wanted.filter is not None:
         if TRASHED in paths_of(wanted.filter):
             trashed = None
-        conditions.append(in_terms_of_the_store(wanted.filter))
+        conditions.append(in_terms_of_the_store(wanted.filter, store, project))
     return RunQuery(
         project=project,
         filter=And(tuple(conditions)) if conditions else None,
         trashed=trashed,
-        sort=None if wanted.sort is None else sort_of_the_store(wanted.sort),
+        sort=sort_of_the_store(wanted.sort),
         limit=wanted.limit,
         offset=wanted.offset,
     )

@@ -1,17 +1,12 @@
-"""Where signed links lead: bytes in by PUT, bytes out by GET, in the manners of S3 and Azure.
+"""Where signed links lead: bytes in and out, in the manners of S3, Azure and Google.
 
-A link is all the permission that it needs. What a SIGKILL leaves behind: of a file that is still
-coming, nothing; after it is a blob, content that nothing refers to, which a compaction removes;
-after it is entered, all of it. The sender has no answer until then, and sends it again.
+A link is all the permission that it needs.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,16 +21,13 @@ from mooring.errors import (
     RequestTooLarge,
     SegmentMissing,
 )
-from mooring.hub.bodies import stream_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3.file_refs import find_content
+from mooring.hub.doors.neptune3.incoming import HEADERS, Incoming
 from mooring.hub.doors.neptune3.links import FOLDER, Grant, LinkExpired, StorageLinks
 from mooring.hub.doors.neptune3.parts import Parts
-from mooring.store.blobs import file_error
-from mooring.store.uploads import Upload
 from mooring.wire.neptune3.storage import Provider, begins_within, encode_error, read_query
 
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _OCTETS = "application/octet-stream"
 """Never a type that a browser would run: the content is whatever somebody brought."""
 
@@ -48,14 +40,24 @@ class StorageRoutes:
     def __init__(self, hub: Hub, links: StorageLinks, parts: Parts) -> None:
         self._hub = hub
         self._links = links
-        self._parts = parts
-        self._folder = hub.settings.data / "uploads"
+        incoming = Incoming(hub, links, parts)
         self.routes: list[BaseRoute] = [
             Route(f"{FOLDER}/{{token}}", self._endpoint({"get": self._get}), methods=["GET"]),
             Route(
                 f"{FOLDER}/{{token}}",
-                self._endpoint({"put": self._put, "part": self._put_part}),
+                self._endpoint(
+                    {
+                        "put": incoming.put,
+                        "part": incoming.put_part,
+                        "session": incoming.put_session,
+                    }
+                ),
                 methods=["PUT"],
+            ),
+            Route(
+                f"{FOLDER}/{{token}}",
+                self._endpoint({"put": incoming.begin_session}),
+                methods=["POST"],
             ),
         ]
 
@@ -93,7 +95,7 @@ class StorageRoutes:
             path,
             media_type=_OCTETS,
             headers={
-                **_HEADERS,
+                **HEADERS,
                 "etag": etag,
                 "x-ms-blob-type": "BlockBlob",
                 "content-disposition": "attachment",
@@ -107,77 +109,19 @@ class StorageRoutes:
         with self._hub.store.open_blob(digest) as file:
             return digest, Path(file.name), file.seek(0, 2)
 
-    # in
-
-    async def _put(self, request: Request, grant: Grant) -> Response:
-        limit = self._hub.settings.max_upload_bytes
-        with await run_in_threadpool(self._open_nameless) as target:
-            await self._receive(request, target, limit)
-            digest = await run_in_threadpool(self._store, target, grant)
-        return _stored(digest)
-
-    def _store(self, content: IO[bytes], grant: Grant) -> str:
-        store = self._hub.store
-        content.seek(0)
-        digest, size = store.put_blob(content)  # type: ignore[arg-type]
-        self._hub.accounts.note_upload(digest, grant.user)
-        store.enter_upload(grant.project, grant.path, Upload(digest, size))
-        return digest
-
-    async def _put_part(self, request: Request, grant: Grant) -> Response:
-        with await run_in_threadpool(self._create_part, grant) as target:
-            digest = await self._receive(request, target, grant.limit)
-            await run_in_threadpool(self._keep_part, target, grant, digest)
-        return _stored(digest)
-
-    async def _receive(self, request: Request, target: IO[bytes], limit: int) -> str:
-        """Write a body into a file; return its SHA-256."""
-        hasher = hashlib.sha256()
-
-        def take(piece: bytes) -> None:
-            hasher.update(piece)
-            try:
-                target.write(piece)
-            except OSError as error:
-                raise file_error(error, self._folder) from error
-
-        timeout_s = self._hub.settings.body_timeout_s
-        async for piece in stream_body(request, limit=limit, timeout_s=timeout_s):
-            await run_in_threadpool(take, piece)
-        return hasher.hexdigest()
-
-    def _open_nameless(self) -> IO[bytes]:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return tempfile.TemporaryFile(dir=self._folder)
-        except OSError as error:
-            raise file_error(error, self._folder) from error
-
-    def _create_part(self, grant: Grant) -> IO[bytes]:
-        try:
-            return self._parts.create(grant.upload)
-        except OSError as error:
-            raise file_error(error, self._folder) from error
-
-    def _keep_part(self, target: IO[bytes], grant: Grant, digest: str) -> None:
-        try:
-            self._parts.keep(target, grant.upload, grant.number, digest)
-        except OSError as error:
-            raise file_error(error, self._folder) from error
-
     # errors
 
     def _refuse(self, request: Request, error: MooringError) -> Response:
         given = read_query(request.query_params)
         azure = given is not None and given.provider is Provider.AZURE
-        status, code = _refusal(error, write=request.method == "PUT", azure=azure)
+        status, code = _refusal(error, write=request.method in ("PUT", "POST"), azure=azure)
         return _error(status, code, self._hub.told(str(error)))
 
 
 def _refusal(error: MooringError, *, write: bool, azure: bool) -> tuple[int, str]:
     """Return status and code of an error, as clients act on them."""
     match error:
-        case LinkExpired() if write:
+        case LinkExpired() if write and not azure:
             return 503, "ExpiredToken"  # they ask for a new link then, and drop the file otherwise
         case LinkExpired() if not azure:
             return 400, "ExpiredToken"
@@ -197,9 +141,5 @@ def _error(status: int, code: str, message: str) -> Response:
         encode_error(code, message),
         status_code=status,
         media_type="application/xml",
-        headers={**_HEADERS, "x-ms-error-code": code},
+        headers={**HEADERS, "x-ms-error-code": code},
     )
-
-
-def _stored(digest: str) -> Response:
-    return Response(b"", headers={**_HEADERS, "etag": f'"{digest}"'})

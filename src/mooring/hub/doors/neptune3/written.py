@@ -33,7 +33,7 @@ from mooring.model import (
     now_micros,
     validate_path,
 )
-from mooring.store.appending import Assign, ChangeSet, LogPoints
+from mooring.store.appending import Assign, ChangeSet, LogPoints, LogSteps
 from mooring.store.appending import Update as StoreUpdate
 from mooring.store.uploads import AwaitedFile
 from mooring.store.values import WRITABLE_SYSTEM_PATHS
@@ -162,44 +162,63 @@ class RunState:
         plan = Plan()
         for update in updates:
             if isinstance(update, FloatPoints):
-                if update.step is not None and update.step[1] >= STEP_SCALE:
-                    plan.verdict[Code.SERIES_STEP_INVALID] += len(update.layout.paths)
-                    continue
-                points = self._take_all(update, plan.verdict)
-                if points is not None:
-                    plan.updates.append(points)
-                    continue
-                whole = update.values.tolist()
-                update = Update(
-                    step=None if update.step is None else _joined(*update.step),
-                    time=update.time,
-                    append=dict(zip(update.layout.paths, whole, strict=True)),
-                )
-            self._plan(update, plan)
+                self._plan_numbers(update, plan)
+            else:
+                self._plan(update, plan)
         return plan
 
     # points of one layout
 
-    def _take_all(self, update: FloatPoints, verdict: Verdict) -> LogPoints | None:
-        """Return points that can all be taken; None where each has to be looked at."""
-        if update.step is None:
-            return None
-        step = _joined(*update.step)
-        time = _time(update.time)
-        known = self._by_layout.get(id(update.layout))
-        if known is None:
-            if self._check_layout(update.layout) is None:
-                return None
-            known = self._by_layout[id(update.layout)]
-        places = known[1]
-        if update.step[0] >= MAX_STEP or bool((self._steps[places] >= step).any()):
-            return None
-        self._steps[places] = step
-        self._values[places] = update.values
-        verdict[Code.OK] += len(places)
-        return LogPoints(
-            dict(zip(update.layout.paths, update.values.tolist(), strict=True)), step, time
+    def _plan_numbers(self, points: FloatPoints, plan: Plan) -> None:
+        """Plan updates of numbers, as many at once as can all be taken."""
+        if self._take_all(points, plan):
+            return
+        count = len(points.values)
+        if count > 1:
+            self._plan_numbers(points.part(0, count // 2), plan)
+            self._plan_numbers(points.part(count // 2, count), plan)
+            return
+        step = None
+        if points.whole is not None and points.micro is not None:
+            micro = int(points.micro[0])
+            if micro >= STEP_SCALE:
+                plan.verdict[Code.SERIES_STEP_INVALID] += len(points.layout.paths)
+                return
+            step = int(points.whole[0]) * STEP_SCALE + micro
+        update = Update(
+            step=step,
+            time=None if points.times is None else int(points.times[0]),
+            append=dict(zip(points.layout.paths, points.values[0].tolist(), strict=True)),
         )
+        self._plan(update, plan)
+
+    def _take_all(self, points: FloatPoints, plan: Plan) -> bool:
+        """Plan points that can all be taken; return False where each has to be looked at."""
+        import numpy as np
+
+        if points.whole is None or points.micro is None:
+            return False
+        if bool((points.micro >= STEP_SCALE).any() or (points.whole >= MAX_STEP).any()):
+            return False
+        steps = points.whole * STEP_SCALE + points.micro
+        known = self._by_layout.get(id(points.layout))
+        if known is None:
+            if self._check_layout(points.layout) is None:
+                return False
+            known = self._by_layout[id(points.layout)]
+        places = known[1]
+        if bool((self._steps[places] >= steps[0]).any() or (steps[1:] <= steps[:-1]).any()):
+            return False
+        self._steps[places] = steps[-1]
+        self._values[places] = points.values[-1]
+        if points.times is None:
+            times = np.full(len(steps), now_micros())
+        else:
+            wrong = (points.times < MIN_TIME) | (points.times > MAX_TIME)
+            times = np.where(wrong, now_micros(), points.times)
+        plan.verdict[Code.OK] += points.values.size
+        plan.updates.append(LogSteps(points.layout.paths, points.values, steps, times))
+        return True
 
     def _check_layout(self, layout: Layout) -> np.ndarray | None:
         import numpy as np
@@ -342,10 +361,6 @@ class RunState:
         places = [self._places[path] for path in paths if path in self._places]
         highest = max((int(self._steps[place]) for place in places), default=_NO_STEP)
         return 0 if highest < 0 else (highest // STEP_SCALE + 1) * STEP_SCALE
-
-
-def _joined(whole: int, micro: int) -> int:
-    return whole * STEP_SCALE + micro
 
 
 def _time(time: int | None) -> int:

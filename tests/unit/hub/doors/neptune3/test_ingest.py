@@ -190,6 +190,20 @@ def test_order_of_points(hub: HubThread, writer: Writer) -> None:
     assert [step for step, _ in series(hub, "b")] == [1.0, 2.0]
 
 
+def test_many_steps_of_one_layout_in_a_request(hub: HubThread, writer: Writer) -> None:
+    writer.create()
+    rows = [points(step, {"a": step / 2, "b": 1.0}, time=step) for step in range(1, 9)]
+    assert writer.told(batch(*rows[:4])) == {Code.OK: 8}
+    # The first half comes again, one step with another value; the fifth follows the sixth again.
+    again = [*rows[:3], points(4, {"a": 9.0, "b": 1.0}, time=4), *rows[4:6], rows[4], *rows[6:]]
+    assert writer.told(batch(*again)) == {
+        Code.OK: 8,
+        Code.SERIES_POINT_DUPLICATE: 1,
+        Code.SERIES_STEP_NON_INCREASING: 9,
+    }
+    assert series(hub, "a") == [(float(step), step / 2) for step in range(1, 9)]
+
+
 def test_a_step_has_fewer_millionths_than_a_million(hub: HubThread, writer: Writer) -> None:
     writer.create()
     wrong = points(1, {"a": 1.0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -258,6 +259,26 @@ def test_previews_count_for_names_and_not_for_values(admin: Reader) -> None:
     assert (attribute.name, series.last, series.last_step, series.max) == ("both", 1.0, 1.0, 1.0)
 
 
+def test_what_another_server_told_of_itself_is_not_told_twice(tmp_path: Path) -> None:
+    started = HubThread(tmp_path / "runs.db")
+    try:
+        told = {"sys/diagnostics/run_uuid": "of old", "sys/size": 7, "lr": 0.5}
+        with started.hub.store.import_run(RunSpec(project=PROJECT, run_id="in")) as incoming:
+            incoming.set_values(told)
+            run = incoming.commit()
+        admin = _reader(started, started.admin)
+        names = [entry["name"] for entry in admin.names()["entries"]]
+        assert set(told) <= set(names)
+        assert len(names) == len(set(names))
+        (entry,) = admin.values(attributeNamesFilter=sorted(told)).entries
+        found = {each.name: each for each in entry.attributes}
+        assert len(entry.attributes) == len(found) == 3
+        uuid = found["sys/diagnostics/run_uuid"].string_properties.value
+        assert uuid == run_uuid(run.key)
+    finally:
+        started.stop()
+
+
 def test_one_run_by_the_old_endpoints(admin: Reader) -> None:
     answer = admin.ask(NAMES_OF_RUN, method="GET", experimentIdentifier=f"{PROJECT}/NET-1")
     read = message("ProtoAttributesSearchResultDTO").FromString(answer.content)
@@ -326,10 +347,86 @@ def test_filters_by_what_only_readers_call_so(admin: Reader) -> None:
     assert found("`sys/diagnostics/run_uuid`:int EXISTS") == []
     assert found("NOT `sys/experiment/running_time_seconds`:float < 0 AND lr:float = 0.3") == ["r3"]
     assert found("`sys/forking/requested_parent` EXISTS") == []
-    text = '`sys/diagnostics/run_uuid`:string == "x"'
-    answer = admin.ask(SEARCH, {"query": {"query": text}}, projectIdentifier=PROJECT)
+    uuid, project = run_uuid(4), project_uuid(PROJECT)
+    assert found(f'`sys/diagnostics/run_uuid`:string == "{uuid}"') == ["r3"]
+    assert len(found(f'`sys/diagnostics/run_uuid`:string != "{uuid}"')) == RUNS - 1
+    assert found('`sys/diagnostics/run_uuid`:string == "x"') == []
+    assert found(f'`sys/diagnostics/run_uuid`:string == "{run_uuid(RUNS + 1)}"') == []
+    assert len(found(f'`sys/diagnostics/project_uuid`:string == "{project}"')) == RUNS
+    assert len(found('`sys/diagnostics/project_uuid`:string MATCHES "[[:digit:]]-"')) == RUNS
+    assert found('`sys/diagnostics/project_uuid`:string NOT CONTAINS "-"') == []
+    text = {"query": {"query": '`sys/diagnostics/run_uuid`:string MATCHES "x"'}}
+    answer = admin.ask(SEARCH, text, projectIdentifier=PROJECT)
     assert answer.status_code == 400
     assert "use sys/id" in answer.json()["message"]
+    assert admin.ask(GLOBAL, text).status_code == 400
+
+
+KINDS = [
+    "bool",
+    "file_ref",
+    "file_ref_series",
+    "float",
+    "float_series",
+    "histogram",
+    "histogram_series",
+    "int",
+    "string",
+    "string_series",
+    "string_set",
+]
+COUNTERS = [f"sys/diagnostics/attributes/{kind}_count" for kind in (*KINDS, "total")]
+TIMES = ["sys/creation_time", "sys/modification_time", "sys/ping_time"]
+IDS = [
+    "sys/custom_run_id",
+    "sys/diagnostics/project_uuid",
+    "sys/diagnostics/run_uuid",
+    "sys/id",
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("sys/.*_time$", TIMES),
+        ("sys/.*id$", IDS),
+        ("sys/diagnostics/attributes/.*_count$", sorted(COUNTERS)),
+        ("sys/forking", ["sys/forking/depth"]),
+        ("^sys/(size|owner|family)$", ["sys/family", "sys/owner", "sys/size"]),
+    ],
+)
+def test_system_attributes_by_pattern(admin: Reader, pattern: str, names: list[str]) -> None:
+    chosen = {"attributeNameFilter": {"mustMatchRegexes": [pattern]}}
+    one = {**chosen, "experimentIdsFilter": [f"{PROJECT}/NET-4"]}
+    for body in (chosen, one):
+        assert [entry["name"] for entry in admin.names(**body)["entries"]] == names
+    (entry,) = admin.values(**one).entries
+    assert sorted(attribute.name for attribute in entry.attributes) == names
+
+
+def test_system_attributes_that_are_computed(admin: Reader) -> None:
+    wide = "team/wide"
+    counts = "sys/diagnostics/attributes"
+    wanted = {
+        f"{counts}/int_count": 95,
+        f"{counts}/float_series_count": 5,
+        f"{counts}/total_count": 100,
+        f"{counts}/total_series_datapoints": 5,
+        "sys/relative_creation_time_ms": 0,
+    }
+    body = {
+        "attributeFilters": [{"path": path} for path in (*wanted, "sys/size", "sys/owner")],
+        "query": {"query": f'`{counts}/int_count`:int == "95"'},
+    }
+    (entry,) = admin.search(body, project=wide).entries
+    told = {attribute.name: attribute for attribute in entry.attributes}
+    assert {path: told[path].int_properties.value for path in wanted} == wanted
+    assert told["sys/size"].int_properties.value > 500
+    assert {each.type for name, each in told.items() if name != "sys/owner"} == {"int"}
+    for direction, first in (("ascending", "empty"), ("descending", "wide")):
+        for path in ("sys/size", f"{counts}/total_count"):
+            sorting = {"sortBy": {"name": path, "type": "int"}, "dir": direction}
+            assert _ids(admin.search({**WITH_IDS, "sorting": sorting}, project=wide))[0] == first
 
 
 EVERYBODY = [f"r{number}" for number in range(RUNS)]
