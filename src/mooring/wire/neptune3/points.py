@@ -67,8 +67,8 @@ class Layouts:
                 if tag == 0x0A:
                     step = (first, second)
                 else:
-                    if second >= 1_000_000_000:
-                        return None
+                    if second >= 1_000_000_000 or first >= 1 << 63:
+                        return None  # a negative number, as it is before 1970
                     time = first * 1_000_000 + (second + 500) // 1_000
         except (InvalidValue, IndexError):
             return None
