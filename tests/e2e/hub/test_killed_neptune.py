@@ -165,7 +165,7 @@ def test_real_clients_finish_and_nothing_is_lost(hub: HubProcess, tmp_path: Path
             while not any(line.get("method") in ("POST", "PUT") for line in hub.requests[seen:]):
                 time.sleep(0.02)
             time.sleep(chance.uniform(0.0, 1.5))
-            hub.kill()
+            hub.kill(workers=True)
             time.sleep(chance.uniform(0.0, 1.0))
             hub.start()
         stop.touch()

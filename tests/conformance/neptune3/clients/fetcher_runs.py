@@ -148,8 +148,7 @@ questions = {
     "alpha runs by id": lambda: runs.list_runs(["b", "plain"]),
     "alpha attributes": lambda: npt.list_attributes("alpha", "params/"),
     "alpha attributes of runs": lambda: runs.list_attributes(
-        "^(b|plain)$",
-        AttributeFilter(type_in=["float_series", "int"], name_matches_none="^sys/(dia|size|rel)"),
+        "^(b|plain)$", AttributeFilter(type_in=["float_series", "int"])
     ),
     "alpha untyped filter": lambda: runs.list_runs(Filter.eq("params/layers", 4)),
     "alpha series filter": lambda: npt.list_experiments(Filter.lt(LOSS, 1)),

@@ -26,6 +26,7 @@ from tests.e2e.exchange.peer import Peer
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parents[2] / "conformance" / "neptune3" / "clients"
+RECORDING = str(CLIENTS / "recording")  # a module that the scripts import
 WRITTEN = "team/written"
 LONGEST = 20_000
 KEPT = ("/api/client/", "/api/leaderboard/", "/api/storagebridge/")
@@ -213,7 +214,7 @@ def main() -> None:
             recorder.requests.clear()
             for script, project, odd in scripts:
                 code = (CLIENTS / script).read_text() if script.endswith(".py") else script
-                told = {"NEPTUNE_PROJECT": project, "ODD": odd}
+                told = {"NEPTUNE_PROJECT": project, "ODD": odd, "PYTHONPATH": RECORDING}
                 Peer(client).run(code, cwd=folder, NEPTUNE_API_TOKEN=hub.admin, **told)
             write(client, recorder.requests)
 
