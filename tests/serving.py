@@ -13,6 +13,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -78,8 +80,15 @@ class HubThread:
 class HubProcess:
     """A hub as its users start it: `mooring hub`, in a process that can be killed."""
 
-    def __init__(self, store: Path, *options: str, port: int | None = None) -> None:
+    def __init__(
+        self,
+        store: Path,
+        *options: str,
+        port: int | None = None,
+        program: Sequence[str] = ("-m", "mooring"),
+    ) -> None:
         self.store = store
+        self._program = program
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._options = options
@@ -89,7 +98,7 @@ class HubProcess:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "mooring", "hub", "--store", str(self.store)]
+        command = [sys.executable, *self._program, "hub", "--store", str(self.store)]
         command += ["--port", str(self.port), *self._options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -121,9 +130,14 @@ class HubProcess:
         """The lines that it wrote about requests."""
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
-    def kill(self) -> None:
-        """End it by SIGKILL."""
+    def kill(self, *, workers: bool = False) -> None:
+        """End it by SIGKILL; with `workers`, its workers too, which end a moment later else."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        ids = children.read_text().split() if workers else []
         self.process.send_signal(signal.SIGKILL)
+        for id in ids:
+            with suppress(ProcessLookupError):
+                os.kill(int(id), signal.SIGKILL)
         self.process.wait()
         self._reader.join()  # its workers, which end with it, hold the other end too
 

@@ -16,6 +16,7 @@ import pytest
 
 from mooring import File, Reader, Run, Tracker, open_store
 from mooring.store.sqlite.views import MAX_COLUMNS
+from tests.serving import HubThread
 
 ROWS: list[dict[str, Any]] = [
     {"loss": 0.1 + 0.2, "epoch": 1, "big": 2**60, "ok": True, "Loss": 5, "mix": 1, 'a "b"': "x"},
@@ -183,6 +184,25 @@ def test_conn_has_what_runs_logged(path: Path) -> None:
         with Tracker(store, table="points") as own:
             own.log({"x": 1})
             assert own.conn.execute("SELECT x FROM db.points").fetchall() == [(1,)]
+
+
+def test_conn_of_a_hub_has_what_the_user_may_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = HubThread(tmp_path / "hub.db")
+    try:
+        for project in ("team/open", "team/secret"):
+            with Run(project, store=hub.hub.store, run_id="r", params={"lr": 1}) as run:
+                run.log({"loss": 0.5, "line": "x"}, step=1)
+        token = hub.token("kim")
+        hub.hub.accounts.grant("team/open", "kim", "viewer")
+        monkeypatch.setenv("MOORING_API_TOKEN", token)
+        with Reader(hub.address) as reader:
+            for table in ("points", "texts", "attributes"):
+                asked = f"SELECT DISTINCT project FROM db.{table}"
+                assert reader.conn.execute(asked).fetchall() == [("team/open",)]
+    finally:
+        hub.stop()
 
 
 def test_conn_of_a_store_without_runs(path: Path) -> None:

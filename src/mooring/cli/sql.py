@@ -46,8 +46,9 @@ def sql(
 
     db.points and db.texts are the points of series, with project, run, path, step, time (UTC)
     and value; a fork has those that it inherits, too. db.attributes has project, run, path, type,
-    value (as text) and number of each attribute, of a series the last one. Sealed rows and those
-    that are not are there alike. SQL cannot change the tables: set, delete and undelete do.
+    value (as text) and number of each attribute, of a series the last one. A statement on points
+    reads all of them: of many millions, ask the Parquet of an export. Sealed rows and those that
+    are not are there alike. SQL cannot change the tables: set, delete and undelete do.
     """
     import duckdb
 

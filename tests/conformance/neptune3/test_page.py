@@ -30,6 +30,22 @@ for call in recording.surface(sys.argv[2]):
 print(json.dumps(told))
 """
 
+WITHOUT_ROWS = """
+import sys, warnings
+from importlib import import_module
+
+warnings.simplefilter("ignore")
+import recording
+
+package = sys.argv[1]
+known = {id(code) for code in recording.surface(package).values()}
+for name in recording.MODULES[package]:
+    module = import_module(name)
+    for listed in getattr(module, "__all__", ()):
+        of = recording._calls_of(f"{name}.{listed}", getattr(module, listed), package)
+        print(*[call for call, code in of if id(code) not in known])
+"""
+
 
 @pytest.fixture
 def rows(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Row], dict[str, str]]:
@@ -69,3 +85,9 @@ def test_every_call_is_tried(rows: tuple[list[Row], dict[str, str]]) -> None:
     states = {f"{row.module}.{row.call}": row.state for row in rows[0]}
     assert {name for name, state in states.items() if state == NONE} == set(UNPROVED)
     assert FAILED not in states.values()
+
+
+@pytest.mark.parametrize("package", PACKAGES.values())
+def test_every_name_that_a_package_lists_has_a_row(package: str, tmp_path: Path) -> None:
+    missing = find_peer(package).run(WITHOUT_ROWS, package, cwd=tmp_path, PYTHONPATH=str(RECORDING))
+    assert missing.split() == []

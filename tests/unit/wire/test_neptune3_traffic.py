@@ -120,15 +120,25 @@ def test_points_of_each_type() -> None:
     previews = []
     for operation in operations():
         for update in operation.updates:
+            rows: list[tuple[float, dict[str, Any]]]
             if isinstance(update, FloatPoints):
-                assert update.step is not None
-                step = update.step[0] + update.step[1] / 1e6
-                held = dict(zip(update.layout.paths, update.values.tolist(), strict=True))
+                assert update.whole is not None
+                assert update.micro is not None
+                rows = [
+                    (step, dict(zip(update.layout.paths, values, strict=True)))
+                    for step, values in zip(
+                        (update.whole + update.micro / 1e6).tolist(),
+                        update.values.tolist(),
+                        strict=True,
+                    )
+                ]
             else:
                 step, held = (update.step or 0) / 1e6, dict(update.append)
                 previews += [(path, step, update.preview) for path in held if update.preview]
-            for path, value in held.items():
-                points.setdefault(f"{operation.run_id}:{path}", {})[step] = plain(value)
+                rows = [(step, held)]
+            for step, held in rows:
+                for path, value in held.items():
+                    points.setdefault(f"{operation.run_id}:{path}", {})[step] = plain(value)
     assert points["root:train/m0"] == {0: 1.0, 1: 1.0, 2.5: 2.5, 3: "NaN"}
     assert points["root:train/m1"] == {0: 1.0, 1: 2.0, 2.5: 3.5, 3: math.inf}
     assert points["root:train/m4"] == {0: 4.0, 1: 5.0, 2.5: 6.5}

@@ -25,7 +25,7 @@ _MAX_TRIES = 16
 """Layouts of one length that are looked for among all updates of that length."""
 _HIGHEST = 2**62
 _MAX_SECONDS = 9_000_000_000_000
-"""Beyond every date, and its microseconds are still 64 bits."""
+"""Beyond every date, and its microseconds have 64 bits still."""
 _NANOS = 1_000_000_000
 
 Span = tuple[int, int]
@@ -245,7 +245,8 @@ def _points(rows: np.ndarray, head: _Head, layout: Layout) -> FloatPoints:
             np.minimum(_numbers(rows, span), _HIGHEST).astype(np.int64) for span in head.step
         )
     if head.time is not None:
-        seconds = np.minimum(_numbers(rows, head.time[0]), _MAX_SECONDS).astype(np.int64)
+        # They are signed: before 1970 they are negative.
+        seconds = _numbers(rows, head.time[0]).view(np.int64).clip(-_MAX_SECONDS, _MAX_SECONDS)
         nanos = _numbers(rows, head.time[1]).astype(np.int64)
         # Clients get at nanoseconds through a double: 0.1 s comes as 99,999,904 ns.
         times = seconds * 1_000_000 + (nanos + 500) // 1_000

@@ -6,7 +6,9 @@ Whoever takes updates writes a `stored_file` in the place of each file, and does
     store.append_once(...)
     settle(store, run, uploads)     # after it, also when the batch was there already
 
-All three before the request is answered: a request that comes again does what was left undone.
+All three before the request is answered. What a SIGKILL leaves behind: after the first, references
+that do nothing without their update; after the second, files that wait for content that is there.
+A request that comes again does what was left undone.
 
 Readers are given the path of the upload until the content has come, and then one with its digest.
 """

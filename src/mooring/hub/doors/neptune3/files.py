@@ -1,4 +1,9 @@
-"""Files: links by which clients upload and download, and the end of an upload in parts."""
+"""Files: links by which clients upload and download, and the end of an upload in parts.
+
+What a SIGKILL leaves behind: links, which another process of the hub takes too. While parts are
+joined, these and perhaps content that nothing refers to; they are joined again when the client asks
+again. After the upload is entered, parts that are removed after a day; asked again, it is done.
+"""
 
 from __future__ import annotations
 

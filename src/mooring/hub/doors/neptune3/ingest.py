@@ -7,6 +7,11 @@ clients repeat a request that is refused for ever.
 A request that comes again is known by its content, for an hour at least. What was found wrong with
 it is kept with it, so that the second answer is the first one. Later, points that are there are
 told as duplicates, and values and members of sets are set once more.
+
+What a SIGKILL leaves behind: a run that is whole, or none; when its creation comes again it is told
+as a duplicate. Of an update all of its operations with what was found wrong, or none: they are one
+transaction. Before it stands at most what `file_refs.expect` entered. After it, content that came
+earlier may not be given to its files yet: the update that comes again does that.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ PASSED_THROUGH = {"contextlib", "click", "logging"}
 
 def surface(package):
     """Return the code of each public call by its name, in the order of the modules."""
-    found = {}
+    found, known = {}, set()
     for module_name, more in MODULES[package].items():
         module = import_module(module_name)
         listed = getattr(module, "__all__", None)
@@ -53,7 +53,9 @@ def surface(package):
             own = getattr(value, "__module__", None) == module_name and not name.startswith("_")
             if (name in listed or name in more) if listed else own or name in more:
                 for call, code in _calls_of(f"{module_name}.{name}", value, package):
-                    if code not in found.values():  # inherited, and listed where it is defined
+                    # Code is equal where its text is, as that of two dataclasses may be.
+                    if id(code) not in known:  # else inherited, and listed where it is defined
+                        known.add(id(code))
                         found[call] = code
     return found
 
