@@ -133,7 +133,7 @@ class HubProcess:
     def kill(self, *, workers: bool = False) -> None:
         """End it by SIGKILL; with `workers`, its workers too, which end a moment later else."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        ids = children.read_text().split() if workers else []
+        ids = children.read_text().split() if workers and children.exists() else []
         self.process.send_signal(signal.SIGKILL)
         for id in ids:
             with suppress(ProcessLookupError):

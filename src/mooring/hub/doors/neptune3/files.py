@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 from starlette.routing import BaseRoute
 
-from mooring.errors import InvalidInput, LinkInvalid, ProjectNotFound
+from mooring.errors import InvalidInput, LinkInvalid, NotFound, ProjectNotFound
 from mooring.hub.accounts import Role
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3.door import Answer, Asked, Door, json_answer
 from mooring.hub.doors.neptune3.links import Grant, StorageLinks
 from mooring.hub.doors.neptune3.parts import STALE_S, Parts, joined
 from mooring.hub.doors.neptune3.storage_routes import StorageRoutes
+from mooring.hub.guarded import GuardedStore
 from mooring.store.uploads import Upload
 from mooring.wire.neptune3.storage import (
     FileRequest,
@@ -138,21 +140,28 @@ class Files:
 
     def _join(self, asked: Asked, project: str, path: str, id: str, digests: Sequence[str]) -> None:
         paths = self._parts.find(id, digests)
-        if paths is None:
-            known = asked.store.find_uploads(project, [path]).get(path)
-            if known is None or known.id != id:
-                raise InvalidInput("a part has not arrived, or with other bytes; send it again")
+        if paths is not None and _enter_joined(asked.store, project, path, id, paths):
             return
-        source = joined(paths)
-        try:
-            digest, size = asked.store.put_blob(source)
-        except FileNotFoundError:
-            raise InvalidInput("these parts are being joined, or have been") from None
-        finally:
-            source.close()
-        asked.store.enter_upload(project, path, Upload(digest, size, id))
-        for part in paths:
-            part.unlink(missing_ok=True)
+        known = asked.store.find_uploads(project, [path]).get(path)
+        if known is None or known.id != id:
+            raise InvalidInput("a part has not arrived, or with other bytes; send it again")
+
+
+def _enter_joined(
+    store: GuardedStore, project: str, path: str, id: str, parts: Sequence[Path]
+) -> bool:
+    """Enter parts as one upload; return False where a copy of the request has done so meanwhile."""
+    source = joined(parts)
+    try:
+        digest, size = store.put_blob(source)
+    except NotFound:
+        return False
+    finally:
+        source.close()
+    store.enter_upload(project, path, Upload(digest, size, id))
+    for part in parts:
+        part.unlink(missing_ok=True)
+    return True
 
 
 def _project_to_write(asked: Asked, identifier: str) -> str:

@@ -22,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from mooring.errors import NotFound
+
 STALE_S = 24 * 3600.0
 _NAME = re.compile(r"[0-9a-f]{32}-((\d+|block)-[0-9a-f]{64}|session|part-.*)")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -128,7 +130,11 @@ class _Joined:
             if self._file is None:
                 if not self._paths:
                     return b""
-                self._file = self._paths.pop(0).open("rb")
+                path = self._paths.pop(0)
+                try:
+                    self._file = path.open("rb")
+                except FileNotFoundError:
+                    raise NotFound(path.name, where="the parts of uploads") from None
             if piece := self._file.read(size):
                 return piece
             self.close()
@@ -140,5 +146,8 @@ class _Joined:
 
 
 def joined(paths: Sequence[Path]) -> BinaryIO:
-    """Return files one after another, as one that can be read and closed."""
+    """Return files one after another, as one that can be read and closed.
+
+    Reading raises `NotFound` where one of them was removed meanwhile.
+    """
     return cast(BinaryIO, _Joined(paths))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,24 @@ def test_parts(writer: Client) -> None:
     writer.upload("long", b"short")
     assert writer.complete("long", told["upload_id"], known).status_code == 400
     assert writer.download("long") == b"short"
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_copies_of_the_end_of_an_upload_at_once(writer: Client) -> None:
+    """A client that has waited too long asks again, while the first request is being answered."""
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(10):
+            path, content = f"long {number}", bytes([number]) * 1_950
+            told = writer.sign(path, permission="write", size=len(content)).json()["files"][0]
+            size, etags = told["multipart"]["part_size"], []
+            for part, link in enumerate(told["multipart"]["part_urls"]):
+                piece = content[part * size : (part + 1) * size]
+                etags.append(httpx.put(link, content=piece).headers["etag"].strip('"'))
+            upload = told["multipart"]["upload_id"]
+            ends = [pool.submit(writer.complete, path, upload, etags) for _ in range(4)]
+            assert [end.result().status_code for end in ends] == [204] * 4
+            assert writer.download(path) == content
+    assert not list((writer.hub.settings.data / "uploads").iterdir())
 
 
 @pytest.mark.usefixtures("small_parts")
