@@ -229,7 +229,7 @@ class SelectedSource:
             return False
         if self._exact is not None:
             return path in self._exact
-        return self._pattern is None or self._pattern.search(path) is not None
+        return self._pattern is None or self._pattern.search(path)
 
     def read_values(self, run: SourceRun) -> Mapping[str, SourceValue]:
         """Return those attributes without points that are taken."""

@@ -412,6 +412,39 @@ def test_patterns_that_cannot_be(pattern: str) -> None:
         compile_pattern(pattern)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found", "missed"),
+    [
+        ("(a+)+$", "b" + "a" * 5_000, "a" * 5_000 + "b"),
+        ("^(a|a)*$", "a" * 5_000, "a" * 5_000 + "b"),
+        ("^(?:layers|blocks)*/[[:digit:]]+$", "layers/12", "layers/x"),
+        (r"(x+x+)+y\Z", "x" * 5_000 + "y", "x" * 50_000),
+        ("(.*)*end", "the end", "the en\ud800d"),
+        (".*a.*b.*c", "1a2b3c", "a" * 1_000_000),
+        ("(a{2,})+b", "aaab", "a" * 5_000),
+        (r"(\w+\s?)+!", "so many words!", "word " * 2_000),
+        (r"(\(+)+x", "((x", "(" * 5_000),
+        ("([)*+]+)+x", ")*+x", ")" * 5_000),
+    ],
+)
+def test_patterns_that_would_take_for_ever(pattern: str, found: str, missed: str) -> None:
+    compiled = compile_pattern(pattern)
+    assert compiled.search(found)
+    assert not compiled.search(missed)
+    assert compiled.search_all([found, missed, found]) == [True, False, True]
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+\1$", "(?=x)(a|aa)+$", "(a+)+(?!b)", "(?:x{2000})+"])
+def test_patterns_that_nothing_here_searches_in_time(pattern: str) -> None:
+    with pytest.raises(QueryError, match="might never end"):
+        compile_pattern(pattern)
+
+
+def test_look_around_is_searched() -> None:
+    assert compile_pattern("^(?!val).*loss$").search("train/loss")
+    assert not compile_pattern("^(?!val).*loss$").search("val/loss")
+
+
 def test_printing() -> None:
     zone = timezone(timedelta(hours=2))
     assert str(parse("a=1 and not b:floatSeries.max>=nan")) == (

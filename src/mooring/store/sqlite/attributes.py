@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,11 @@ class AttributeReader:
         names = set(select.paths or ())
         chosen = dict(self._catalog.find_ids(sorted(names)))
         if select.patterns:
-            patterns = [compile_pattern(pattern) for pattern in select.patterns]
-            search = _any(patterns)
-            for id, name in self._catalog.all_names().items():
-                if search(name):
-                    chosen[name] = id
+            known = self._catalog.all_names()
+            texts = list(known.values())
+            for pattern in select.patterns:
+                found = compile_pattern(pattern).search_all(texts)
+                chosen.update((name, id) for id, name in compress(known.items(), found))
         return [id for _, id in sorted(chosen.items())]
 
     def read(
@@ -249,13 +249,6 @@ def _columns(
 
 def _none(values: Sequence[Any]) -> list[Any]:
     return [value if isinstance(value, (int, float)) else None for value in values]
-
-
-def _any(patterns: Sequence[re.Pattern[str]]) -> Callable[[str], object]:
-    """Return what tells whether any of the patterns is found in a name."""
-    if len(patterns) == 1:
-        return patterns[0].search
-    return lambda name: any(pattern.search(name) for pattern in patterns)
 
 
 _AS_STORED = frozenset(

@@ -574,7 +574,7 @@ def overtake(connection: sqlite3.Connection) -> None:
 
 
 def _matches(pattern: str, text: object) -> bool:
-    return isinstance(text, str) and compile_pattern(pattern).search(text) is not None
+    return isinstance(text, str) and compile_pattern(pattern).search(text)
 
 
 _FORKING: list[Database] = []

@@ -42,7 +42,7 @@ _TESTS: Mapping[Operator, Callable[[str, str], bool]] = {
     Operator.LE: lambda told, wanted: told <= wanted,
     Operator.GT: lambda told, wanted: told > wanted,
     Operator.GE: lambda told, wanted: told >= wanted,
-    Operator.MATCHES: lambda told, wanted: compile_pattern(wanted).search(told) is not None,
+    Operator.MATCHES: lambda told, wanted: compile_pattern(wanted).search(told),
     Operator.CONTAINS: lambda told, wanted: wanted in told,
 }
 _NEGATED = {
