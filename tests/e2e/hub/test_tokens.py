@@ -21,7 +21,12 @@ OPEN = {
     "/health",
     "/api/v1/openapi.json",
     "/api/backend/v1/clients/config",
+    "/api/backend/swagger.json",
     "/auth/realms/neptune/.well-known/openid-configuration",
+    # Pages that repeat what their address says, and tell nothing of what is there.
+    "/{workspace}/{project}/-/run",
+    "/{workspace}/{project}/-/run/",
+    "/{workspace}/{project}/runs/details",
 }
 """What everybody may ask for."""
 BY_PASSWORD = {("POST", "/api/v1/tokens")}
