@@ -80,6 +80,11 @@ class Update:
     refused: Sequence[tuple[str, str]] = ()
     codes: Sequence[int] = field(default=(), compare=False)
 
+    @property
+    def has_operations(self) -> bool:
+        """Whether it tells more than a step and a time."""
+        return bool(self.assign or self.append or self.add or self.remove or self.codes)
+
 
 def decode_create(data: bytes) -> CreateRun:
     """Read a message `Run`; `InvalidValue` when it is none."""

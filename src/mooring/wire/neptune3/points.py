@@ -22,7 +22,11 @@ _STEP, _TIME = 0x0A, 0x12
 _MAX_LAYOUTS = 512
 _MAX_LAYOUT_BYTES = 32 << 20
 _MAX_TRIES = 16
-"""Layouts of one length that are looked for among all updates of that length."""
+"""Layouts of one length that are looked for among all updates of that length, and more as long as
+each has a part of them that makes it worth the look: updates that are alone are read one by one."""
+_WORTH = 256
+_LOOKED_AT = 8
+"""Known layouts of a size that points are compared with before their own one is learned."""
 _HIGHEST = 2**62
 _MAX_SECONDS = 9_000_000_000_000
 """Beyond every date, and its microseconds have 64 bits still."""
@@ -141,27 +145,29 @@ class Layouts:
                     places, rows = places[1:], rows[1:]
                     continue
                 tries += 1
-                here = len(places) if tries <= _MAX_TRIES else 1
-                same = _alike(rows[:here], head, layout)
-                yield places[:here][same], _points(rows[:here][same], head, layout)
-                rest = np.ones(len(places), bool)
-                rest[:here] = ~same
-                places, rows = places[rest], rows[rest]
+                same = _alike(rows, head, layout)
+                yield places[same], _points(rows[same], head, layout)
+                if tries >= _MAX_TRIES and np.count_nonzero(same) * _WORTH < len(places):
+                    break
+                places, rows = places[~same], rows[~same]
 
     def _layout(self, region: bytes) -> Layout | None:
         """Return the layout of points; None where they are not only numbers."""
         import numpy as np
 
         data = np.frombuffer(region, np.uint8)
-        for layout in self._by_size.get(len(region), ()):
+        for layout in self._by_size.get(len(region), ())[-_LOOKED_AT:]:
             bare = data.copy()
             bare[layout.positions] = 0
             if bare.tobytes() == layout.around:
                 return layout
         learned = _learn(region)
-        if learned is not None:
+        if learned is None:
+            return None
+        known = self._known.get(learned.around)
+        if known is None:
             self._keep(learned)
-        return learned
+        return known or learned
 
     def _keep(self, layout: Layout) -> None:
         size = len(layout.around)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 
 from mooring.errors import InvalidValue
 from mooring.wire.neptune3.ingest import CreateRun, Update, decode_create, decode_update
@@ -54,6 +55,9 @@ _RPC = {
     Code.SERIES_POINT_DUPLICATE: 6,
 }
 _INVALID_ARGUMENT = 3
+MAX_UPDATES = 1_000_000
+"""Clients send up to 16 MiB, of which each of their updates takes more than 20 bytes."""
+MAX_IDS = 10_000
 _MAX_COUNT = 2**62
 _MAX_ID = 1_000
 _PREFIX = "n3"
@@ -89,14 +93,18 @@ def decode_operation(data: bytes, layouts: Layouts) -> Operation:
             spans.append((start, end))
         elif number == 8:
             fields = iter_fields(data, start, end)
-            spans.extend((begin, stop) for field, begin, stop in fields if field == 1)
+            found = ((begin, stop) for field, begin, stop in fields if field == 1 and begin < stop)
+            spans.extend(islice(found, MAX_UPDATES + 1))
+        if len(spans) > MAX_UPDATES:
+            raise InvalidValue(f"more than {MAX_UPDATES} updates in one request")
     if create is not None and spans:
         raise InvalidValue("an operation either creates a run or updates it")
-    updates = tuple(
+    updates = (
         decode_update(found) if isinstance(found, bytes) else found
         for found in layouts.read(data, spans)
     )
-    return Operation(texts[1], texts[2], create, updates)
+    kept = tuple(each for each in updates if isinstance(each, FloatPoints) or each.has_operations)
+    return Operation(texts[1], texts[2], create, kept)
 
 
 def encode_submitted(request_id: str) -> bytes:
@@ -108,9 +116,12 @@ def encode_submitted(request_id: str) -> bytes:
 
 
 def decode_request_ids(data: bytes) -> list[str]:
-    """Read a message `RequestIdList`; `InvalidValue` when it is none."""
+    """Read a message `RequestIdList`; `InvalidValue` when it is none, or of more than `MAX_IDS`."""
     from google.protobuf.message import DecodeError
 
+    # Counted before it is read: a list of nothing takes many times its bytes.
+    if sum(1 for _ in islice(iter_fields(data, 0, len(data)), MAX_IDS + 1)) > MAX_IDS:
+        raise InvalidValue(f"more than {MAX_IDS} ids are asked for at once")
     try:
         return [each.value for each in message("RequestIdList").FromString(data).ids]
     except DecodeError as error:

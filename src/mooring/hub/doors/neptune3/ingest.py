@@ -65,8 +65,6 @@ from mooring.wire.neptune3.requests import (
     verdict_of,
 )
 
-_MAX_ASKED = 10_000
-
 
 def routes(door: Door) -> list[BaseRoute]:
     """Return the routes of writers."""
@@ -94,8 +92,6 @@ class Ingest:
     def check(self, asked: Asked) -> Answer:
         """Tell what became of requests, in the order of their ids."""
         ids = decode_request_ids(asked.body)
-        if len(ids) > _MAX_ASKED:
-            raise InvalidInput(f"{len(ids)} ids are asked for at once; at most {_MAX_ASKED} are")
         return Answer(encode_statuses(map(verdict_of, ids)), media_type=PROTOBUF)
 
     def _layouts(self) -> Layouts:
