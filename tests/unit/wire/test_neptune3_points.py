@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("google.protobuf", reason="protobuf is not installed")
 
+import numpy as np
+
 from mooring.errors import InvalidValue
+from mooring.wire.neptune3 import points
 from mooring.wire.neptune3.ingest import Update, decode_update
 from mooring.wire.neptune3.points import FloatPoints, Layouts
 from mooring.wire.neptune3.requests import (
@@ -161,6 +164,41 @@ def test_any_updates_are_read_as_their_messages(
             update.append["text"].string = "text"
         updates.append(update.SerializeToString())
     assert _plain(_read(*updates)) == [_decoded(update) for update in updates]
+
+
+@pytest.mark.parametrize(("layouts", "steps"), [(4_000, 1), (100, 40), (300, 13)])
+def test_each_update_is_looked_at_a_few_times(
+    monkeypatch: pytest.MonkeyPatch, layouts: int, steps: int
+) -> None:
+    """Metrics that are logged one by one have a layout each, and their names are as long."""
+    looked = []
+    alike = points._alike
+
+    def count(rows: np.ndarray, *rest: Any) -> np.ndarray:
+        looked.append(len(rows))
+        return alike(rows, *rest)
+
+    monkeypatch.setattr(points, "_alike", count)
+    sent = [
+        _update({f"metric-{layout:04}": step / 2}, step=step + 1)
+        for step in range(steps)
+        for layout in range(layouts)
+    ]
+    found = _read(*sent)
+    assert _plain(found) == [_decoded(each) for each in sent]
+    assert sum(looked) <= 100 * len(sent)
+
+
+def test_updates_without_operations_are_left_out() -> None:
+    operation = message("RunOperation")(project="a/b", run_id="r")
+    for step in range(3):
+        operation.update_batch.snapshots.add().step.whole = step
+        operation.update_batch.snapshots.add()
+    operation.update_batch.snapshots.append(_message({"a": 1.0}))
+    found = decode_operation(operation.SerializeToString(), Layouts())
+    assert _plain(found.updates) == [_decoded(_update({"a": 1.0}))]  # type: ignore[arg-type]
+    del operation.update_batch.snapshots[-1]
+    assert decode_operation(operation.SerializeToString(), Layouts()).updates == ()
 
 
 def test_other_updates_are_left_to_the_messages() -> None:

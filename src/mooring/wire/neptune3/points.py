@@ -22,9 +22,10 @@ _STEP, _TIME = 0x0A, 0x12
 _MAX_LAYOUTS = 512
 _MAX_LAYOUT_BYTES = 32 << 20
 _MAX_TRIES = 16
-"""Layouts of one length that are looked for among all updates of that length, and more as long as
-each has a part of them that makes it worth the look: updates that are alone are read one by one."""
+"""Layouts of one length that are looked for among all updates of that length."""
 _WORTH = 256
+"""After these, one that fewer than this part of the updates have ends the search: what is left is
+read one by one. A look at all of them costs as much as that of one in a thousand."""
 _LOOKED_AT = 8
 """Known layouts of a size that points are compared with before their own one is learned."""
 _HIGHEST = 2**62

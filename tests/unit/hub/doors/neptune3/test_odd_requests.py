@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("google.protobuf", reason="protobuf is not installed")
 
-from mooring.wire.neptune3.requests import Code
+from mooring.wire.neptune3.requests import MAX_IDS, MAX_UPDATES, Code
 from mooring.wire.neptune3.schema import message
 from tests.serving import HubProcess, HubThread
 from tests.unit.hub.doors.neptune3.writing import (
@@ -115,6 +115,35 @@ def test_very_many_attributes_at_once(writer: Writer) -> None:
     assert writer.told(batch(points(1, many), points(2, many))) == {Code.OK: 200_000}
 
 
+def field(number: int, data: bytes) -> bytes:
+    """Return a field of a message that holds bytes."""
+    length, size = len(data), b""
+    while length > 127:
+        size += bytes([length & 127 | 128])
+        length >>= 7
+    return bytes([number << 3 | 2]) + size + bytes([length]) + data
+
+
+def test_very_many_updates_of_nothing(writer: Writer) -> None:
+    writer.create()
+    head = field(1, PROJECT.encode()) + field(2, b"r")
+    good = points(1, {"good": 1.0}).SerializeToString()
+    nothing = field(1, b"") * 100_000
+    body = head + field(8, nothing + field(1, good) + field(1, field(1, b"")) + nothing)
+    answer = writer.post("/api/client/v1/ingest", body)
+    id = message("SubmitResponse").FromString(answer).request_ids[-1]
+    assert writer.check(id) == [{Code.OK: 1}]
+    stepped = field(1, field(1, b"")) * (MAX_UPDATES + 1)
+    for path, refused in (
+        ("/api/client/v1/ingest", head + field(8, stepped)),
+        ("/api/client/v1/ingest/check", field(1, b"") * (MAX_IDS + 1)),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            writer.post(path, refused)
+        assert error.value.code == 400
+        error.value.close()
+
+
 def told_at_once(hub: HubProcess, writer: Writer, length: int) -> int:
     """Return the status that answers a request before its body has come."""
     head = (
@@ -147,6 +176,16 @@ def test_long_bodies(tmp_path: Path) -> None:
             writer.post(VALUES, nested)
         assert error.value.code == 400
         error.value.close()
+        head = field(1, PROJECT.encode()) + field(2, b"r")
+        writer.post("/api/client/v1/ingest", head + field(8, field(1, b"") * (4 << 20)))
+        for path, nothing in (
+            ("/api/client/v1/ingest", head + field(8, field(1, field(1, b"")) * (4 << 20))),
+            ("/api/client/v1/ingest/check", field(1, b"") * (8 << 20)),
+        ):
+            with pytest.raises(urllib.error.HTTPError) as error:
+                writer.post(path, nothing)
+            assert error.value.code == 400
+            error.value.close()
         assert psutil.Process(hub.process.pid).memory_info().rss < before + (200 << 20)
         assert writer.told(batch(points(1, {"good": 1.0}))) == {Code.OK: 1}
     finally:
