@@ -259,7 +259,8 @@ def test_a_full_spool_does_not_starve_the_others(tmp_path: Path, hub: Received) 
     both.set()
     assert done.wait(60)  # flush would send all of them at once
     order = [writer for writer, _ in hub.batches]
-    assert order[:2] == [large.head.writer, small.head.writer]
+    assert order[0] == large.head.writer
+    assert order.index(small.head.writer) < 5  # the other one waits for a turn or two
     third = [index for index, writer in enumerate(order) if writer == small.head.writer][2]
     assert third < 100
     sender.close()
