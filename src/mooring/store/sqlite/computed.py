@@ -70,7 +70,8 @@ _SINGLE = {
     SIZE: "CAST(round("
     + " + ".join(f"coalesce(({part}), 0)" for part in (_LOG, _SEGMENTS, _FILES, _FILES_OF_SERIES))
     + ") AS INTEGER)",
-    RELATIVE_CREATION: f"max(0, (runs.created - ({_OLDEST})) / 1000)",
+    # Of the times as readers are told them, so that a store that took these in tells the same.
+    RELATIVE_CREATION: f"max(0, runs.created / 1000 - ({_OLDEST}) / 1000)",
     REQUESTED_PARENT: _beside(REQUESTED_PARENT, "sys/forking/parent"),
     EXPERIMENT_TIME: _beside(EXPERIMENT_TIME, "sys/running_time_seconds"),
 }
