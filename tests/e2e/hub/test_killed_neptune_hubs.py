@@ -34,7 +34,7 @@ KILLS = 12 if LONG else 3
 STEPS = 1_000 if LONG else 200
 NAMES = ("a", "b", "c") if LONG else ("a", "b")
 PROJECT = "team/digits"
-SCRIPT = Path(__file__).parent / "log_while_killed.py"
+SCRIPT = Path(__file__).parents[2] / "conformance/neptune3/clients/log_while_killed.py"
 
 
 class Clients:
