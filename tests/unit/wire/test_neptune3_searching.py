@@ -91,7 +91,15 @@ def test_what_is_no_search(body: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["() OR ()", "`x`:float ~ 1", '`x`:string MATCHES "("', '`x`:int == "a"', "`x`:datetime > no"],
+    [
+        "() OR ()",
+        "`x`:float ~ 1",
+        '`x`:string MATCHES "("',
+        '`x`:int == "a"',
+        "`x`:datetime > no",
+        "`x`:int = 1" + " OR `x`:int = 1" * 100_000,
+    ],
+    ids=range(6),
 )
 def test_what_is_no_filter(text: str) -> None:
     with pytest.raises(QueryError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mooring.errors import InvalidInput
+from mooring.errors import InvalidInput, QueryError
 from mooring.model import AttributeType
 from mooring.query import Aggregate, Expression, Field, Sort, parse
 from mooring.query.nql import TYPES
@@ -19,6 +19,8 @@ from mooring.wire.neptune3.bodies import (
 )
 
 DEFAULT_LIMIT = 10_000
+MAX_FILTER = 1 << 20
+"""Characters of a filter: clients ask in several requests from a quarter of it on."""
 _DIRECTIONS = {"ascending": True, "descending": False}
 _NUMBERS = frozenset({Aggregate.MIN, Aggregate.MAX, Aggregate.AVERAGE, Aggregate.VARIANCE})
 
@@ -62,6 +64,8 @@ def decode_search(body: object) -> Search:
     page = read_object(given.get("pagination"), "pagination")
     query = read_object(given.get("query"), "query")
     text = read_text(query.get("query"), "query.query") or ""
+    if len(text) > MAX_FILTER:
+        raise QueryError(f"the filter has {len(text):,} characters; {MAX_FILTER:,} are the limit")
     order = read_object(given.get("sorting"), "sorting")
     return Search(
         projection=_projection(given.get("attributeFilters")),
