@@ -66,19 +66,27 @@ class Pattern:
         return self.search_all([text])[0]
 
     def search_all(self, texts: Sequence[str]) -> list[bool]:
-        """Return of each text whether the pattern is found in it."""
-        linear = None
+        """Return of each text whether the pattern is found in it, as `search` does."""
+        quick, linear = self._quick.search, None
         if max(map(len, texts), default=0) > self.longest:
             linear = _for_re2(self.source)
         if linear is None:
-            return [self._quick.search(text) is not None for text in texts]
-        import pyarrow as pa
-        import pyarrow.compute as pc
+            return [quick(text) is not None for text in texts]
+        long = [text for text in texts if len(text) > self.longest]
+        found = iter(_search_linear(linear, long))
+        return [
+            next(found) if len(text) > self.longest else quick(text) is not None for text in texts
+        ]
 
-        # A lone surrogate is no text there, and no pattern can hold one.
-        known = pa.array([text.encode("utf-8", "replace").decode() for text in texts], pa.string())
-        found: list[bool] = pc.match_substring_regex(known, pattern=linear).to_pylist()
-        return found
+
+def _search_linear(pattern: str, texts: Sequence[str]) -> list[bool]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # A lone surrogate is no text there, and no pattern can hold one.
+    known = pa.array([text.encode("utf-8", "replace").decode() for text in texts], pa.string())
+    found: list[bool] = pc.match_substring_regex(known, pattern=pattern).to_pylist()
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -440,6 +440,13 @@ def test_patterns_that_nothing_here_searches_in_time(pattern: str) -> None:
         compile_pattern(pattern)
 
 
+def test_one_long_text_does_not_change_how_others_are_searched() -> None:
+    compiled = compile_pattern(r"^\w+$")
+    texts = ["ż" * 5, "ż" * 50_000]  # where RE2 searches, words are ASCII
+    assert [compiled.search(text) for text in texts] == compiled.search_all(texts)
+    assert compiled.search_all(texts)[0]
+
+
 def test_look_around_is_searched() -> None:
     assert compile_pattern("^(?!val).*loss$").search("train/loss")
     assert not compile_pattern("^(?!val).*loss$").search("val/loss")

@@ -188,10 +188,10 @@ class Neptune3Server:
                 if answer.status_code != 429 and answer.status_code < 500:
                     return answer
                 why = f"HTTP {answer.status_code}"
-            except httpx.HTTPError as error:
-                why = str(error) or type(error).__name__
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
                 raise self._refused(f"is no address of a server: {error}") from error
+            except httpx.HTTPError as error:
+                why = str(error) or type(error).__name__
             waited = time.monotonic() - started
             if waited + wait > patience_s:
                 raise TargetUnreachable(
