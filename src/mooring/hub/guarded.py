@@ -331,14 +331,14 @@ class GuardedStore:
         return self._store.append_batch(key, writer, first, updates)
 
     def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
-        """Apply a batch once. See `SqliteStore.append_once`."""
+        """Apply a batch once. See `TakesRequests.append_once`."""
         self.need_runs([key], Role.CONTRIBUTOR)
         for digest in _digests(updates):
             self.need_blob(digest)
         return self._store.append_once(key, name, updates)
 
     def find_receipt(self, key: int, name: str) -> Receipt | None:
-        """Return what became of a batch. See `SqliteStore.find_receipt`."""
+        """Return what became of a batch. See `TakesRequests.find_receipt`."""
         self.need_runs([key], Role.CONTRIBUTOR)
         return self._store.find_receipt(key, name)
 
@@ -365,16 +365,16 @@ class GuardedStore:
         return self._store.attribute_types(key)
 
     def series_ends(self, key: int) -> Mapping[str, tuple[int, float]]:
-        """Return last step and value of a run's series. See `SqliteStore.series_ends`."""
+        """Return last step and value of a run's series. See `TakesRequests.series_ends`."""
         self.need_runs([key])
         return self._store.series_ends(key)
 
     def mark_changes(self) -> tuple[int, int]:
-        """Return how far the store is. See `SqliteStore.mark_changes`."""
+        """Return how far the store is. See `TakesRequests.mark_changes`."""
         return self._store.mark_changes()
 
     def changed_since(self, key: int, mark: tuple[int, int]) -> bool:
-        """Return whether a run may have changed. See `SqliteStore.changed_since`."""
+        """Return whether a run may have changed. See `TakesRequests.changed_since`."""
         self.need_runs([key])
         return self._store.changed_since(key, mark)
 

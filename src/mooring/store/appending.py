@@ -148,3 +148,42 @@ class AppendsBatches(Protocol):
     ) -> int:
         """Do what `Store.set_events` does, once for each name of a request."""
         ...
+
+
+@runtime_checkable
+class TakesRequests(Protocol):
+    """A store for a door whose writers send single batches, and may send each again.
+
+    The door decides itself what of a batch can be taken; this tells it what a run has so far, and
+    when to look again.
+    """
+
+    def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
+        """Apply a batch of a name that stands for it alone, once, in one transaction.
+
+        Sent again, it changes nothing and is told the same, for an hour at least; after that it
+        may be applied again. `RunNotFound` when the run is gone.
+        """
+        ...
+
+    def find_receipt(self, key: int, name: str) -> Receipt | None:
+        """Return what became of the batch of a name; None when it is not known."""
+        ...
+
+    def series_ends(self, key: int) -> Mapping[str, tuple[int, float]]:
+        """Return step (in millionths) and value of the last point of each series of a run.
+
+        The value is that of numbers; of other series it is NaN. Previews do not count.
+        """
+        ...
+
+    def mark_changes(self) -> tuple[int, int]:
+        """Return what `changed_since` is to be asked with later."""
+        ...
+
+    def changed_since(self, key: int, mark: tuple[int, int]) -> bool:
+        """Return whether anybody may have written to a run after a mark was taken.
+
+        It costs nothing for what was written to other runs, but for segments.
+        """
+        ...

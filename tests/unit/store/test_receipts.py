@@ -99,23 +99,6 @@ def single_batches(path: Path) -> int:
         return int(count)
 
 
-def test_a_single_batch_is_applied_once(path: Path) -> None:
-    with SqliteStore(path) as store:
-        run = store.create_run(RunSpec(project="p"))
-        assert store.find_receipt(run.key, "name") is None
-        first = store.append_once(run.key, "name", UPDATES)
-        assert [n for n, _ in first.refused] == [2]
-        store.append_once(run.key, "other", [Assign({"a": 7})])
-        for updates in (UPDATES, UPDATES[:1], UPDATES * 2):
-            again = store.append_once(run.key, "name", updates)
-            assert again.last == 2
-            assert [str(error) for _, error in again.refused] == [str(first.refused[0][1])]
-        found = store.find_receipt(run.key, "name")
-        assert found is not None
-        assert [n for n, _ in found.refused] == [2]
-        assert store.get_value(run.key, "a")[1] == 7
-
-
 def test_single_batches_of_a_run_do_not_pile_up(path: Path) -> None:
     with SqliteStore(path) as store, SqliteStore(path) as other:
         run = store.create_run(RunSpec(project="p"))

@@ -149,12 +149,12 @@ class BatchAppender:
         return self._enter(encoder, key, writer, first, updates)
 
     def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
-        """Apply a single batch. See `SqliteStore.append_once`."""
+        """Apply a single batch. See `TakesRequests.append_once`."""
         check_name(name, "request")
         return self._enter(self._encoder(key), key, name, 1, updates, once=True)
 
     def find_receipt(self, key: int, name: str) -> Receipt | None:
-        """Return what became of a single batch. See `SqliteStore.find_receipt`."""
+        """Return what became of a single batch. See `TakesRequests.find_receipt`."""
         check_name(name, "request")
         with self._database.read() as connection:
             last = self._progress(connection, key, name).last

@@ -331,15 +331,11 @@ class SqliteStore:
         return self._batches.append(key, writer, first, updates)
 
     def append_once(self, key: int, name: str, updates: Sequence[Update]) -> Receipt:
-        """Apply a batch of a name that stands for it alone, once, in one transaction.
-
-        Sent again, it changes nothing and is told the same, for an hour at least; after that it
-        may be applied again. `RunNotFound` when the run is gone.
-        """
+        """Apply a single batch once. See `TakesRequests.append_once`."""
         return self._batches.append_once(key, name, updates)
 
     def find_receipt(self, key: int, name: str) -> Receipt | None:
-        """Return what became of the batch of a name; None when it is not known."""
+        """Return what became of a single batch. See `TakesRequests.find_receipt`."""
         return self._batches.find_receipt(key, name)
 
     def last_applied(self, key: int, writer: str) -> int:
@@ -362,10 +358,7 @@ class SqliteStore:
         return own | WRITABLE_SYSTEM_PATHS
 
     def series_ends(self, key: int) -> Mapping[str, tuple[int, float]]:
-        """Return step and value of the last point of each series of a run, by path.
-
-        The value is that of numbers; of other series it is NaN. Previews do not count.
-        """
+        """Return the last points of a run's series. See `TakesRequests.series_ends`."""
         self._find_run(key)
         codes = [TYPE_CODES[type] for type in AttributeType if type.is_series]
         with self._snapshot() as connection:
@@ -382,17 +375,14 @@ class SqliteStore:
         }
 
     def mark_changes(self) -> tuple[int, int]:
-        """Return what `changed_since` is to be asked with later."""
+        """Return how far the store is. See `TakesRequests.mark_changes`."""
         with self._database.read() as connection:
             last = "SELECT (SELECT max(seq) FROM log), (SELECT max(id) FROM segments)"
             row, segment = connection.execute(last).fetchone()
         return row or 0, segment or 0
 
     def changed_since(self, key: int, mark: tuple[int, int]) -> bool:
-        """Return whether anybody may have written to a run after a mark was taken.
-
-        It costs nothing for what was written to other runs, but for segments.
-        """
+        """Return whether a run may have changed. See `TakesRequests.changed_since`."""
         with self._database.read() as connection:
             (changed,) = connection.execute(
                 "SELECT EXISTS(SELECT 1 FROM log WHERE seq > ? AND run = ?) "
