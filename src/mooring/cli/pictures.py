@@ -75,7 +75,8 @@ def draw_file(picture: Picture, target: str, kind: str, *, overwrite: bool) -> N
         if picture.kind == "hist":
             axes.hist(line.y, bins=picture.bins)
         elif picture.kind == "line":
-            axes.plot(line.x, line.y, label=label)
+            # A line of one point has no length: it is a dot.
+            axes.plot(line.x, line.y, marker="o" if len(line.x) == 1 else None, label=label)
         else:
             axes.scatter(line.x, line.y, s=12, label=label)
     axes.set_title(literal(picture.title))

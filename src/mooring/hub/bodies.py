@@ -22,6 +22,10 @@ class BodyTimeout(HubBusy):
     """The sender stopped in the middle of a body, or is too slow; it may send it again."""
 
 
+PRIVATE_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""Of answers that nobody may keep, and whose type nobody may guess."""
+
+
 def is_short(request: Request) -> bool:
     """Whether a body is known to be a few pages, so that it costs nothing to hold it."""
     declared = request.headers.get("content-length", "")

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from mooring.client.token import secret_of
 from mooring.errors import InvalidInput, MooringError, RequestTooLarge, Unauthenticated
 from mooring.hub.accounts import Principal
-from mooring.hub.bodies import read_body
+from mooring.hub.bodies import PRIVATE_HEADERS, read_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.auger.behaviours import BEHAVIOURS
 from mooring.hub.doors.auger.calls import Answer, Behaviour, Call, JsonObject, ProjectKeys
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 API = "/api/v1"
 TOKEN_KEYS = ("project_api_token", "cluster_api_token", "token", "system_token")
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _REQUEST = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _ALIASES = {
     "/api/v1/projects/{id}/files": ("project_file", "project_id"),
@@ -258,7 +257,9 @@ def _echo(asked: _Asked, call: Call) -> JsonObject:
 
 def _envelope(answer: Answer) -> Response:
     if answer.text is not None:
-        return Response(answer.text, media_type="text/plain; charset=utf-8", headers=_HEADERS)
+        return Response(
+            answer.text, media_type="text/plain; charset=utf-8", headers=PRIVATE_HEADERS
+        )
     meta: JsonObject = {"status": 200}
     if answer.pagination is not None:
         meta["pagination"] = answer.pagination
@@ -278,11 +279,14 @@ def _json(body: JsonObject, status: int) -> Response:
         messages.encode(body),
         status_code=status,
         media_type="application/json; charset=utf-8",
-        headers=_HEADERS,
+        headers=PRIVATE_HEADERS,
     )
 
 
 def _malformed() -> Response:
     return Response(
-        messages.MALFORMED, status_code=400, media_type="text/html; charset=utf-8", headers=_HEADERS
+        messages.MALFORMED,
+        status_code=400,
+        media_type="text/html; charset=utf-8",
+        headers=PRIVATE_HEADERS,
     )

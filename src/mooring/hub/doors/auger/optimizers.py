@@ -25,7 +25,7 @@ from mooring.errors import (
     Unauthenticated,
 )
 from mooring.hub.accounts import Principal
-from mooring.hub.bodies import read_body
+from mooring.hub.bodies import PRIVATE_HEADERS, read_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.auger.earlier_trials import best_trials, timed_trials
 from mooring.hub.doors.auger.failures import failure_of
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 _KEPT_S = 2.0
 """How long what the hub's trials tell is kept for the next request."""
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 class OptimizersDoor:
@@ -85,7 +84,7 @@ class OptimizersDoor:
             reply.body,
             status_code=reply.status,
             media_type=f"{kind}; charset=utf-8",
-            headers=_HEADERS,
+            headers=PRIVATE_HEADERS,
         )
 
     async def _read(self, request: Request) -> bytes:

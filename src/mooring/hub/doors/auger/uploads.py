@@ -33,7 +33,7 @@ from mooring.errors import (
     SegmentMissing,
     StoreError,
 )
-from mooring.hub.bodies import stream_body
+from mooring.hub.bodies import PRIVATE_HEADERS, stream_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.auger.files import BLOB, STORED, UPLOAD, find_stored, remember_upload
 from mooring.hub.doors.auger.keys import model_of
@@ -47,7 +47,6 @@ _FORM_BYTES = 1 << 20
 _MAX_FIELDS = 64
 _SIGNED = frozenset({"key", "project", "user", "success_action_status", "expires", "signature"})
 _MAX_NAME = 255
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 MODEL = "model"
 """The attribute of a trial's run that holds its model."""
 
@@ -104,7 +103,7 @@ def _send(hub: Hub, digest: str, name: str) -> Response:
         # Never a type that a browser would run: the content is whatever somebody brought.
         media_type="application/octet-stream",
         filename=name or digest[:12],
-        headers=_HEADERS,
+        headers=PRIVATE_HEADERS,
     )
 
 
@@ -257,7 +256,9 @@ def _store(hub: Hub, form: _Form) -> Response:
     remember_upload(records, project, key, file, user=int(user))
     _give_model(records, project, key, file)
     status = 200 if facts.get("success_action_status") == "200" else 201
-    return JSONResponse({"key": key, "size_bytes": size}, status_code=status, headers=_HEADERS)
+    return JSONResponse(
+        {"key": key, "size_bytes": size}, status_code=status, headers=PRIVATE_HEADERS
+    )
 
 
 def _give_model(records: Records, project: str, key: str, file: FileRef) -> None:
@@ -296,4 +297,4 @@ def _refuse(hub: Hub, error: MooringError) -> Response:
             ],
         }
     }
-    return JSONResponse(body, status_code=status, headers=_HEADERS)
+    return JSONResponse(body, status_code=status, headers=PRIVATE_HEADERS)

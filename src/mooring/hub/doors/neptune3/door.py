@@ -27,7 +27,7 @@ from mooring.errors import (
     Unauthenticated,
 )
 from mooring.hub.accounts import Principal
-from mooring.hub.bodies import is_short, read_body
+from mooring.hub.bodies import PRIVATE_HEADERS, is_short, read_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3 import identifiers
 from mooring.hub.doors.neptune3.access import AccessTokens
@@ -35,7 +35,6 @@ from mooring.hub.guarded import GuardedStore
 from mooring.hub.identity import bearer_text
 from mooring.model import RunInfo
 
-HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _LONG = 64 << 10
 """Shorter answers are not worth compressing."""
 PROTOBUF = "application/x-protobuf"
@@ -123,7 +122,7 @@ class Door:
                 found.body,
                 status_code=found.status,
                 media_type=found.media_type,
-                headers={**HEADERS, **found.headers},
+                headers={**PRIVATE_HEADERS, **found.headers},
             )
 
         return answer

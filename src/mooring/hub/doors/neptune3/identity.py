@@ -11,9 +11,9 @@ from starlette.routing import BaseRoute, Route
 
 from mooring.client.token import secret_of
 from mooring.errors import MooringError, Unauthenticated
-from mooring.hub.bodies import read_body
+from mooring.hub.bodies import PRIVATE_HEADERS, read_body
 from mooring.hub.doors.neptune3.access import CLIENT_ID, REALM
-from mooring.hub.doors.neptune3.door import HEADERS, Answer, Door, json_answer
+from mooring.hub.doors.neptune3.door import Answer, Door, json_answer
 from mooring.wire.neptune3.swagger import describe_operations
 
 TOKEN_HEADER = "x-neptune-api-token"
@@ -133,5 +133,8 @@ class Identity:
 
 def _response(answer: Answer) -> Response:
     return Response(
-        answer.body, status_code=answer.status, media_type=answer.media_type, headers=HEADERS
+        answer.body,
+        status_code=answer.status,
+        media_type=answer.media_type,
+        headers=PRIVATE_HEADERS,
     )

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mooring.errors import HubBusy, InvalidInput, RequestTooLarge
-from mooring.hub.bodies import read_body, stream_body
+from mooring.hub.bodies import PRIVATE_HEADERS, read_body, stream_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3.links import Grant, StorageLinks
 from mooring.hub.doors.neptune3.parts import STALE_S, Parts, joined
@@ -36,7 +36,6 @@ from mooring.wire.neptune3.storage import (
     read_query,
 )
 
-HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _MAX_LIST_BYTES = 8 << 20
 
 _Result = TypeVar("_Result")
@@ -129,7 +128,7 @@ class Incoming:
             action="session", project=grant.project, path=grant.path, user=grant.user, upload=id
         )
         link = self._links.sign(session, seconds=int(STALE_S), provider=Provider.GCP)
-        return Response(b"", 201, headers={**HEADERS, "location": link})
+        return Response(b"", 201, headers={**PRIVATE_HEADERS, "location": link})
 
     async def put_session(self, request: Request, grant: Grant) -> Response:
         """Take the next piece, and tell how much there is; or the last one, and enter the file."""
@@ -233,9 +232,9 @@ def _write(target: IO[bytes], piece: bytes) -> None:
 
 
 def _stored(digest: str, status: int = 200) -> Response:
-    return Response(b"", status, headers={**HEADERS, "etag": f'"{digest}"'})
+    return Response(b"", status, headers={**PRIVATE_HEADERS, "etag": f'"{digest}"'})
 
 
 def _incomplete(held: int) -> Response:
     told = {"range": f"bytes=0-{held - 1}"} if held else {}
-    return Response(b"", 308, headers={**HEADERS, **told})
+    return Response(b"", 308, headers={**PRIVATE_HEADERS, **told})

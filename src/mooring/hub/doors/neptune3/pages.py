@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mooring.hub.doors.neptune3.door import HEADERS, Door
+from mooring.hub.bodies import PRIVATE_HEADERS
+from mooring.hub.doors.neptune3.door import Door
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _LONGEST = 2_000
@@ -80,7 +81,9 @@ class _Pages:
             code=escape(code),
             ours=escape(own),
         )
-        return HTMLResponse(content, headers={**HEADERS, "content-security-policy": _POLICY})
+        return HTMLResponse(
+            content, headers={**PRIVATE_HEADERS, "content-security-policy": _POLICY}
+        )
 
 
 def _only(name: str) -> str:

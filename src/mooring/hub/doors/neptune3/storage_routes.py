@@ -21,9 +21,10 @@ from mooring.errors import (
     RequestTooLarge,
     SegmentMissing,
 )
+from mooring.hub.bodies import PRIVATE_HEADERS
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3.file_refs import find_content
-from mooring.hub.doors.neptune3.incoming import HEADERS, Incoming
+from mooring.hub.doors.neptune3.incoming import Incoming
 from mooring.hub.doors.neptune3.links import FOLDER, Grant, LinkExpired, StorageLinks
 from mooring.hub.doors.neptune3.parts import Parts
 from mooring.wire.neptune3.storage import Provider, begins_within, encode_error, read_query
@@ -95,7 +96,7 @@ class StorageRoutes:
             path,
             media_type=_OCTETS,
             headers={
-                **HEADERS,
+                **PRIVATE_HEADERS,
                 "etag": etag,
                 "x-ms-blob-type": "BlockBlob",
                 "content-disposition": "attachment",
@@ -141,5 +142,5 @@ def _error(status: int, code: str, message: str) -> Response:
         encode_error(code, message),
         status_code=status,
         media_type="application/xml",
-        headers={**HEADERS, "x-ms-error-code": code},
+        headers={**PRIVATE_HEADERS, "x-ms-error-code": code},
     )
