@@ -34,7 +34,7 @@ class AwaitedFile:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Content that came. `id` tells one upload to a path from another."""
+    """Content that came. `id` tells one upload to a path from another; "": it is not known."""
 
     digest: str
     size_bytes: int
@@ -71,8 +71,8 @@ class TakesUploads(Protocol):
         """Enter content that came, and give it to all that refers to its path.
 
         The path stands for its last upload from now on, in older references too. What another
-        value has replaced, or was deleted, stays as it is. `ProjectNotFound` for a project that is
-        gone.
+        value has replaced, or was deleted, stays as it is. The last upload of a path, entered again
+        under its `id`, changes nothing. `ProjectNotFound` for a project that is gone.
         """
         ...
 

@@ -132,6 +132,19 @@ def test_content_of_many_files_that_came_before(given: Uploading) -> None:
     assert given.points("images") == [(0, b"up/2"), (1, b"up/3"), (2, b"up/4")]
 
 
+def test_an_upload_that_is_entered_again_counts_once(given: Uploading) -> None:
+    """Its answer got lost; the next reference to the path waits for an upload of its own."""
+    digest, size = given.store.put_blob(b"first")
+    for _ in range(3):
+        given.uploads.enter_upload(PROJECT, "x", Upload(digest, size, "one"))
+    given.log("images", 1, "x", time=1)
+    given.log("images", 2, "x", time=2)
+    assert given.points("images") == [(1, b"first"), (2, None)]
+    digest, size = given.store.put_blob(b"second")
+    given.uploads.enter_upload(PROJECT, "x", Upload(digest, size, "two"))
+    assert given.points("images")[1] == (2, b"second")
+
+
 def test_a_repetition_keeps_what_came(given: Uploading) -> None:
     given.assign("model", "x", time=1)
     given.log("images", 5, "y", time=1)

@@ -113,6 +113,11 @@ class Uploads:
 
         def enter(connection: sqlite3.Connection) -> None:
             number = _project(connection, project)
+            last = connection.execute(
+                "SELECT digest, id FROM uploads WHERE project = ? AND path = ?", (number, path)
+            ).fetchone()
+            if upload.id and last == (upload.digest, upload.id):
+                return  # it is here already, and what waited for it has it
             waiting = connection.execute(
                 f"{_WAITING} project = ? AND path = ?", (number, path)
             ).fetchall()

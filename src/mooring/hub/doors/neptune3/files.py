@@ -98,7 +98,7 @@ class Files:
             project=project,
             path=file.path,
             user=asked.principal.user if file.write else 0,
-            upload=uuid.uuid4().hex if file.write and provider is Provider.AZURE else "",
+            upload=uuid.uuid4().hex if file.write else "",
         )
         url = self._links.sign(grant, seconds=self._seconds, provider=provider)
         multipart = None

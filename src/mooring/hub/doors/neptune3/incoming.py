@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mooring.errors import HubBusy, InvalidInput, RequestTooLarge
+from mooring.errors import HubBusy, InvalidInput, NotFound, RequestTooLarge
 from mooring.hub.bodies import PRIVATE_HEADERS, read_body, stream_body
 from mooring.hub.context import Hub
 from mooring.hub.doors.neptune3.links import Grant, StorageLinks
@@ -102,13 +102,19 @@ class Incoming:
             return done
         if paths is None:
             raise InvalidInput("a block of the list has not arrived; send it again")
-        if sum(path.stat().st_size for path in paths) > self._limit:
-            raise RequestTooLarge(f"the blocks have more than {self._limit} bytes together")
         source = joined(paths)
         try:
-            digest = self._enter(source, grant)
+            if sum(path.stat().st_size for path in paths) > self._limit:
+                raise RequestTooLarge(f"the blocks have more than {self._limit} bytes together")
+            digest, size = self._hub.store.put_blob(source)
+        except (NotFound, FileNotFoundError):  # a copy of this request has joined them meanwhile
+            done = self._find_done(grant)
+            if done is None:
+                raise HubBusy("another request joins these blocks; try again") from None
+            return done
         finally:
             source.close()
+        self._enter(digest, size, grant)
         for path in self._parts.list_blocks(grant.upload):
             path.unlink(missing_ok=True)
         return digest
@@ -200,14 +206,14 @@ class Incoming:
 
     def _store(self, content: IO[bytes], grant: Grant) -> str:
         content.seek(0)
-        return self._enter(cast(BinaryIO, content), grant)
-
-    def _enter(self, source: BinaryIO, grant: Grant) -> str:
-        store = self._hub.store
-        digest, size = store.put_blob(source)
-        self._hub.accounts.note_upload(digest, grant.user)
-        store.enter_upload(grant.project, grant.path, Upload(digest, size, grant.upload))
+        digest, size = self._hub.store.put_blob(cast(BinaryIO, content))
+        self._enter(digest, size, grant)
         return digest
+
+    def _enter(self, digest: str, size: int, grant: Grant) -> None:
+        self._hub.accounts.note_upload(digest, grant.user)
+        upload = Upload(digest, size, grant.upload)
+        self._hub.store.enter_upload(grant.project, grant.path, upload)
 
     def _find_done(self, grant: Grant) -> str | None:
         """Return the digest of what this upload has brought, if it has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -171,6 +172,20 @@ def test_blocks(azure: Client, path: str) -> None:
     assert left(azure) == []
     other = azure.link(path, "write", size=9)
     assert block_list(other, "one").status_code == 400  # blocks are those of their upload
+
+
+def test_copies_of_a_list_of_blocks_at_once(azure: Client) -> None:
+    """A client that has waited too long asks again, while the first request is being answered."""
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(10):
+            path, names = f"long {number}", [f"{part}" for part in range(40)]
+            link = azure.link(path, "write", size=40)
+            for name in names:
+                assert block(link, name, bytes([number])).status_code == 201
+            ends = [pool.submit(block_list, link, *names) for _ in range(4)]
+            assert [end.result().status_code for end in ends] == [201] * 4
+            assert azure.download(path) == bytes([number]) * 40
+    assert left(azure) == []
 
 
 def test_whole_files_of_azure(azure: Client) -> None:
