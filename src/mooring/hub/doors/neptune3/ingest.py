@@ -26,6 +26,7 @@ from starlette.routing import BaseRoute
 from mooring.errors import (
     AccessDenied,
     AlreadyExists,
+    AttributeNotFound,
     InvalidInput,
     InvalidName,
     InvalidPath,
@@ -184,7 +185,7 @@ class Ingest:
     def _enter_experiment(store: GuardedStore, run: RunInfo, name: str, digest: str) -> None:
         try:
             _, current = store.get_value(run.key, "sys/name")
-        except MooringError:
+        except AttributeNotFound:
             current = None
         if current != name:
             store.append_once(run.key, f"n3-{digest}", [Assign({"sys/name": name})])
